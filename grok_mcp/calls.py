@@ -1,0 +1,52 @@
+"""The calls that are in flight, so that a closing server can wait for them and then end them.
+
+`server.py` enters every tool call here; `stdio.py` drains them when its input ends or a signal comes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+
+
+class Calls:
+    """All tool calls of this process that have not been answered yet."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+        self._idle = anyio.Event()
+        self._idle.set()
+        self.closing = False
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    @contextmanager
+    def track(self) -> Iterator[anyio.CancelScope]:
+        """Count one call; the scope is cancelled when the server can't wait for it any longer.
+
+        The holder answers with what it has by then, marked `interrupted`.
+        """
+        scope = anyio.CancelScope()
+        if not self._scopes:
+            self._idle = anyio.Event()
+        self._scopes.add(scope)
+        try:
+            yield scope
+        finally:
+            self._scopes.discard(scope)
+            if not self._scopes:
+                self._idle.set()
+
+    async def drain(self, grace_s: float) -> None:
+        """Take no new call, give those in flight `grace_s` seconds to end, then interrupt them.
+
+        Returns as soon as none is left, at once where there is none.
+        """
+        self.closing = True
+        with anyio.move_on_after(grace_s):
+            await self._idle.wait()
+        for scope in tuple(self._scopes):
+            scope.cancel()
+        with anyio.move_on_after(2):
+            await self._idle.wait()
