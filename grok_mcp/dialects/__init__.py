@@ -1,0 +1,39 @@
+"""The wire formats that endpoints speak: pure functions from a request to a body and from bytes to events.
+
+A dialect is a module with `PATH` and `build_body(request, gateway)`, and a `parse(payload)` for its replies.
+To add one, add a module and its entry here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grok_mcp.dialects import chat_completions, responses, responses_events
+from grok_mcp.events import Event
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import ChatRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one wire format asks; replies are read by `parse`."""
+
+    name: str
+    path: str
+    build_body: Callable[[ChatRequest, Gateway], dict[str, Any]]
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "responses": Dialect("responses", responses.PATH, responses.build_body),
+    "chat_completions": Dialect("chat_completions", chat_completions.PATH, chat_completions.build_body),
+}
+
+
+def parse(payload: Mapping[str, Any]) -> Iterable[Event]:
+    """The events in one payload, whichever dialect it is written in.
+
+    An endpoint that answers in the other dialect than it was asked in is still understood.
+    """
+    if "choices" not in payload and ("type" in payload or "output" in payload or "response" in payload):
+        return responses_events.parse(payload)
+    return chat_completions.parse(payload)

@@ -1,0 +1,202 @@
+"""Replies in the Responses dialect: stream payloads and whole responses become events.
+
+Dispatches on the `type` inside the data, as an `event:` line may be missing. Event facts: docs.x.ai
+(tools, citations) and recorded streams. Unknown events, items and parts are skipped.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from grok_mcp import events
+from grok_mcp.dialects.wire import citation_list, citations_in, integer, mapping, mappings, text_of
+from grok_mcp.events import Event, Place
+from grok_mcp.usage import UsageReport, count, reported_cost
+
+
+def parse(payload: Mapping[str, Any]) -> Iterator[Event]:
+    """The events in one stream payload, or in a whole body."""
+    kind = payload.get("type")
+    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+    if handler:
+        yield from handler(payload)
+    elif payload.get("object") == "response" or "output" in payload:
+        yield from _whole(payload)
+    elif payload.get("error"):
+        yield events.Failed(payload)
+
+
+def _started(payload: Mapping[str, Any]) -> Iterator[Event]:
+    model = text_of(mapping(payload.get("response")).get("model"))
+    if model:
+        yield events.Started(model)
+
+
+def _text_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.TextDelta(text_of(payload.get("delta")), _place(payload))
+
+
+def _text_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.TextDone(text_of(payload.get("text")), _place(payload))
+
+
+def _part_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _part(mapping(payload.get("part")), _place(payload))
+
+
+def _place(payload: Mapping[str, Any]) -> Place:
+    item = text_of(payload.get("item_id")) or f"#{integer(payload.get('output_index'), 0)}"
+    return Place(0, item, integer(payload.get("content_index"), 0))
+
+
+def _annotation_added(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from citations_in([payload.get("annotation")], _place(payload))
+
+
+def _reasoning_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.ReasoningDelta(text_of(payload.get("delta")))
+
+
+def _arguments_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.ToolCallDelta(_place(payload).item, arguments=text_of(payload.get("delta")))
+
+
+def _item_added(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _item(mapping(payload.get("item")), _item_key(payload), done=False)
+
+
+def _item_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _item(mapping(payload.get("item")), _item_key(payload), done=True)
+
+
+def _item_key(payload: Mapping[str, Any]) -> str:
+    item = mapping(payload.get("item"))
+    return text_of(item.get("id")) or f"#{integer(payload.get('output_index'), 0)}"
+
+
+def _search_in_progress(payload: Mapping[str, Any]) -> Iterator[Event]:
+    kind = text_of(payload.get("type"))
+    yield events.SearchStep(_place(payload).item, "x" if "x_search" in kind else "web")
+
+
+def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
+    """What one output item says; items of other types are skipped."""
+    kind = text_of(item.get("type"))
+    if kind == "message":
+        for number, part in enumerate(mappings(item.get("content"))):
+            yield from _part(part, Place(0, key, number))
+        if done:
+            yield events.ItemDone(key)
+    elif kind == "function_call":
+        yield events.ToolCallDelta(
+            key,
+            text_of(item.get("call_id")) or text_of(item.get("id")),
+            text_of(item.get("name")),
+            text_of(item.get("arguments")),
+            complete=done,
+        )
+    elif kind == "reasoning":
+        if item.get("encrypted_content"):
+            yield events.EncryptedReasoning(key, item)
+    elif kind in ("web_search_call", "x_search_call", "custom_tool_call"):
+        yield from _search_item(item, key, kind)
+
+
+def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
+    text = text_of(part.get("text")) or text_of(part.get("refusal"))
+    if text:
+        yield events.TextDone(text, place)
+    yield from citations_in(part.get("annotations"), place)
+
+
+def _search_item(item: Mapping[str, Any], key: str, kind: str) -> Iterator[Event]:
+    """A server-side search; x_search comes as a custom tool call whose input is JSON text."""
+    name, action = text_of(item.get("name")), mapping(item.get("action"))
+    on_x = kind == "x_search_call" or name.startswith(("x_", "view_x"))
+    if kind == "custom_tool_call" and not on_x:
+        return
+    arguments = _loaded(text_of(item.get("arguments")) or text_of(item.get("input")))
+    query = text_of(action.get("query")) or text_of(arguments.get("query"))
+    yield events.SearchStep(key, "x" if on_x else "web", query)
+    urls = tuple(filter(None, (text_of(source.get("url")) for source in mappings(action.get("sources")))))
+    if urls:
+        yield events.SourcesFound(urls)
+
+
+def _loaded(text: str) -> Mapping[str, Any]:
+    try:
+        return mapping(json.loads(text))
+    except ValueError:
+        return {}
+
+
+def _completed(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _whole(mapping(payload.get("response")))
+
+
+def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
+    """A complete response object; what deltas have brought before is told again and counts once."""
+    model = text_of(response.get("model"))
+    if model:
+        yield events.Started(model)
+    for number, item in enumerate(mappings(response.get("output"))):
+        yield from _item(item, text_of(item.get("id")) or f"#{number}", done=True)
+    yield from citation_list(response.get("citations"))
+    usage = mapping(response.get("usage"))
+    if usage:
+        yield events.UsageReported(read_usage(usage))
+    if response.get("status") == "failed" or response.get("error"):
+        yield events.Failed(response)
+        return
+    if response.get("status") == "incomplete":
+        reason = mapping(response.get("incomplete_details")).get("reason")
+        yield events.Finished("content_filter" if reason == "content_filter" else "length")
+    yield events.Ended()
+
+
+def _failed(payload: Mapping[str, Any]) -> Iterator[Event]:
+    if "response" in payload:
+        yield from _whole({**mapping(payload["response"]), "status": "failed"})
+    else:
+        yield events.Failed(payload)
+
+
+def read_usage(usage: Mapping[str, Any]) -> UsageReport:
+    """Responses usage; reasoning is inside the output."""
+    details = mapping(usage.get("server_side_tool_usage_details"))
+    return UsageReport(
+        input_tokens=count(usage.get("input_tokens")),
+        cached_tokens=count(mapping(usage.get("input_tokens_details")).get("cached_tokens")),
+        output_tokens=count(usage.get("output_tokens")),
+        reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        total_tokens=count(usage.get("total_tokens")),
+        sources_used=count(usage.get("num_sources_used")),
+        web_searches=count(details.get("web_search_calls")),
+        x_searches=count(details.get("x_search_calls")),
+        cost_usd=reported_cost(usage),
+    )
+
+
+_HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Event]]] = {
+    "response.created": _started,
+    "response.in_progress": _started,
+    "response.output_text.delta": _text_delta,
+    "response.refusal.delta": _text_delta,
+    "response.output_text.done": _text_done,
+    "response.content_part.done": _part_done,
+    "response.output_text.annotation.added": _annotation_added,
+    "response.reasoning_summary_text.delta": _reasoning_delta,
+    "response.reasoning_text.delta": _reasoning_delta,
+    "response.function_call_arguments.delta": _arguments_delta,
+    "response.output_item.added": _item_added,
+    "response.output_item.done": _item_done,
+    "response.web_search_call.in_progress": _search_in_progress,
+    "response.web_search_call.searching": _search_in_progress,
+    "response.x_search_call.in_progress": _search_in_progress,
+    "response.x_search_call.searching": _search_in_progress,
+    "response.completed": _completed,
+    "response.done": _completed,
+    "response.incomplete": _completed,
+    "response.failed": _failed,
+    "error": _failed,
+}

@@ -1,0 +1,221 @@
+"""Every failure that a caller can be told about, as one tree.
+
+    GrokError
+    ├── ConfigurationError             a setting is missing or wrong
+    ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
+    ├── ConversationNotFoundError      unknown or expired `conversation_id`
+    ├── InternalError                  our own fault; the log has the traceback
+    ├── UpstreamError                  the endpoint failed, or answered what can't be read
+    │   ├── UpstreamConnectionError    no connection, or reset before any byte
+    │   ├── UpstreamTimeoutError       deadline, idle time or a status that says so
+    │   ├── BadRequestError            the endpoint refuses the request
+    │   ├── AuthenticationError        wrong or missing key
+    │   ├── PermissionDeniedError      the key may not do this
+    │   ├── InsufficientCreditError    credits or spending limit used up
+    │   ├── ModelNotFoundError         no such model for this key
+    │   ├── RateLimitError             too many requests
+    │   ├── OverloadedError            no capacity at the moment
+    │   ├── ContentRefusedError        the request was refused for safety
+    │   ├── EndpointError              wrong path or address: a setting has to change
+    │   └── SearchUnavailableError     no search at this endpoint
+    └── AnswerError                    an answer came and can't be used
+        ├── ContentFilterError         the answer was stopped for safety
+        ├── LengthError                cut at the token limit
+        ├── InterruptedAnswerError     the stream broke
+        └── SchemaMismatchError        not valid against the caller's schema
+
+`server.py` is the one place that turns them into results.
+"""
+
+from typing import Any, ClassVar
+
+from grok_mcp.usage import Usage
+
+MAX_TEXT = 1_990
+
+
+class GrokError(Exception):
+    """A failure with a code, what failed, and what to do next.
+
+    `retry_after_s` is in seconds, `usage` what the failed call has spent. `message` and `advice` are
+    whole sentences without any secret.
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        advice: str = "",
+        *,
+        retryable: bool | None = None,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        if retryable is not None:
+            self.retryable = retryable
+        self.retry_after_s = retry_after_s
+        self.status = status
+        self.request_id = request_id
+        self.usage: Usage | None = None
+        self.attachment = ""
+
+    @property
+    def text(self) -> str:
+        """The one paragraph that the model reads; an attachment, if any, follows it."""
+        text = f"[{self.code}] {self.message} {self.advice}".rstrip()[:MAX_TEXT]
+        return f"{text}\n\n{self.attachment}" if self.attachment else text
+
+    def to_dict(self) -> dict[str, Any]:
+        """The machine part of an error result."""
+        known: dict[str, Any] = {
+            "code": self.code,
+            "message": self.message,
+            "retryable": self.retryable,
+            "retry_after_s": self.retry_after_s,
+            "status": self.status,
+            "request_id": self.request_id,
+            "usage": self.usage.to_dict() if self.usage else None,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+
+class ConfigurationError(GrokError):
+    """A setting is missing or wrong."""
+
+    code = "configuration"
+
+
+class InvalidArgumentError(GrokError):
+    """An argument of the tool call is wrong; nothing was sent."""
+
+    code = "invalid_argument"
+
+
+class ConversationNotFoundError(GrokError):
+    """The `conversation_id` is unknown, expired, or somebody else's."""
+
+    code = "conversation_not_found"
+
+
+class InternalError(GrokError):
+    """A fault of this program; the log holds the traceback under the reference in the message."""
+
+    code = "internal"
+
+
+class UpstreamError(GrokError):
+    """The endpoint failed, or answered something that can't be read."""
+
+    code = "upstream"
+
+
+class UpstreamConnectionError(UpstreamError):
+    """No connection to the endpoint, or it was reset before any byte."""
+
+    code = "connection"
+    retryable = True
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The endpoint took too long."""
+
+    code = "timeout"
+
+
+class BadRequestError(UpstreamError):
+    """The endpoint refuses the request; `parameter` names the unsupported one where it said so."""
+
+    code = "invalid_argument"
+    parameter: str | None = None
+
+
+class AuthenticationError(UpstreamError):
+    """The key is wrong or missing."""
+
+    code = "authentication"
+
+
+class PermissionDeniedError(UpstreamError):
+    """The key may not do this."""
+
+    code = "permission"
+
+
+class InsufficientCreditError(UpstreamError):
+    """Credits, quota or the spending limit are used up."""
+
+    code = "insufficient_credit"
+
+
+class ModelNotFoundError(UpstreamError):
+    """The model does not exist, or not for this key."""
+
+    code = "model_not_found"
+
+
+class RateLimitError(UpstreamError):
+    """Too many requests."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class OverloadedError(UpstreamError):
+    """The endpoint has no capacity at the moment."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class EndpointError(UpstreamError):
+    """The address or path is wrong: a setting has to change."""
+
+    code = "configuration"
+
+
+class ContentRefusedError(UpstreamError):
+    """The endpoint refused the request for safety."""
+
+    code = "content_filter"
+
+
+class SearchUnavailableError(UpstreamError):
+    """The endpoint can't search in the way it was asked."""
+
+    code = "search_unavailable"
+
+
+class AnswerError(GrokError):
+    """An answer came and can't be used."""
+
+    code = "upstream"
+
+
+class ContentFilterError(AnswerError):
+    """The answer was stopped for safety."""
+
+    code = "content_filter"
+
+
+class LengthError(AnswerError):
+    """The answer was cut at the token limit."""
+
+    code = "length"
+
+
+class InterruptedAnswerError(AnswerError):
+    """The stream broke before anything useful came."""
+
+    code = "interrupted"
+
+
+class SchemaMismatchError(AnswerError):
+    """The answer is not valid against the caller's schema."""
+
+    code = "schema_mismatch"

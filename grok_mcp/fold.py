@@ -1,0 +1,184 @@
+"""Adds the events of one upstream answer up, once, without quadratic cost.
+
+`grok.py` feeds it; `outcome.py` turns what it holds into an `Answer`. It holds pieces of text in lists and
+joins them when asked.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grok_mcp import events
+from grok_mcp.events import Event, Place
+from grok_mcp.redaction import INVISIBLE, join_surrogates
+from grok_mcp.usage import UsageReport
+
+SEPARATOR = "\n\n"
+"""Between two message items; parts of one item join without anything between."""
+
+
+class Part:
+    """The text of one place, and where characters were taken out of it."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.length = 0
+        self.removed: list[int] = []
+        self.held = ""
+
+    def append(self, text: str, *, clean: bool) -> str:
+        """Add text; returns what was really added (a split surrogate pair waits for its other half)."""
+        if not text.isascii() or self.held:
+            text, self.held = self.held + text, ""
+            if "\ud800" <= text[-1:] <= "\udbff":
+                text, self.held = text[:-1], text[-1]
+            text = join_surrogates(text)
+        if clean and INVISIBLE.search(text):
+            self.removed.extend(self.length + found.start() for found in INVISIBLE.finditer(text))
+            self.length += len(text)
+            text = INVISIBLE.sub("", text)
+        else:
+            self.length += len(text)
+        self.pieces.append(text)
+        return text
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        if self.held:
+            self.pieces.append(join_surrogates(self.held))
+            self.held = ""
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class ToolCallParts:
+    """A function call as it grows."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.arguments: list[str] = []
+
+    def add(self, event: events.ToolCallDelta) -> None:
+        """Take over what this event knows; a name that is repeated is not appended."""
+        self.id = self.id or event.id
+        self.name = self.name or event.name
+        if event.complete and event.arguments:
+            self.arguments = [event.arguments]
+        else:
+            self.arguments.append(event.arguments)
+
+
+class Fold:
+    """What has come of one answer so far. `clean` takes invisible characters out of the text."""
+
+    def __init__(self, *, clean: bool = False) -> None:
+        self._clean = clean
+        self.model = ""
+        self.parts: dict[Place, Part] = {}
+        self.tool_calls: dict[str, ToolCallParts] = {}
+        self.searches: dict[str, events.SearchStep] = {}
+        self.sources: dict[str, None] = {}
+        self.citations: dict[tuple[str, int, int, Place], events.CitationFound] = {}
+        self.reasoning: dict[str, events.EncryptedReasoning] = {}
+        self.report: UsageReport | None = None
+        self.finish_reasons: dict[int, str] = {}
+        self.failure: events.Failed | None = None
+        self.ended = False
+        self.has_content = False
+
+    def add(self, event: Event) -> str:
+        """Take one event in; returns the text that it added."""
+        kind = type(event)
+        if kind in events.CONTENT:
+            self.has_content = True
+        if isinstance(event, events.TextDelta):
+            return self._append(event.text, event.place)
+        if isinstance(event, events.TextDone):
+            return "" if self._has(event) else self._append(event.text, event.place)
+        keep = _KEEPERS.get(kind)
+        if keep:
+            keep(self, event)
+        return ""
+
+    def _append(self, text: str, place: Place) -> str:
+        part = self.parts.get(place)
+        if part is None:
+            part = self.parts[place] = Part()
+        return part.append(text, clean=self._clean)
+
+    def _has(self, done: events.TextDone) -> bool:
+        """Whether the deltas of this text came, perhaps under another name of its place."""
+        part = self.parts.get(done.place)
+        if part is not None and part.length:
+            return True
+        return any(part.length == len(done.text) and part.text == done.text for part in self.parts.values())
+
+    def _keep_tool_call(self, event: events.ToolCallDelta) -> None:
+        self.tool_calls.setdefault(event.key, ToolCallParts()).add(event)
+
+    def _keep_search(self, event: events.SearchStep) -> None:
+        known = self.searches.get(event.key)
+        if known is None or event.query:
+            self.searches[event.key] = event
+
+    def _keep_sources(self, event: events.SourcesFound) -> None:
+        self.sources.update(dict.fromkeys(event.urls))
+
+    def _keep_citation(self, event: events.CitationFound) -> None:
+        self.citations.setdefault((event.url, event.start, event.end, event.place), event)
+
+    def _keep_reasoning(self, event: events.EncryptedReasoning) -> None:
+        self.reasoning[event.id] = event
+
+    def _keep_model(self, event: events.Started) -> None:
+        self.model = event.model
+
+    def _keep_report(self, event: events.UsageReported) -> None:
+        self.report = event.report
+
+    def _keep_finish(self, event: events.Finished) -> None:
+        self.finish_reasons[event.choice] = event.reason
+
+    def _keep_failure(self, event: events.Failed) -> None:
+        self.failure = self.failure or event
+
+    def _keep_end(self, event: events.Ended) -> None:
+        self.ended = True
+
+    def text(self, choice: int = 0) -> str:
+        """The text of one alternative."""
+        return "".join(piece for _, piece in self.layout(choice))
+
+    def layout(self, choice: int = 0) -> list[tuple[Place | None, str]]:
+        """The pieces that the text is joined from, in order; a separator has no place."""
+        pieces: list[tuple[Place | None, str]] = []
+        items = dict.fromkeys(place.item for place in self.parts if place.choice == choice)
+        for item in items:
+            places = sorted(place for place in self.parts if (place.choice, place.item) == (choice, item))
+            texts = [(place, self.parts[place].text) for place in places]
+            texts = [(place, text) for place, text in texts if text]
+            if texts and pieces:
+                pieces.append((None, SEPARATOR))
+            pieces.extend(texts)
+        return pieces
+
+    @property
+    def choices(self) -> list[int]:
+        """The numbers of the alternatives that have text, in order."""
+        return sorted({place.choice for place in self.parts})
+
+
+_KEEPERS: Mapping[type, Callable[[Fold, Any], None]] = {
+    events.Started: Fold._keep_model,
+    events.ToolCallDelta: Fold._keep_tool_call,
+    events.SearchStep: Fold._keep_search,
+    events.SourcesFound: Fold._keep_sources,
+    events.CitationFound: Fold._keep_citation,
+    events.EncryptedReasoning: Fold._keep_reasoning,
+    events.UsageReported: Fold._keep_report,
+    events.Finished: Fold._keep_finish,
+    events.Failed: Fold._keep_failure,
+    events.Ended: Fold._keep_end,
+}

@@ -1,0 +1,136 @@
+"""The endpoints that we know, as data: one frozen record each. To add a gateway, add a record.
+
+Facts: docs.x.ai, docs.openai-nebula.com, docs.console.zenlayer.com, docs.acedata.cloud, docs.surgeai.one
+and openrouter.ai/docs, as read until 2026-11-22.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What is particular about one OpenAI-compatible endpoint.
+
+    `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
+    `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
+    tell). `notice` is a warning on every answer.
+    """
+
+    name: str
+    title: str
+    base_url: str | None
+    hosts: tuple[str, ...] = ()
+    dialects: tuple[str, ...] = ("chat_completions",)
+    search_dialects: tuple[str, ...] = ("search_parameters", "responses")
+    affinity_header: str | None = None
+    prompt_cache_key: bool = False
+    max_tokens_field: str = "max_tokens"
+    reasoning_inside: bool = True
+    default_model: str = "grok-4"
+    needs_key: bool = True
+    notice: str | None = None
+
+
+_XAI = Gateway(
+    name="xai",
+    title="xAI",
+    base_url="https://api.x.ai/v1",
+    hosts=("api.x.ai",),
+    dialects=("responses", "chat_completions"),
+    search_dialects=("responses",),
+    affinity_header="x-grok-conv-id",
+    prompt_cache_key=True,
+    max_tokens_field="max_completion_tokens",
+    reasoning_inside=False,
+    default_model="grok-4.7",
+)
+
+GATEWAYS: Mapping[str, Gateway] = {
+    gateway.name: gateway
+    for gateway in (
+        _XAI,
+        replace(
+            _XAI,
+            name="xai-us",
+            title="xAI (US)",
+            base_url="https://us.api.x.ai/v1",
+            hosts=("us.api.x.ai",),
+        ),
+        Gateway(
+            name="nebula",
+            title="Nebula",
+            base_url="https://llm.ai-nebula.com/v1",
+            hosts=("llm.ai-nebula.com",),
+        ),
+        Gateway(
+            name="theturbo",
+            title="TheTurbo",
+            base_url="https://gateway.theturbo.ai/v1",
+            hosts=("gateway.theturbo.ai",),
+            affinity_header="X-Conversation-Id",
+        ),
+        Gateway(
+            name="acedata",
+            title="AceData",
+            base_url="https://api.acedata.cloud/grok",
+            hosts=("api.acedata.cloud",),
+        ),
+        Gateway(
+            name="surgeai",
+            title="SurgeAI",
+            base_url=None,  # its page names no API address: GROK_MCP_BASE_URL has to
+            hosts=("surgeai.one",),
+        ),
+        Gateway(
+            name="openrouter",
+            title="OpenRouter",
+            base_url="https://openrouter.ai/api/v1",
+            hosts=("openrouter.ai",),
+            search_dialects=("openrouter",),
+            default_model="x-ai/grok-4.7",
+        ),
+        Gateway(
+            name="generic",
+            title="The endpoint",
+            base_url=None,
+            dialects=("chat_completions", "responses"),
+            search_dialects=("responses", "search_parameters"),
+            default_model="grok-4.7",
+        ),
+        replace(
+            _XAI,
+            name="sandbox",
+            title="The sandbox",
+            base_url=None,  # a free loopback port, known when it runs
+            hosts=(),
+            search_dialects=("responses", "search_parameters", "openrouter"),
+            needs_key=False,
+            notice="This answer comes from the built-in sandbox, not from Grok.",
+        ),
+    )
+}
+
+
+def find_gateway(base_url: str) -> Gateway:
+    """The gateway that a base URL belongs to; `generic` for a host that we don't know."""
+    host = urlsplit(base_url).hostname or ""
+    by_host = {known: gateway for gateway in GATEWAYS.values() for known in gateway.hosts}
+    while host:
+        if host in by_host:
+            return by_host[host]
+        host = host.partition(".")[2]
+    return GATEWAYS["generic"]
+
+
+_ENDPOINT_PATHS = ("/chat/completions", "/responses", "/models")
+
+
+def endpoint_url(base_url: str, path: str) -> str:
+    """The address of one endpoint path; a base that already ends in one, or has a query string, works."""
+    parts = urlsplit(base_url.strip())
+    base = parts.path.rstrip("/")
+    for known in _ENDPOINT_PATHS:
+        base = base.removesuffix(known)
+    return parts._replace(path=base.rstrip("/") + path, fragment="").geturl()

@@ -1,0 +1,58 @@
+"""Makes foreign text safe to show: no secrets, no control or invisible characters, a bounded length.
+
+Called wherever text that we did not write (error bodies, web titles, answers of a search) leaves us.
+"""
+
+import re
+
+MAX_QUOTE = 300
+
+_MASK = "***"
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
+_NAMED = re.compile(
+    r"(?i)((?:api[-_ ]?key(?: provided)?|authorization|password|secret|token)[\"']?\s*[:=]\s*[\"']?)"
+    r"[^\s\"',;]{4,}"
+)
+_PREFIXED = re.compile(r"\b(?:xai|sk|gsk|rk|pk|ghp|hf)[-_][A-Za-z0-9_\-]{6,}")
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*")
+_LONG = re.compile(r"\b(?=[A-Za-z_\-]*\d)(?=[\d_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}")
+
+# C0 but tab, line feed and carriage return, C1, bidi controls, zero-width and word-joining characters,
+# tag characters and supplementary variation selectors. The zero-width joiners U+200C and U+200D stay:
+# several scripts and emoji are written with them.
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
+    "\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def mask_secrets(text: str) -> str:
+    """Replace everything that looks like a key, a token or a bearer value."""
+    text = _BEARER.sub(rf"\1 {_MASK}", text)
+    text = _NAMED.sub(rf"\1{_MASK}", text)
+    text = _PREFIXED.sub(_MASK, text)
+    text = _JWT.sub(_MASK, text)
+    return _LONG.sub(lambda m: m[0] if _UUID.fullmatch(m[0]) else _MASK, text)
+
+
+def join_surrogates(text: str) -> str:
+    """Join surrogate pairs that were split by a foreign encoder; lone ones become U+FFFD."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def one_line(text: str) -> str:
+    """The text without control and invisible characters, white space folded into single spaces."""
+    return " ".join(INVISIBLE.sub(" ", join_surrogates(text)).split())
+
+
+def quote(text: str, secrets: tuple[str, ...] = (), limit: int = MAX_QUOTE) -> str:
+    """Foreign text fit for an error sentence: one line, secrets masked, at most `limit` characters."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, _MASK)
+    text = mask_secrets(one_line(text[: 20 * limit]))
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,0 +1,231 @@
+"""Lines of bytes over two file descriptors, read and written without a thread hop for each line.
+
+`stdio.py` makes protocol messages of them. All state belongs to the event loop; the two threads
+only block in the system, and report with `call_soon_threadsafe`.
+"""
+
+import asyncio
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+
+import anyio
+
+MAX_LINE = 64 * 1024 * 1024
+_HIGH_WATER = 1024 * 1024  # senders wait while more than this is unwritten
+_CHUNK = 64 * 1024  # what a pipe holds
+_EXCERPT = 1024  # what is kept of either end of a line that is too long
+_STALLED_S = 2.0  # a client that takes nothing for so long is not waited for at the end
+# A write of so little can't block once `poll` has said ready.
+_SAFE_WRITE = getattr(select, "PIPE_BUF", 512)
+_GONE = 0 if os.name == "nt" else select.POLLERR | select.POLLHUP | select.POLLNVAL
+
+
+class OverlongLine(bytes):
+    """The two ends of a line over `MAX_LINE`, whose middle was not kept."""
+
+
+class LineSplitter:
+    """Cuts chunks into lines without their newline, and keeps no more than `limit` of one."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that end in this chunk."""
+        *ends, rest = chunk.split(b"\n")
+        lines = [self._complete(end) for end in ends]
+        self._add(rest)
+        return lines
+
+    def rest(self) -> bytes:
+        """The last line, where the input ended without a newline."""
+        return self._complete(b"")
+
+    def _complete(self, end: bytes) -> bytes:
+        if not self._parts and len(end) <= self._limit:
+            return end
+        self._add(end)
+        line = b"".join(self._parts)
+        if self._size > self._limit:
+            line = OverlongLine(line)
+        self._parts = []
+        self._size = 0
+        return line
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if part:
+            self._parts.append(part)
+        if self._size > self._limit:
+            ends = b"".join(self._parts)
+            self._parts = [ends[:_EXCERPT], ends[_EXCERPT:][-_EXCERPT:]]
+
+
+class LineReader:
+    """A thread that blocks in `read`, and the queue of the lines that it brought."""
+
+    def __init__(self, fd: int, on_end: Callable[[], None]) -> None:
+        self._fd = fd
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._lines: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether every line that arrived has been taken."""
+        return not self._lines
+
+    def start(self) -> None:
+        """Begin to read. The thread is left behind in `read` when the process ends first."""
+        threading.Thread(target=self._read, name="stdin", daemon=True).start()
+
+    async def next_line(self) -> bytes | None:
+        """The next line, or None once closed; the end of the input alone does not close."""
+        while not self._closed:
+            if self._lines:
+                return self._lines.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+        return None
+
+    def close(self) -> None:
+        """Hand out no more lines."""
+        self._closed = True
+        self._changed.set()
+
+    def _read(self) -> None:
+        splitter = LineSplitter()
+        with suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
+            while chunk := self._read_chunk():
+                if lines := splitter.feed(chunk):
+                    self._loop.call_soon_threadsafe(self._deliver, lines)
+            self._loop.call_soon_threadsafe(self._deliver, [splitter.rest()])
+            self._loop.call_soon_threadsafe(self._on_end)
+
+    def _read_chunk(self) -> bytes:
+        try:
+            return os.read(self._fd, _CHUNK)
+        except OSError:  # a terminal that was closed, for one
+            return b""
+
+    def _deliver(self, lines: list[bytes]) -> None:
+        self._lines.extend(line for line in lines if line and not line.isspace())
+        self._changed.set()
+
+
+class LineWriter:
+    """Writes in order what it is given; what becomes ready in one turn of the loop goes out as one.
+
+    Straight from the loop where that can't block, else by a thread: a client that does not read
+    holds up its senders, and nothing else. Without `poll` (Windows) it is always the thread.
+    """
+
+    def __init__(self, fd: int, on_broken: Callable[[], None]) -> None:
+        self._fd = fd
+        self._on_broken = on_broken
+        self._loop = asyncio.get_running_loop()
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(fd, select.POLLOUT)
+        self._pending: list[bytes] = []
+        self._unwritten = 0  # bytes, those with the thread included
+        self._sending = False  # a push is scheduled, or the thread is at work
+        self._advanced = asyncio.Event()
+        self._broken = False
+        self._handed: SimpleQueue[memoryview] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._thread_total = 0  # written by the thread; read by the loop to see that bytes move
+
+    async def write(self, line: bytes) -> None:
+        """Queue one line; waits while the client is far behind."""
+        if self._broken:
+            raise anyio.BrokenResourceError
+        self._pending.append(line)
+        self._unwritten += len(line)
+        if not self._sending:
+            self._sending = True
+            self._loop.call_soon(self._push)
+        if self._unwritten > _HIGH_WATER:
+            await self._until_at_most(_HIGH_WATER)
+        else:
+            await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Wait until all is written, as long as the client takes some of it."""
+        while self._unwritten:
+            before = self._thread_total
+            with anyio.move_on_after(_STALLED_S), suppress(anyio.BrokenResourceError):
+                await self._until_at_most(0)
+            if self._thread_total == before:
+                return
+
+    def gone(self) -> bool:
+        """Whether the client has closed its end, as far as that shows without writing."""
+        if self._poll is None:
+            return self._broken
+        return self._broken or any(event & _GONE for _, event in self._poll.poll(0))
+
+    async def _until_at_most(self, size: int) -> None:
+        while self._unwritten > size:
+            await self._advanced.wait()
+        if self._broken:
+            raise anyio.BrokenResourceError
+
+    def _push(self) -> None:
+        data = memoryview(b"".join(self._pending))
+        self._pending.clear()
+        size = len(data)
+        try:
+            while data and self._poll is not None and self._poll.poll(0):
+                data = data[os.write(self._fd, data[:_SAFE_WRITE]) :]
+        except OSError:
+            self._break()
+            return
+        self._sending = bool(data)
+        if data:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="stdout", daemon=True)
+                self._thread.start()
+            self._handed.put(data)
+        self._advance(size - len(data))
+
+    def _advance(self, size: int) -> None:
+        self._unwritten -= size
+        self._advanced.set()
+        self._advanced = asyncio.Event()
+
+    def _run(self) -> None:
+        with suppress(RuntimeError):  # the loop is closed: flush has given up
+            while True:
+                data = self._handed.get()
+                size = len(data)
+                try:
+                    while data:
+                        written = os.write(self._fd, data[:_CHUNK])
+                        data = data[written:]
+                        self._thread_total += written
+                except OSError:
+                    self._loop.call_soon_threadsafe(self._break)
+                    return
+                self._loop.call_soon_threadsafe(self._handed_written, size)
+
+    def _handed_written(self, size: int) -> None:
+        self._sending = bool(self._pending)
+        self._advance(size)
+        if self._pending:
+            self._push()
+
+    def _break(self) -> None:
+        self._broken = True
+        self._pending.clear()
+        self._advance(self._unwritten)
+        self._on_broken()

@@ -1,0 +1,192 @@
+"""What one answer used and cost, the same whichever endpoint reported it.
+
+The dialects read an endpoint's counts into a `UsageReport`; `normalise` turns it into a `Usage`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+TICKS_PER_USD = 10_000_000_000
+"""`cost_in_usd_ticks`: 10^10 ticks are one USD (docs.x.ai/developers/cost-tracking)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """Counts as an endpoint gave them; None is "not said".
+
+    `output_tokens` may or may not include `reasoning_tokens`: endpoints differ.
+    """
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    total_tokens: int | None = None
+    image_tokens: int | None = None
+    sources_used: int | None = None
+    web_searches: int | None = None
+    x_searches: int | None = None
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, cost in USD and seconds of one call; a count that the endpoint did not give is None.
+
+    `cached_tokens` are inside `input_tokens`; `reasoning_tokens` and `text_tokens` add up to
+    `output_tokens`. `cost_usd` None means unknown, never free.
+    """
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    text_tokens: int | None = None
+    total_tokens: int | None = None
+    image_tokens: int | None = None
+    sources_used: int | None = None
+    web_searches: int | None = None
+    x_searches: int | None = None
+    cost_usd: Decimal | None = None
+    cost_source: Literal["reported", "estimated"] | None = None
+    duration_s: float | None = None
+    time_to_first_token_s: float | None = None
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Both turns together; a cost is only known where both are."""
+        summed = {name: _sum(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        cost, source = None, None
+        if self.cost_usd is not None and other.cost_usd is not None:
+            cost = self.cost_usd + other.cost_usd
+            source = self.cost_source if self.cost_source == other.cost_source else "estimated"
+        return replace(
+            self,
+            **summed,
+            cost_usd=cost,
+            cost_source=source,
+            duration_s=_sum(self.duration_s, other.duration_s),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON numbers under the published names, without what is unknown."""
+        known = {name: getattr(self, name) for name in self.__slots__}
+        if self.cost_usd is not None:
+            known["cost_usd"] = float(self.cost_usd)
+        for name in ("duration_s", "time_to_first_token_s"):
+            if known[name] is not None:
+                known[name] = round(known[name], 3)
+        return {name: value for name, value in known.items() if value is not None}
+
+
+_COUNTS = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "text_tokens",
+    "total_tokens",
+    "image_tokens",
+    "sources_used",
+    "web_searches",
+    "x_searches",
+)
+
+
+def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
+    """One meaning for all endpoints' counts.
+
+    `reasoning_inside` says whether the gateway counts reasoning inside the output; it only decides
+    where the total does not.
+    """
+    output, text = _split_output(report, reasoning_inside)
+    input_tokens, cached = _split_input(report, output)
+    total = report.total_tokens
+    if total is None and input_tokens is not None and output is not None:
+        total = input_tokens + output
+    return Usage(
+        input_tokens=input_tokens,
+        cached_tokens=cached,
+        output_tokens=output,
+        reasoning_tokens=report.reasoning_tokens,
+        text_tokens=text,
+        total_tokens=total,
+        image_tokens=report.image_tokens or None,
+        sources_used=report.sources_used or None,
+        web_searches=report.web_searches or None,
+        x_searches=report.x_searches or None,
+        cost_usd=report.cost_usd,
+        cost_source=None if report.cost_usd is None else "reported",
+    )
+
+
+def _split_output(report: UsageReport, reasoning_inside: bool) -> tuple[int | None, int | None]:
+    """Output tokens with reasoning, and those of the text alone."""
+    completion, reasoning = report.output_tokens, report.reasoning_tokens or 0
+    if completion is None or not reasoning:
+        return completion, completion
+    inside = reasoning_inside and completion >= reasoning
+    if report.total_tokens is not None and report.input_tokens is not None:
+        beyond = report.total_tokens - report.input_tokens - completion
+        inside = beyond == 0 or (inside and beyond != reasoning)
+    if inside:
+        return completion, max(completion - reasoning, 0)
+    return completion + reasoning, completion
+
+
+def _split_input(report: UsageReport, output: int | None) -> tuple[int | None, int | None]:
+    """Input tokens with cached ones, and the cached ones; some endpoints count these beside the input."""
+    prompt, cached = report.input_tokens, report.cached_tokens
+    if prompt is None or cached is None or cached <= prompt:
+        return prompt, cached
+    if report.total_tokens is None or report.total_tokens == prompt + cached + (output or 0):
+        return prompt + cached, cached
+    return prompt, prompt
+
+
+def with_cost_estimate(usage: Usage, model: str) -> Usage:
+    """The usage with a cost from public price lists, where the endpoint gave counts but no cost."""
+    if usage.cost_usd is not None or usage.input_tokens is None or usage.output_tokens is None:
+        return usage
+    import genai_prices  # 25 ms that only an endpoint without prices costs
+
+    counts = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=usage.cached_tokens or 0,
+        output_tokens=usage.output_tokens,
+    )
+    try:
+        price = genai_prices.calc_price(counts, model.rsplit("/", 1)[-1], provider_id="x-ai")
+    except LookupError:
+        return usage
+    return replace(usage, cost_usd=price.total_price, cost_source="estimated")
+
+
+def count(value: Any) -> int | None:
+    """A token count from foreign JSON: non-negative integers and digit strings, else None."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if value >= 0 else None
+
+
+def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:
+    """The cost in USD that an endpoint reported: xAI's ticks, else OpenRouter's `cost`."""
+    ticks = usage.get("cost_in_usd_ticks")
+    if isinstance(ticks, int) and not isinstance(ticks, bool) and ticks >= 0:
+        return Decimal(ticks) / TICKS_PER_USD
+    cost = usage.get("cost")
+    if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9:
+        return Decimal(str(cost))
+    return None
+
+
+def _sum(one: Any, other: Any) -> Any:
+    """The sum of what is known; None where neither is."""
+    if one is None:
+        return other
+    return one if other is None else one + other
