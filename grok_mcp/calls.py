@@ -1,6 +1,7 @@
 """The calls that are in flight, so that a closing server can wait for them and then end them.
 
-`server.py` enters every tool call here; `stdio.py` drains them when its input ends or a signal comes.
+`server.py` tracks every tool call here, `grok.py` every stream; `stdio.py` drains them when its input ends or
+a signal comes.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ class Calls:
         self._idle = anyio.Event()
         self._idle.set()
         self.closing = False
+        self._interrupted = False
 
     def __len__(self) -> int:
         return len(self._scopes)
@@ -31,6 +33,8 @@ class Calls:
         if not self._scopes:
             self._idle = anyio.Event()
         self._scopes.add(scope)
+        if self._interrupted:
+            scope.cancel()
         try:
             yield scope
         finally:
@@ -46,6 +50,7 @@ class Calls:
         self.closing = True
         with anyio.move_on_after(grace_s):
             await self._idle.wait()
+        self._interrupted = True
         for scope in tuple(self._scopes):
             scope.cancel()
         with anyio.move_on_after(2):

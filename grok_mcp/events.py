@@ -130,6 +130,13 @@ class Failed:
     payload: Mapping[str, Any]
 
 
+@dataclass(slots=True)
+class Waiting:
+    """Our own note that nothing is under way upstream, and why; no dialect makes it."""
+
+    reason: str
+
+
 Event = (
     Started
     | TextDelta
@@ -145,6 +152,7 @@ Event = (
     | Finished
     | Ended
     | Failed
+    | Waiting
 )
 
 CONTENT = (TextDelta, TextDone, ReasoningDelta, ToolCallDelta, SearchStep)

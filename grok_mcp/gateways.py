@@ -15,7 +15,7 @@ class Gateway:
 
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
     `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
-    tell). `notice` is a warning on every answer.
+    tell). `own_key` is sent in place of the user's. `notice` is a warning on every answer.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Gateway:
     max_tokens_field: str = "max_tokens"
     reasoning_inside: bool = True
     default_model: str = "grok-4"
-    needs_key: bool = True
+    own_key: str | None = None
     notice: str | None = None
 
 
@@ -106,7 +106,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             base_url=None,  # a free loopback port, known when it runs
             hosts=(),
             search_dialects=("responses", "search_parameters", "openrouter"),
-            needs_key=False,
+            own_key="sandbox",
             notice="This answer comes from the built-in sandbox, not from Grok.",
         ),
     )

@@ -4,8 +4,8 @@ Both dialects are built from and folded into these; nothing here knows a wire fo
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from grok_mcp.usage import Usage
@@ -137,6 +137,10 @@ class Answer:
             plain[name] = list(plain[name])
         shown = {name: value for name, value in plain.items() if value not in (None, "", [], {})}
         return {"data": self.data, **shown} if self.has_data else shown
+
+    def with_warnings(self, warnings: Iterable[str]) -> "Answer":
+        """The same answer with further warnings behind its own."""
+        return replace(self, warnings=(*self.warnings, *warnings))
 
 
 def citation_dict(citation: Citation) -> dict[str, Any]:

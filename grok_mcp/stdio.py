@@ -6,33 +6,21 @@ Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. `cli.py`
 
 import asyncio
 import json
-import os
 import re
 import signal
-import sys
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Self
 
 import anyio
+import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import (
-    INVALID_REQUEST,
-    PARSE_ERROR,
-    ErrorData,
-    JSONRPCError,
-    JSONRPCMessage,
-    JSONRPCNotification,
-    JSONRPCRequest,
-    JSONRPCResponse,
-    jsonrpc_message_adapter,
-)
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from grok_mcp.calls import Calls
-from grok_mcp.stdio_streams import MAX_LINE, LineReader, LineWriter, OverlongLine
+from grok_mcp.stdio_streams import MAX_LINE, LineReader, LineWriter, OverlongLine, take_standard_streams
 
 _GONE_CHECK_S = 0.1  # how often a closing server looks whether the client is still there
 _LAST_ANSWERS_S = 1.0  # for the results of interrupted calls to reach the writer
@@ -49,12 +37,10 @@ class _Refused(Exception):
     """A line that is no message of the protocol; `answer` tells the client so."""
 
     def __init__(self, code: int, reason: str, request_id: object = None) -> None:
-        usable = isinstance(request_id, str | int) and not isinstance(request_id, bool)
-        self.answer = JSONRPCError(
-            jsonrpc="2.0",
-            id=request_id if usable else None,  # type: ignore[arg-type]  # narrowed by `usable`
-            error=ErrorData(code=code, message=reason),
-        )
+        if isinstance(request_id, bool) or not isinstance(request_id, str | int):
+            request_id = None
+        error = types.ErrorData(code=code, message=reason)
+        self.answer = types.JSONRPCError(jsonrpc="2.0", id=request_id, error=error)
 
 
 async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None:
@@ -64,7 +50,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
     are written before this returns. A signal while it is closing, or a client that is gone,
     interrupts them at once.
     """
-    stdin, stdout = _take_standard_streams()
+    stdin, stdout = take_standard_streams()
     ended = anyio.Event()
     grace = anyio.CancelScope()
 
@@ -107,7 +93,20 @@ async def _settled_or_gone(incoming: "_Incoming", writer: LineWriter) -> None:
             return
 
 
-class _Incoming:
+class _Stream:
+    """What the SDK asks of a stream in either direction beside its items."""
+
+    async def aclose(self) -> None:
+        """Nothing to release; what was sent is flushed at the end of `serve_stdio`."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class _Incoming(_Stream):
     """The read stream of `Server.run`: what the client sends, and how much of it is unanswered."""
 
     def __init__(self, reader: LineReader, writer: LineWriter) -> None:
@@ -116,9 +115,9 @@ class _Incoming:
         self._open = 0
         self._progress = asyncio.Event()
         # The SDK tells of requests that stay unanswered because the client cancelled them.
-        self._metadata = ServerMessageMetadata(on_request_unanswered=self._unanswered)
+        self._metadata = ServerMessageMetadata(on_request_unanswered=self.request_settled)
 
-    def request_settled(self) -> None:
+    async def request_settled(self) -> None:
         """One request needs nothing more."""
         self._open -= 1
         self._progress.set()
@@ -129,72 +128,116 @@ class _Incoming:
             self._progress.clear()
             await self._progress.wait()
 
-    async def _unanswered(self) -> None:
-        self.request_settled()
-
     async def receive(self) -> SessionMessage | Exception:
-        try:
-            return await self.__anext__()
-        except StopAsyncIteration:
-            raise anyio.EndOfStream from None
+        while True:
+            self._progress.set()
+            line = await self._reader.next_line()
+            if line is None:
+                raise anyio.EndOfStream
+            try:
+                message = decode(line)
+            except _Refused as refusal:
+                with suppress(anyio.BrokenResourceError):
+                    await self._writer.write(encode(refusal.answer))
+                continue
+            if not isinstance(message, types.JSONRPCRequest):
+                return SessionMessage(message)
+            self._open += 1
+            return SessionMessage(message, self._metadata)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
-        while True:
-            self._progress.set()
-            line = await self._reader.next_line()
-            if line is None:
-                raise StopAsyncIteration
-            try:
-                message = decode(line)
-            except _Refused as refusal:
-                await self._writer.write(encode(refusal.answer))
-                continue
-            if not isinstance(message, JSONRPCRequest):
-                return SessionMessage(message)
-            self._open += 1
-            return SessionMessage(message, self._metadata)
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
 
     async def aclose(self) -> None:
         self._reader.close()
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+class _Outgoing(_Stream):
+    """The write stream of `Server.run`."""
 
-
-class _Outgoing:
-    """The write stream of `Server.run`. It stays open: what is queued is flushed at the end."""
-
-    def __init__(self, writer: LineWriter, on_answer: Callable[[], None]) -> None:
+    def __init__(self, writer: LineWriter, on_answer: Callable[[], Awaitable[None]]) -> None:
         self._writer = writer
         self._on_answer = on_answer
 
     async def send(self, item: SessionMessage, /) -> None:
         line = encode(item.message)
-        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
-            self._on_answer()
+        if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
+            await self._on_answer()
         await self._writer.write(line)
 
-    async def aclose(self) -> None:
-        pass
 
-    async def __aenter__(self) -> Self:
-        return self
+def decode(line: bytes) -> types.JSONRPCMessage:
+    """The message in one line. What is merely damaged text in a string is served as U+FFFD."""
+    if isinstance(line, OverlongLine):
+        reason = f"Invalid Request: a message may have {MAX_LINE >> 20} MiB"
+        raise _Refused(types.INVALID_REQUEST, reason, _outer_id(line))
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError:
+        return _decode_doubtful(line)
+    if isinstance(message, types.JSONRPCNotification) and b'"id"' in line:
+        return _decode_doubtful(line)
+    return message
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        pass
+
+def _decode_doubtful(line: bytes) -> types.JSONRPCMessage:
+    text = line.decode("utf-8", "replace")
+    try:
+        value = json.loads(text.removeprefix("\ufeff"))
+        mended = _without_surrogates(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        reason = "Invalid Request: nested too deeply"
+        raise _Refused(types.INVALID_REQUEST, reason, _outer_id(line)) from None
+    except ValueError:
+        raise _Refused(types.PARSE_ERROR, "Parse error: the line is not JSON") from None
+    request_id = value.get("id") if isinstance(value, dict) else None
+    if text.startswith("\ufeff"):
+        raise _Refused(types.INVALID_REQUEST, "Invalid Request: begins with a byte order mark", request_id)
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(mended, by_name=False)
+    except ValidationError:
+        message = None
+    # The SDK takes a request whose id it can't use for a notification, which nobody answers.
+    if message is None or (isinstance(message, types.JSONRPCNotification) and "id" in value):
+        reason = "Invalid Request: not a JSON-RPC 2.0 message"
+        raise _Refused(types.INVALID_REQUEST, reason, request_id)
+    return message
+
+
+def _outer_id(line: bytes) -> str | int | None:
+    found = _LEADING_ID.match(line) or _TRAILING_ID.search(line[-1024:])
+    if found is None:
+        return None
+    text = found[1].decode("utf-8", "replace")
+    return text.strip('"') if text.startswith('"') else int(text)
+
+
+def encode(message: types.JSONRPCMessage) -> bytes:
+    """One line for the wire, the same that the SDK's own transport writes."""
+    try:
+        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+    except PydanticSerializationError:  # a lone surrogate: the one thing UTF-8 can't carry
+        value = message.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _without_surrogates(text).encode() + b"\n"
+
+
+def _without_surrogates(text: str) -> str:
+    """Join the halves of a pair, and put U+FFFD for a half that is alone."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _on_signals(callback: Callable[[], None]) -> None:
+    """Installed until the loop is closed, so that no signal can cut short the end either."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, callback)
+        except NotImplementedError:  # pragma: no cover - Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))

@@ -7,6 +7,7 @@ only block in the system, and report with `call_soon_threadsafe`.
 import asyncio
 import os
 import select
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -22,11 +23,22 @@ _EXCERPT = 1024  # what is kept of either end of a line that is too long
 _STALLED_S = 2.0  # a client that takes nothing for so long is not waited for at the end
 # A write of so little can't block once `poll` has said ready.
 _SAFE_WRITE = getattr(select, "PIPE_BUF", 512)
-_GONE = 0 if os.name == "nt" else select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 class OverlongLine(bytes):
     """The two ends of a line over `MAX_LINE`, whose middle was not kept."""
+
+
+def take_standard_streams() -> tuple[int, int]:
+    """Private descriptors of stdin and stdout; whatever else uses 0 and 1 misses the wire."""
+    nothing = os.open(os.devnull, os.O_RDWR)  # becomes stderr where that is closed; stays open
+    stdin, stdout = os.dup(0), os.dup(1)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    if sys.platform != "win32":  # pragma: no branch
+        os.set_blocking(stdin, True)
+        os.set_blocking(stdout, True)
+    return stdin, stdout
 
 
 class LineSplitter:
@@ -136,6 +148,7 @@ class LineWriter:
         self._poll = select.poll() if hasattr(select, "poll") else None
         if self._poll is not None:
             self._poll.register(fd, select.POLLOUT)
+            self._gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
         self._pending: list[bytes] = []
         self._unwritten = 0  # bytes, those with the thread included
         self._sending = False  # a push is scheduled, or the thread is at work
@@ -172,7 +185,7 @@ class LineWriter:
         """Whether the client has closed its end, as far as that shows without writing."""
         if self._poll is None:
             return self._broken
-        return self._broken or any(event & _GONE for _, event in self._poll.poll(0))
+        return self._broken or any(event & self._gone for _, event in self._poll.poll(0))
 
     async def _until_at_most(self, size: int) -> None:
         while self._unwritten > size:

@@ -1,0 +1,61 @@
+"""Conversations that callers can continue: immutable answers behind unguessable handles.
+
+A handle names one answer and all that led to it, so continuing twice from the same handle makes two
+branches. Handles belong to the caller who got them, expire, and only the newest are kept.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import TTLCache
+
+from grok_mcp.errors import ConversationNotFoundError
+from grok_mcp.messages import Message, ToolCall
+
+MAX_CONVERSATIONS = 2_000
+LIFETIME_S = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """The turns up to one answer; `root` is the same for all branches and keeps them on one machine."""
+
+    root: str
+    messages: tuple[Message, ...] = ()
+    instructions: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def pending_calls(self) -> tuple[ToolCall, ...]:
+        """The function calls that the last answer waits for."""
+        return self.messages[-1].tool_calls if self.messages else ()
+
+
+class Conversations:
+    """The store of this process, bounded in number and time."""
+
+    def __init__(self, maximum: int = MAX_CONVERSATIONS, lifetime_s: float = LIFETIME_S) -> None:
+        self._kept: TTLCache[tuple[str, str], Conversation] = TTLCache(maximum, lifetime_s)
+
+    def open(self, handle: str | None, caller: str) -> Conversation:
+        """The conversation behind a handle, a new one for none.
+
+        Raises ConversationNotFoundError for a handle that is unknown, expired or another caller's.
+        """
+        if handle is None:
+            return Conversation(root=secrets.token_hex(16))
+        found = self._kept.get((caller, handle.strip()))
+        if found is None:
+            raise ConversationNotFoundError(
+                "There is no conversation with this conversation_id, or it has expired.",
+                "Leave conversation_id out and repeat what matters of the earlier turns in the prompt.",
+            )
+        return found
+
+    def keep(self, conversation: Conversation, caller: str) -> str:
+        """Store a conversation; returns its handle."""
+        handle = f"conv_{secrets.token_urlsafe(16)}"
+        self._kept[caller, handle] = conversation
+        return handle

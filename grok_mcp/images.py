@@ -1,0 +1,88 @@
+"""Image arguments: a URL, a data URI, or a file inside an allowed root, become what the endpoint takes.
+
+Limits of xAI: JPEG or PNG, 20 MiB each (docs.x.ai, image understanding).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from grok_mcp.errors import InvalidArgumentError
+
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+
+_DATA_URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)?(;[^,]*)?;base64,", re.IGNORECASE)
+_SENSITIVE = re.compile(
+    r"(?:^\.|\.env$|id_[a-z0-9]+$|\.(?:pem|key|p12|pfx|kdbx)$|credential|secret|shadow$|passwd$)",
+    re.IGNORECASE,
+)
+
+
+def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]:
+    """Each image as an https URL or a data URI. Reads files, so call it in a thread.
+
+    Raises InvalidArgumentError that names the image by its position.
+    """
+    return tuple(_read(image.strip(), f"images[{number}]", roots) for number, image in enumerate(images))
+
+
+def _read(image: str, name: str, roots: Sequence[Path]) -> str:
+    if image.lower().startswith("https://"):
+        return image
+    if image.lower().startswith("data:"):
+        return _data_uri(_decoded(image, name), name)
+    if "://" in image:
+        raise InvalidArgumentError(
+            f"{name}: only https URLs, data URIs and file paths are taken.", "Give one of these."
+        )
+    return _data_uri(_file(image, name, roots), name)
+
+
+def _decoded(image: str, name: str) -> bytes:
+    head = _DATA_URI.match(image)
+    try:
+        if head is None:
+            raise ValueError
+        return base64.b64decode(image[head.end() :], validate=True)
+    except (ValueError, binascii.Error):
+        raise InvalidArgumentError(
+            f"{name}: not a base64 data URI.", "Write it as data:image/png;base64,…"
+        ) from None
+
+
+def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
+    if not roots:
+        raise InvalidArgumentError(
+            f"{name}: files may not be read here.",
+            "Give an https URL or a data URI, or name folders in GROK_MCP_IMAGE_ROOTS.",
+        )
+    try:
+        path = Path(image.removeprefix("file://")).expanduser().resolve(strict=True)
+        inside = any(path.is_relative_to(root.resolve()) for root in roots)
+        if inside and path.is_file() and not any(_SENSITIVE.search(part) for part in path.parts[1:]):
+            if path.stat().st_size > MAX_IMAGE_BYTES:
+                raise _too_large(name)
+            return path.read_bytes()
+    except (OSError, ValueError, RuntimeError):
+        pass
+    raise InvalidArgumentError(
+        f"{name}: no readable image file at this path inside GROK_MCP_IMAGE_ROOTS.", "Check the path."
+    )
+
+
+def _data_uri(content: bytes, name: str) -> str:
+    if len(content) > MAX_IMAGE_BYTES:
+        raise _too_large(name)
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        kind = "png"
+    elif content.startswith(b"\xff\xd8\xff"):
+        kind = "jpeg"
+    else:
+        raise InvalidArgumentError(f"{name}: neither a PNG nor a JPEG.", "Convert the image first.")
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _too_large(name: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{name}: larger than 20 MiB.", "Make the image smaller.")

@@ -1,0 +1,142 @@
+"""In which form a request goes out, and in which other form once the endpoint has refused that one.
+
+Each change (another dialect, another way to search, a parameter left out, JSON without a schema) happens at
+most once a call; what an endpoint can't do is remembered for the process.
+"""
+
+import re
+from dataclasses import replace
+
+from grok_mcp import errors
+from grok_mcp.errors import GrokError
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import ChatRequest, ResponseFormat
+from grok_mcp.schema import schema_instructions
+from grok_mcp.search import WIRE, prepare, search_dialects
+from grok_mcp.settings import Settings
+
+CHAT_ONLY_OPTIONS = ("n", "seed", "stop", "presence_penalty", "frequency_penalty")
+"""Sampling options that the Responses API has no field for (docs.x.ai field lists)."""
+
+_FORMAT = re.compile(
+    r"response_?format|json_?schema|json_?object|text\.format|structured output", re.IGNORECASE
+)
+
+
+class Plan:
+    """The present form of one call: `request` and the wire `dialect` to send it in.
+
+    `refused` is shared by all calls: names of dialects that the endpoint turned out not to speak.
+    """
+
+    def __init__(self, request: ChatRequest, gateway: Gateway, settings: Settings, refused: set[str]) -> None:
+        self._asked = request
+        self._gateway = gateway
+        self._settings = settings
+        self._refused = refused
+        self._done: set[str] = set()
+        self._kept: list[str] = []
+        self._choose()
+
+    def _choose(self) -> None:
+        """Set `dialect`, `request` and the warnings that this form calls for."""
+        request, dropped = self._asked, []
+        search_dialect, self._fallbacks = self._search_dialect()
+        if search_dialect:
+            self.dialect = WIRE[search_dialect]
+        else:
+            self.dialect = self._wire_dialect(request)
+        if self.dialect == "responses":
+            dropped = [name for name in CHAT_ONLY_OPTIONS if name in request.options]
+            kept = {name: value for name, value in request.options.items() if name not in dropped}
+            request = replace(request, options=kept)
+        self.search_dialect = search_dialect
+        self.request, unsaid = prepare(request, search_dialect)
+        self._said = [f"{name} was left out: this endpoint has no field for it." for name in dropped] + unsaid
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about everything that is not as it was asked for."""
+        return self._kept + self._said
+
+    def _search_dialect(self) -> tuple[str | None, tuple[str, ...]]:
+        """How to search in this form, and what would be left to try after it."""
+        search = self._asked.search
+        if search is None or search.mode == "off":
+            return None, ()
+        known = search_dialects(self._gateway, self._settings.search_dialect)
+        usable = tuple(name for name in known if f"search:{name}" not in self._refused)
+        if usable:
+            return usable[0], usable[1:]
+        if search.mode == "on":
+            raise errors.SearchUnavailableError(
+                f"{self._gateway.title} is set up without a way to search.",
+                "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
+            )
+        warning = "No way to search here: this is the model's own knowledge."
+        if warning not in self._kept:
+            self._kept.append(warning)
+        return None, ()
+
+    def _wire_dialect(self, request: ChatRequest) -> str:
+        known = tuple(filter(None, (self._settings.dialect, *self._gateway.dialects)))
+        usable = [name for name in known if f"wire:{name}" not in self._refused] or list(known)
+        chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
+        if chat_only and "chat_completions" in usable and not self._settings.dialect:
+            return "chat_completions"
+        return usable[0]
+
+    def mend(self, error: GrokError) -> bool:
+        """Change the form so that this refusal does not come again; False where nothing is left to try."""
+        for name, change in (
+            ("parameter", self._leave_out),
+            ("format", self._format_in_words),
+            ("search", self._search_otherwise),
+            ("dialect", self._other_dialect),
+        ):
+            if name not in self._done and change(error):
+                self._done.add(name)
+                self._choose()
+                return True
+        return False
+
+    def _leave_out(self, error: GrokError) -> bool:
+        name = error.parameter if isinstance(error, errors.BadRequestError) else None
+        if name is None or _FORMAT.search(name):
+            return False
+        self._asked = replace(self._asked, omit=self._asked.omit | {name})
+        self._kept.append(f"{name} was left out: the model does not take it.")
+        return True
+
+    def _format_in_words(self, error: GrokError) -> bool:
+        wanted = self._asked.response_format
+        refused = isinstance(error, errors.BadRequestError) and _FORMAT.search(error.message)
+        if wanted is None or wanted.schema is None or not refused:
+            return False
+        self._asked = replace(
+            self._asked,
+            response_format=ResponseFormat(wanted.name, None),
+            instructions="\n\n".join(
+                filter(None, (self._asked.instructions, schema_instructions(wanted.schema)))
+            ),
+        )
+        self._kept.append("The endpoint refused the schema: it was given to the model in words.")
+        return True
+
+    def _search_otherwise(self, error: GrokError) -> bool:
+        gone = isinstance(error, errors.SearchUnavailableError | errors.EndpointError)
+        if not (gone or error.status == 422) or not self.search_dialect or not self._fallbacks:
+            return False
+        self._refused.add(f"search:{self.search_dialect}")
+        self._kept.append(
+            f"The endpoint does not search by {self.search_dialect}; {self._fallbacks[0]} was used."
+        )
+        return True
+
+    def _other_dialect(self, error: GrokError) -> bool:
+        others = [name for name in self._gateway.dialects if name != self.dialect]
+        if self.search_dialect or not isinstance(error, errors.EndpointError) or not others:
+            return False
+        self._refused.add(f"wire:{self.dialect}")
+        self._kept.append(f"The endpoint does not speak {self.dialect}; {others[0]} was used.")
+        return True

@@ -1,0 +1,207 @@
+"""Tells the host what happens while a call runs, without ever holding the upstream up.
+
+`Progress` observes the events of a call; a pump sends notes at its own pace: in `status` mode one line that
+each note replaces, in `deltas` mode every piece of the text.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from grok_mcp import events
+from grok_mcp.fold import SEPARATOR
+from grok_mcp.redaction import one_line
+
+MAX_MESSAGE = 160
+FIRST_NOTE_S = 1.0
+STATUS_INTERVAL_S = 1.0
+SHORTEST_INTERVAL_S = 0.05
+HEARTBEAT_S = 5.0
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Sends one note: seconds since the call began, and the message."""
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """The pump of one call: give it to `Grok` as observer, and run `pump` beside the call."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._started = time.monotonic()
+        self._last = 0.0
+        self._wake = anyio.Event()
+        self._finished = False
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Take note of one event; never waits."""
+        raise NotImplementedError
+
+    async def pump(self) -> None:
+        """Send notes until the call is over. A client that can't be told does not fail the call."""
+        try:
+            await self._send_notes()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            logger.debug("the client takes no progress notes")
+
+    async def finish(self, text: str) -> None:
+        """Send what is still to be sent, once the answer is there."""
+        self._finished = True
+
+    async def _send_notes(self) -> None:
+        raise NotImplementedError
+
+    def _notice(self) -> None:
+        if not self._wake.is_set():
+            self._wake.set()
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for something to happen; False where nothing has."""
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+        happened = self._wake.is_set()
+        self._wake = anyio.Event()
+        return happened
+
+    async def _send(self, message: str) -> None:
+        self._last = max(time.monotonic() - self._started, self._last + 0.001)
+        await self._report(round(self._last, 3), message)
+
+
+class StatusProgress(Progress):
+    """One line: the phase, counters, and the tail of the text."""
+
+    def __init__(self, report: Report, upstream: str) -> None:
+        super().__init__(report)
+        self._phase = f"waiting for {upstream}"
+        self._since = self._started
+        self._changed = False
+        self._begun = False
+        self._characters = 0
+        self._tail: deque[str] = deque(maxlen=40)
+        self._sources = 0
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Keep the phase and counters up to date."""
+        if added:
+            self._characters += len(added)
+            self._tail.append(added[-MAX_MESSAGE:])
+            self._enter("writing")
+        elif isinstance(event, events.SourcesFound):
+            self._sources += len(event.urls)
+            self._enter(f"reading {self._sources} sources")
+        else:
+            self._enter_by(event)
+        self._notice()
+
+    def _enter_by(self, event: events.Event) -> None:
+        if isinstance(event, events.ReasoningDelta):
+            self._enter("thinking")
+        elif isinstance(event, events.SearchStep):
+            place = "X" if event.kind == "x" else "the web"
+            self._enter(
+                f"searching {place}: “{one_line(event.query)}”" if event.query else f"searching {place}"
+            )
+        elif isinstance(event, events.Waiting):
+            self._enter(event.reason)
+        elif isinstance(event, events.ToolCallDelta) and event.name:
+            self._enter(f"calling {one_line(event.name)}")
+        elif isinstance(event, events.Started) and not self._begun:
+            self._begun = True
+            self._enter(f"{one_line(event.model)} has begun")
+
+    def _enter(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._since = time.monotonic()
+            self._changed = True
+
+    def _message(self) -> str:
+        if self._phase == "writing":
+            head = f"writing, {self._characters:,} characters: …"
+            tail = one_line("".join(self._tail))
+            return head + tail[-(MAX_MESSAGE - len(head)) :]
+        seconds = time.monotonic() - self._since
+        timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase
+        return timed if len(timed) <= MAX_MESSAGE else f"{timed[: MAX_MESSAGE - 1]}…"
+
+    async def _send_notes(self) -> None:
+        await self._wait(FIRST_NOTE_S)
+        while not self._finished:
+            self._changed = False
+            await self._send(self._message())
+            await anyio.sleep(SHORTEST_INTERVAL_S)
+            happened = await self._quiet_second()
+            if not happened and not self._changed:
+                await self._wait(HEARTBEAT_S - STATUS_INTERVAL_S)
+
+    async def _quiet_second(self) -> bool:
+        """Hold the next note back, but not beyond a change of phase; whether anything happened."""
+        until, happened = time.monotonic() + STATUS_INTERVAL_S, False
+        while not self._changed and (left := until - time.monotonic()) > 0:
+            happened = await self._wait(left) or happened
+            if happened and not self._changed:
+                await anyio.sleep(min(SHORTEST_INTERVAL_S, left))
+        return happened
+
+
+class DeltaProgress(Progress):
+    """Every piece of the first answer's text; all messages of a call concatenate to exactly that text."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self._pending: list[str] = []
+        self._live_item: str | None = None
+        self._closed: set[str] = set()
+        self._held: dict[str, list[str]] = {}
+        self._taken = 0
+        self._sending = anyio.Lock()
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Take new text over as far as nothing can come before it any more."""
+        if added and isinstance(event, events.TextDelta | events.TextDone):
+            if event.place.choice == 0:
+                self._take(event.place.item, added)
+        elif isinstance(event, events.ItemDone):
+            self._close(event.item)
+        self._notice()
+
+    def _take(self, item: str, text: str) -> None:
+        if self._live_item is None:
+            self._live_item = item
+            text = SEPARATOR + text if self._taken else text
+        if item == self._live_item:
+            self._pending.append(text)
+            self._taken += len(text)
+        else:
+            self._held.setdefault(item, []).append(text)
+
+    def _close(self, item: str) -> None:
+        self._closed.add(item)
+        while self._live_item in self._closed:
+            self._live_item = None
+            if self._held:
+                following = next(iter(self._held))
+                self._take(following, "".join(self._held.pop(following)))
+
+    async def finish(self, text: str) -> None:
+        """Send the rest of the text that has not gone out as a delta."""
+        await super().finish(text)
+        async with self._sending:
+            rest = "".join(self._pending) + text[self._taken :]
+            self._pending.clear()
+            if rest:
+                await self._send(rest)
+
+    async def _send_notes(self) -> None:
+        while not self._finished:
+            await self._wait(HEARTBEAT_S)
+            async with self._sending:
+                message = "".join(self._pending)
+                self._pending.clear()
+                await self._send(message)
+            await anyio.sleep(SHORTEST_INTERVAL_S)

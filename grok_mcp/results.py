@@ -1,0 +1,122 @@
+"""How an answer or an error reaches the host: the Markdown, the JSON and the small machine part.
+
+The shapes follow from what hosts show their model: most drop either the text or the structured part, so
+everything that matters stands in the text.
+"""
+
+import json
+import textwrap
+from typing import Any
+
+from mcp_types import CallToolResult, TextContent
+
+from grok_mcp.errors import GrokError
+from grok_mcp.messages import Answer, tool_call_dict
+from grok_mcp.usage import Usage
+
+MAX_LINE = 2_000
+ANSWER_META = "grok-mcp/answer"
+ERROR_META = "grok-mcp/error"
+
+_META_FIELDS = ("usage", "model", "finish_reason", "conversation_id", "answer_id", "searched")
+_DATA_FIELDS = ("data", "model", "usage", "conversation_id", "finish_reason", "citations", "warnings")
+
+
+def render_text(answer: Answer, *, structured: bool, with_citations: bool) -> CallToolResult:
+    """An answer as one Markdown block; with the whole `Answer` beside it where `structured`."""
+    published = answer.to_dict()
+    return CallToolResult(
+        content=[TextContent(text=markdown(answer))],
+        structured_content=published if structured else None,
+        _meta=_meta(published, with_citations=with_citations),
+    )
+
+
+def render_data(answer: Answer, *, structured: bool, with_citations: bool) -> CallToolResult:
+    """An answer as compact JSON, the same in the text and in the structured content."""
+    published = answer.to_dict()
+    shown = published if structured else {name: published[name] for name in _DATA_FIELDS if name in published}
+    return CallToolResult(
+        content=[TextContent(text=compact(shown))],
+        structured_content=shown,
+        _meta=_meta(published, with_citations=with_citations),
+    )
+
+
+def render_error(error: GrokError, gateway: str) -> CallToolResult:
+    """A failure as text that the model can act on; never with structured content, which hides the text."""
+    return CallToolResult(
+        content=[TextContent(text=error.text)],
+        is_error=True,
+        _meta={ERROR_META: {**error.to_dict(), "gateway": gateway}},
+    )
+
+
+def compact(value: Any) -> str:
+    """JSON without white space, as hosts serialise it themselves."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _meta(published: dict[str, Any], *, with_citations: bool) -> dict[str, Any]:
+    names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
+    return {ANSWER_META: {name: published[name] for name in names if name in published}}
+
+
+def markdown(answer: Answer) -> str:
+    """The answer first, then sources, tool calls, warnings, and one line of facts."""
+    sections = [broken_lines(answer.text)]
+    sections += [
+        f"Alternative {number}:\n\n{broken_lines(text)}" for number, text in enumerate(answer.alternatives, 2)
+    ]
+    if answer.citations:
+        lines = [f"{cited.index}. {cited.title} — {cited.url}" for cited in answer.citations]
+        sections.append("\n".join(["Sources:", *lines]))
+    if answer.tool_calls:
+        calls = [tool_call_dict(call) for call in answer.tool_calls]
+        block = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2)
+        sections.append(f"```json\n{block}\n```")
+    if answer.warnings:
+        sections.append("\n".join(f"Note: {warning}" for warning in answer.warnings))
+    sections.append(facts(answer))
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def broken_lines(text: str) -> str:
+    """The text with lines over the limit broken at white space; no word and no mark is changed."""
+    if len(text) <= MAX_LINE:
+        return text
+    return "\n".join(line if len(line) <= MAX_LINE else "\n".join(_break(line)) for line in text.split("\n"))
+
+
+def _break(line: str) -> list[str]:
+    return textwrap.wrap(
+        line,
+        MAX_LINE,
+        expand_tabs=False,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def facts(answer: Answer) -> str:
+    """One line: model, tokens, cost, seconds, and the handle to continue from."""
+    parts = [answer.model, *usage_facts(answer.usage)]
+    if answer.conversation_id:
+        parts.append(f"conversation_id {answer.conversation_id}")
+    return " · ".join(part for part in parts if part)
+
+
+def usage_facts(usage: Usage) -> list[str]:
+    """Tokens, cost and seconds in words; what the endpoint did not tell is left out."""
+    parts = []
+    if usage.input_tokens is not None and usage.output_tokens is not None:
+        cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
+        thought = f" ({usage.reasoning_tokens:,} reasoning)" if usage.reasoning_tokens else ""
+        parts.append(f"{usage.input_tokens:,} in{cached} + {usage.output_tokens:,} out{thought} tokens")
+    if usage.cost_usd is not None:
+        estimated = " estimated" if usage.cost_source == "estimated" else ""
+        parts.append(f"{usage.cost_usd:.6f} USD{estimated}")
+    if usage.duration_s is not None:
+        parts.append(f"{usage.duration_s:.1f} s")
+    return parts

@@ -1,0 +1,115 @@
+"""The sandbox on a loopback port, served by a thread of its own."""
+
+import asyncio
+import logging
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .app import create_app
+
+START_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 5.0
+KEEP_ALIVE_S = 60
+
+
+class SandboxServer:
+    """Serves the sandbox while it is started; `port` 0 takes a free one."""
+
+    def __init__(self, port: int = 0, *, host: str = "127.0.0.1", pace: float = 0.03) -> None:
+        self._address = (host, port)
+        self._pace = pace
+        self.url = ""
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> str:
+        """Start serving and return the base URL; raises OSError if the port is taken."""
+        self.stop()
+        listener = _listen(self._address)
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://{host}:{port}/v1"
+        self._server = server = _Server(
+            uvicorn.Config(
+                create_app(pace=self._pace),
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+            )
+        )
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(server.run_on(listener)), name="grok-sandbox", daemon=True
+        )
+        self._thread.start()
+        server.ready.wait(START_TIMEOUT_S)
+        return self.url
+
+    def stop(self) -> None:
+        """Close the port and every open stream; does nothing if it isn't started."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.force_exit = True
+        self._server.should_exit = True
+        self._thread.join(STOP_TIMEOUT_S)
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def run_on(self, listener: socket.socket) -> None:
+        await self.serve([listener])
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the aborted transports close
+
+
+class _Protocol(H11Protocol):
+    """Does not log the answers that a fault script breaks off on purpose."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = logging.getLogger("grok_mcp.sandbox")
+        self.logger.setLevel(logging.CRITICAL)
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is named
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,159 @@
+"""What all tools' arguments have in common: read tolerantly, published as a flat schema.
+
+Hosts differ: some send JSON as text, numbers as text, null for absent, or names of their own. All of that is
+taken; a name that looks like a misspelling of ours becomes a warning.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from grok_mcp.errors import InvalidArgumentError
+
+_DROPPED_KEYWORDS = frozenset({"title", "default", "format", "minLength", "minItems", "additionalProperties"})
+_RANGES = frozenset({"minimum", "maximum", "exclusiveMinimum", "pattern", "maxItems", "maxLength"})
+
+Effort = Literal["none", "low", "medium", "high", "xhigh"]
+
+
+class SamplingOptions(BaseModel):
+    """The rarely needed options of `ask_grok` and `grok_structured`; any other name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    top_p: Annotated[float | None, Field(ge=0, le=1)] = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    n: Annotated[int | None, Field(ge=1, le=8)] = None
+    presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    parallel_tool_calls: bool | None = None
+    service_tier: Literal["default", "priority"] | None = None
+    user: str | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_stop(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class Arguments(BaseModel):
+    """The arguments that every tool has."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, populate_by_name=True)
+
+    instructions: str = ""
+    conversation_id: str | None = None
+    model: str | None = None
+    reasoning_effort: Effort | None = None
+    max_output_tokens: Annotated[int | None, Field(ge=1)] = None
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> tuple[Self, list[str]]:
+        """The arguments, and warnings about misspelt names.
+
+        Raises InvalidArgumentError that names the argument.
+        """
+        properties = cls.published_schema()["properties"]
+        known = {
+            name: _tolerant(value, properties[name]) for name, value in raw.items() if name in properties
+        }
+        known = {name: value for name, value in known.items() if value is not None}
+        try:
+            return cls.model_validate(known), _misspelt(raw, properties)
+        except ValidationError as error:
+            hint = " ".join(_misspelt(raw, properties))
+            faults = "; ".join(_fault(one) for one in error.errors(include_url=False, include_input=False))
+            raise InvalidArgumentError(f"{faults}.", f"{hint} Correct it and call again.".strip()) from None
+
+    @classmethod
+    @cache
+    def published_schema(cls) -> dict[str, Any]:
+        """The flat JSON Schema of the arguments: no references, unions, titles, defaults or bounds."""
+        schema = cls.model_json_schema(by_alias=True)
+        properties = {name: _flat(one) for name, one in schema["properties"].items()}
+        return {
+            "type": "object",
+            "properties": dict(sorted(properties.items(), key=lambda one: cls.order().index(one[0]))),
+            "required": schema.get("required", []),
+            "additionalProperties": False,
+        }
+
+    @classmethod
+    def order(cls) -> list[str]:
+        """The names in the order they are published: a tool's own before the common ones."""
+        names = [field.alias or name for name, field in cls.model_fields.items()]
+        common = [name for name in names if name in Arguments.model_fields]
+        return [name for name in names if name not in common] + common
+
+
+def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """One property without what hosts stumble over: unions with null, titles, defaults, bounds."""
+    if "anyOf" in schema:
+        (known,) = (one for one in schema["anyOf"] if one != {"type": "null"})
+        schema = {**known, **{name: value for name, value in schema.items() if name != "anyOf"}}
+    flat = {name: value for name, value in schema.items() if name not in _DROPPED_KEYWORDS | _RANGES}
+    if "items" in flat:
+        flat["items"] = _flat(flat["items"])
+    if "$ref" in flat:
+        flat = {"type": "object", **{name: value for name, value in flat.items() if name != "$ref"}}
+    return flat
+
+
+def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value as it was meant; None for absent."""
+    kind = schema["type"]
+    if isinstance(value, str):
+        text = value.strip()
+        if "enum" in schema:
+            return text.lower() or None
+        if kind in ("object", "array"):
+            value = _parsed(text, kind)
+        elif kind != "string":
+            return text.lower() or None
+    if kind == "array" and value is not None and not isinstance(value, list):
+        value = [value]
+    return value
+
+
+def _parsed(text: str, kind: str) -> Any:
+    """JSON text where it is such; else the text itself, a comma-separated list of plain words split."""
+    if not text or text == "null":
+        return None
+    if text[0] in "[{":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    if kind == "array" and "," in text and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text):
+        return [part.strip() for part in text.split(",")]
+    return text
+
+
+def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+    warnings = []
+    for name in raw:
+        close = difflib.get_close_matches(name, properties, n=1, cutoff=0.75)
+        if name not in properties and close and close[0] not in raw:
+            warnings.append(f"The argument {name[:40]!r} is unknown; {close[0]!r} may have been meant.")
+    return warnings
+
+
+def _fault(error: Any) -> str:
+    where = (
+        ".".join(str(step) for step in error["loc"] if not str(step).startswith("function-")) or "arguments"
+    )
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]}"
+
+
+def not_blank(value: str, name: str) -> str:
+    """The text, refused where nothing but white space is in it."""
+    if not value.strip():
+        raise ValueError(f"{name} is empty")
+    return value

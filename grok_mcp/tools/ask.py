@@ -1,0 +1,141 @@
+"""`ask_grok`: a question to Grok, with images, function tools and conversations that continue."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from grok_mcp.conversations import Conversation
+from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.grok import Grok
+from grok_mcp.messages import Answer, Message
+from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.turns import keep_turn, load_images, open_turn
+
+MAX_TOOLS = 128
+"""xAI's limit of tools in one request."""
+
+
+class ToolResult(BaseModel):
+    """What the caller's function returned for one tool call; an error text is a result too."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    tool_call_id: str
+    output: str
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class AskArguments(Arguments):
+    """The arguments of `ask_grok`."""
+
+    prompt: str
+    images: Annotated[tuple[str, ...], Field(description="https URL, data URI or path")] = ()
+    tools: Annotated[
+        tuple[dict[str, Any], ...],
+        Field(description="OpenAI functions"),
+    ] = ()
+    tool_choice: Annotated[str | None, Field(description="auto, none, required or a name")] = None
+    tool_results: Annotated[tuple[ToolResult, ...], Field(description="{tool_call_id, output}")] = ()
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="0-2")] = None
+    options: Annotated[
+        SamplingOptions,
+        Field(
+            description="top_p seed stop n presence_penalty frequency_penalty parallel_tool_calls "
+            "service_tier user"
+        ),
+    ] = SamplingOptions()
+
+    @field_validator("tools")
+    @classmethod
+    def _functions(cls, tools: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        if len(tools) > MAX_TOOLS:
+            raise ValueError(f"more than {MAX_TOOLS} functions")
+        return tuple(_function(tool, number) for number, tool in enumerate(tools))
+
+    @model_validator(mode="after")
+    def _prompt_given(self) -> Self:
+        if not self.tool_results:
+            not_blank(self.prompt, "prompt")
+        return self
+
+
+def _function(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """A function definition, nested under `function` or flat, reduced to what both dialects take."""
+    inner = tool.get("function", tool)
+    if not isinstance(inner, dict) or tool.get("type", "function") != "function":
+        raise ValueError(f"entry {number} is no function definition")
+    name, parameters = inner.get("name"), inner.get("parameters")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
+        raise ValueError(f"entry {number} needs a name of letters, digits, _ . or -")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise ValueError(f"the parameters of {name} must be a JSON Schema object")
+    description = str(inner.get("description") or "")
+    return {
+        "name": name,
+        "description": description,
+        "parameters": parameters or {"type": "object", "properties": {}},
+    }
+
+
+async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
+    """Answer one `ask_grok` call."""
+    conversation = grok.conversations.open(arguments.conversation_id, call.caller)
+    tools = arguments.tools or conversation.tools
+    names = [tool["name"] for tool in tools]
+    choice = arguments.tool_choice
+    if choice and choice not in ("auto", "none", *(["required"] if names else []), *names):
+        raise InvalidArgumentError(
+            f"tool_choice: {choice[:80]!r} is not auto, none, required or the name of a given function.",
+            "Correct it and call again.",
+        )
+    messages = _results(arguments, conversation)
+    if arguments.prompt.strip() or arguments.images:
+        images = await load_images(arguments.images, grok.settings.image_roots)
+        messages += (Message("user", arguments.prompt, images=images),)
+    request = open_turn(
+        grok,
+        arguments,
+        conversation,
+        messages,
+        tools=tools,
+        tool_choice=choice,
+        temperature=arguments.temperature,
+        options=arguments.options.model_dump(exclude_none=True),
+    )
+    return keep_turn(grok, request, await grok.complete(request, call.observe), call)
+
+
+def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Message, ...]:
+    """The results of the pending calls, in their order; every call needs one."""
+    given = {result.tool_call_id: result.output for result in arguments.tool_results}
+    pending = [pending.id for pending in conversation.pending_calls]
+    for unknown in given.keys() - set(pending):
+        raise InvalidArgumentError(
+            f"tool_results: no call {unknown[:80]!r} waits for a result in this conversation.",
+            "Pass the conversation_id of the answer that made the calls, and its ids.",
+        )
+    missing = [one for one in pending if one not in given]
+    if missing:
+        raise InvalidArgumentError(
+            f"tool_results: there is no result for {', '.join(missing)}.",
+            "Give an output for each call of that answer; an error text is fine.",
+        )
+    return tuple(Message("tool", given[one], tool_call_id=one) for one in pending)
+
+
+ASK = ToolSpec(
+    name="ask_grok",
+    title="Ask Grok",
+    description="Ask Grok (xAI): second opinion, reasoning, images, function calls.",
+    arguments=AskArguments,
+    run=ask,
+    always_load=True,
+)

@@ -1,0 +1,170 @@
+"""`grok_search`: Grok searches the web and X now and answers with citations."""
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from grok_mcp.grok import Grok
+from grok_mcp.messages import Answer, Message, Search
+from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
+
+MAX_DOMAINS = 5
+MAX_HANDLES = 20
+"""xAI's limits (docs.x.ai, web search and X search)."""
+
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
+
+
+class SearchOptions(SamplingOptions):
+    """The rarely needed options of `grok_search`; any other name is refused."""
+
+    max_turns: Annotated[int | None, Field(ge=1)] = None
+    image_understanding: bool | None = None
+    video_understanding: bool | None = None
+    safe_search: bool | None = None
+    min_likes: Annotated[int | None, Field(ge=0)] = None
+    min_views: Annotated[int | None, Field(ge=0)] = None
+    rss_links: tuple[str, ...] | None = None
+
+    @field_validator("rss_links", mode="before")
+    @classmethod
+    def _one_link(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class SearchArguments(Arguments):
+    """The arguments of `grok_search`."""
+
+    query: str
+    sources: Annotated[
+        tuple[Literal["web", "x", "news", "rss"], ...], Field(description="Default web, x")
+    ] = ("web", "x")
+    mode: Annotated[
+        Literal["on", "auto", "off"],
+        Field(description="Default on: must search"),
+    ] = "on"
+    from_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
+    to_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
+    allowed_domains: tuple[str, ...] = ()
+    excluded_domains: tuple[str, ...] = ()
+    allowed_x_handles: tuple[str, ...] = ()
+    excluded_x_handles: tuple[str, ...] = ()
+    country: Annotated[str | None, Field(description="ISO 3166")] = None
+    max_results: Annotated[int | None, Field(ge=1, le=50, description="1-50")] = None
+    options: Annotated[
+        SearchOptions,
+        Field(
+            description="max_turns image_understanding video_understanding safe_search min_likes min_views "
+            "rss_links, ask_grok's"
+        ),
+    ] = SearchOptions()
+
+    @field_validator("query")
+    @classmethod
+    def _query_given(cls, value: str) -> str:
+        return not_blank(value, "query")
+
+    @field_validator("from_date", "to_date", mode="before")
+    @classmethod
+    def _iso_date(cls, value: Any) -> Any:
+        """Only whole ISO dates: a number would silently be read as a time stamp."""
+        if value == "":
+            return None
+        try:
+            return date.fromisoformat(str(value).strip()[:10])
+        except ValueError:
+            raise ValueError("must be a date as in 2026-01-31") from None
+
+    @field_validator("allowed_domains", "excluded_domains")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        hosts = [re.sub(r"^(?:[a-z]+://)?(?:www\.)?", "", one.strip().lower()) for one in value]
+        hosts = list(dict.fromkeys(re.split(r"[/?#:]", host)[0] for host in hosts))
+        for host in hosts:
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host[:60]!r} is no domain")
+        if len(hosts) > MAX_DOMAINS:
+            raise ValueError(f"at most {MAX_DOMAINS} domains")
+        return tuple(hosts)
+
+    @field_validator("allowed_x_handles", "excluded_x_handles")
+    @classmethod
+    def _handles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        handles = list(dict.fromkeys(one.strip().lstrip("@") for one in value))
+        for handle in handles:
+            if not re.fullmatch(r"\w{1,15}", handle):
+                raise ValueError(f"{handle[:60]!r} is no X handle")
+        if len(handles) > MAX_HANDLES:
+            raise ValueError(f"at most {MAX_HANDLES} handles")
+        return tuple(handles)
+
+    @field_validator("country")
+    @classmethod
+    def _country(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not re.fullmatch(r"[A-Za-z]{2}", value.strip()):
+            raise ValueError("must be two letters, as in US")
+        return value.strip().upper()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.from_date and self.to_date and self.from_date > self.to_date:
+            raise ValueError("from_date: is after to_date")
+        if self.allowed_domains and self.excluded_domains:
+            raise ValueError("allowed_domains: not together with excluded_domains")
+        if self.allowed_x_handles and self.excluded_x_handles:
+            raise ValueError("allowed_x_handles: not together with excluded_x_handles")
+        if not self.sources:
+            raise ValueError("sources: name at least one of web, x, news, rss")
+        if "rss" in self.sources and not self.options.rss_links:
+            raise ValueError("options.rss_links: the source rss needs a link")
+        return self
+
+    def search(self) -> Search:
+        """What is searched, as a value."""
+        own = self.options.model_dump(exclude_none=True)
+        names = set(SearchOptions.model_fields) - set(SamplingOptions.model_fields) - {"rss_links"}
+        return Search(
+            mode=self.mode,
+            sources=tuple(dict.fromkeys(self.sources)),
+            from_date=self.from_date.isoformat() if self.from_date else None,
+            to_date=self.to_date.isoformat() if self.to_date else None,
+            allowed_domains=self.allowed_domains,
+            excluded_domains=self.excluded_domains,
+            allowed_x_handles=self.allowed_x_handles,
+            excluded_x_handles=self.excluded_x_handles,
+            country=self.country,
+            max_results=self.max_results,
+            rss_links=self.options.rss_links or (),
+            **{name: value for name, value in own.items() if name in names},
+        )
+
+
+async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
+    """Answer one `grok_search` call."""
+    conversation = open_conversation(grok, arguments, call)
+    sampling = arguments.options.model_dump(include=set(SamplingOptions.model_fields), exclude_none=True)
+    request = open_turn(
+        grok,
+        arguments,
+        conversation,
+        (Message("user", arguments.query),),
+        search=arguments.search(),
+        options=sampling,
+    )
+    return keep_turn(grok, request, await grok.complete(request, call.observe), call)
+
+
+SEARCH = ToolSpec(
+    name="grok_search",
+    title="Search with Grok",
+    description="Grok searches the live web and X posts now; answers with sources.",
+    arguments=SearchArguments,
+    run=search,
+    always_load=True,
+)

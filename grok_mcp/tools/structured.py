@@ -1,0 +1,147 @@
+"""`grok_structured`: JSON that is valid against the caller's schema, or a clear error."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import anyio
+from pydantic import Field, field_validator
+
+from grok_mcp import errors
+from grok_mcp.grok import Grok
+from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
+from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.turns import keep_turn, load_images, open_conversation, open_turn
+
+MAX_ATTACHED = 20_000
+"""Characters of an unusable answer that go back with the error: it has been paid for."""
+
+
+class StructuredArguments(Arguments):
+    """The arguments of `grok_structured`."""
+
+    prompt: str
+    json_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema")]
+    name: str = "result"
+    search: Annotated[bool, Field(description="Web and X first")] = False
+    images: tuple[str, ...] = ()
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    options: SamplingOptions = SamplingOptions()
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_given(cls, value: str) -> str:
+        return not_blank(value, "prompt")
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        """Endpoints take letters, digits, _ and - only."""
+        plain = "".join(
+            mark if mark.isascii() and (mark.isalnum() or mark in "_-") else "_" for mark in value
+        )
+        return plain[:64] or "result"
+
+
+async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> Answer:
+    """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
+    from grok_mcp import schema as schemas  # the validator is a large extension that only this tool needs
+
+    conversation = open_conversation(grok, arguments, call)
+    validator = await anyio.to_thread.run_sync(schemas.check_schema, arguments.json_schema)
+    sent, wrapped = schemas.wrap(arguments.json_schema)
+    images = await load_images(arguments.images, grok.settings.image_roots)
+    request = open_turn(
+        grok,
+        arguments,
+        conversation,
+        (Message("user", arguments.prompt, images=images),),
+        search=Search() if arguments.search else None,
+        response_format=ResponseFormat(arguments.name, sent),
+        temperature=arguments.temperature,
+        options=arguments.options.model_dump(exclude_none=True),
+    )
+    answer = await _complete(grok, request, call)
+    value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
+    if faults:
+        first = answer
+        request = _repair(request, answer, faults)
+        try:
+            answer = await _complete(grok, request, call)
+        except errors.GrokError as error:
+            error.usage = first.usage + error.usage if error.usage else first.usage
+            raise
+        answer = replace(
+            answer,
+            usage=first.usage + answer.usage,
+            warnings=(*answer.warnings, "The first answer did not fit the schema; Grok corrected it."),
+        )
+        value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
+    if faults:
+        raise _mismatch(answer, faults)
+    return keep_turn(grok, request, replace(answer, data=value, has_data=True), call)
+
+
+async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
+    """One turn; an answer that was cut, stopped or broken is an error of its own, not a mismatch."""
+    answer = await grok.complete(request, call.observe)
+    error: errors.GrokError
+    if answer.finish_reason == "length":
+        error = errors.LengthError("The JSON was cut at the token limit.", "Raise max_output_tokens.")
+    elif answer.finish_reason == "content_filter":
+        error = errors.ContentFilterError(
+            "The endpoint stopped the JSON for safety.", "Rephrase the request."
+        )
+    elif answer.finish_reason == "interrupted":
+        error = errors.InterruptedAnswerError(answer.warnings[-1], "Ask again.", retryable=True)
+    else:
+        return answer
+    error.usage = answer.usage
+    error.attachment = answer.text[:MAX_ATTACHED]
+    raise error
+
+
+def _checked(schemas: Any, validator: Any, text: str, *, wrapped: bool) -> tuple[Any, list[str]]:
+    """The value in an answer, and what is wrong with it."""
+    try:
+        value = schemas.read_json(text)
+    except ValueError as error:
+        return None, [f"/: not JSON ({error})"]
+    if wrapped and isinstance(value, Mapping) and set(value) == {schemas.WRAPPER}:
+        value = value[schemas.WRAPPER]
+    return value, schemas.faults(validator, value)
+
+
+def _repair(request: ChatRequest, answer: Answer, faults: list[str]) -> ChatRequest:
+    """The same conversation with the answer and its faults behind it."""
+    complaint = "\n".join(
+        ["This is not valid against the schema:", *faults, "Answer again with the corrected JSON only."]
+    )
+    said = Message("assistant", answer.text, reasoning=answer.reasoning)
+    return replace(request, messages=(*request.messages, said, Message("user", complaint)), search=None)
+
+
+def _mismatch(answer: Answer, faults: list[str]) -> errors.SchemaMismatchError:
+    error = errors.SchemaMismatchError(
+        f"Grok's answer is not valid against the schema, also after a correction: {'; '.join(faults)}.",
+        "Loosen or explain the schema; what Grok wrote stands below.",
+    )
+    error.usage = answer.usage
+    error.attachment = answer.text[:MAX_ATTACHED]
+    return error
+
+
+STRUCTURED = ToolSpec(
+    name="grok_structured",
+    title="JSON from Grok",
+    description="Grok (xAI) returns JSON valid against your schema, or an error.",
+    arguments=StructuredArguments,
+    run=structured,
+    renders="data",
+    output_schema={
+        "type": "object",
+        "properties": {"data": {}},
+        "required": ["data"],
+    },
+)

@@ -1,0 +1,74 @@
+"""One turn of a conversation, the same for all tools: open it, ask, keep the answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from grok_mcp.conversations import Conversation
+from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.grok import Grok
+from grok_mcp.images import read_images
+from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
+from grok_mcp.tools.arguments import Arguments
+from grok_mcp.tools.spec import Call
+
+
+async def load_images(images: tuple[str, ...], roots: tuple[Path, ...]) -> tuple[str, ...]:
+    """The images in the form that endpoints take; files are read in a thread."""
+    return await anyio.to_thread.run_sync(read_images, images, roots) if images else ()
+
+
+def open_conversation(grok: Grok, arguments: Arguments, call: Call) -> Conversation:
+    """The conversation to continue, refused where its last answer waits for function results."""
+    conversation = grok.conversations.open(arguments.conversation_id, call.caller)
+    if conversation.pending_calls:
+        raise InvalidArgumentError(
+            "conversation_id: that answer waits for the results of its tool_calls.",
+            "Give them to ask_grok as tool_results first.",
+        )
+    return conversation
+
+
+def open_turn(
+    grok: Grok,
+    arguments: Arguments,
+    conversation: Conversation,
+    messages: tuple[Message, ...],
+    *,
+    search: Search | None = None,
+    response_format: ResponseFormat | None = None,
+    tools: tuple[Mapping[str, Any], ...] = (),
+    tool_choice: str | None = None,
+    temperature: float | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> ChatRequest:
+    """The request for the next turn: all earlier ones with the new messages behind."""
+    return ChatRequest(
+        model=arguments.model or grok.default_model,
+        messages=(*conversation.messages, *messages),
+        instructions=arguments.instructions or conversation.instructions,
+        tools=tools,
+        tool_choice=tool_choice,
+        search=search,
+        response_format=response_format,
+        reasoning_effort=arguments.reasoning_effort or grok.settings.reasoning_effort,
+        max_output_tokens=arguments.max_output_tokens,
+        temperature=temperature,
+        options=options or {},
+        cache_key=conversation.root,
+    )
+
+
+def keep_turn(grok: Grok, request: ChatRequest, answer: Answer, call: Call) -> Answer:
+    """The answer with a handle to continue from it. A broken answer continues from the text that came."""
+    said = Message("assistant", answer.text, tool_calls=answer.tool_calls, reasoning=answer.reasoning)
+    conversation = Conversation(
+        root=request.cache_key or "",
+        messages=(*request.messages, said),
+        instructions=request.instructions,
+        tools=request.tools,
+    )
+    return replace(answer, conversation_id=grok.conversations.keep(conversation, call.caller))

@@ -1,0 +1,254 @@
+"""HTTP to the endpoint: opens a streamed request, maps every failure to our errors, closes it again.
+
+The only module that imports `httpx2`. It knows statuses, bytes and server-sent events, not what the JSON
+means.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+from anyio import move_on_after
+
+from grok_mcp import __version__, errors
+from grok_mcp.error_bodies import read_error_body
+from grok_mcp.redaction import quote
+from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
+
+CALLS_PER_POOL = 20
+DRAIN_S = 0.25
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: for a connection, and for silence between two bytes."""
+
+    connect_s: float
+    idle_s: float
+
+
+@dataclass(slots=True)
+class _Pool:
+    """One connection pool and how many calls it carries."""
+
+    client: httpx2.AsyncClient
+    calls: int = 0
+
+
+class Reply:
+    """An answer that is being read; iterate `payloads()` once for the decoded JSON objects.
+
+    `done` turns true with `[DONE]` or a whole body, `unreadable` counts stream events that were no JSON.
+    """
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.done = False
+        self.unreadable = 0
+        self._response = response
+        self._chunks = response.aiter_bytes()
+
+    async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
+        """The payloads of a stream, or the one of a JSON body that came in its place."""
+        first = b""
+        async for chunk in self._chunks:
+            first += chunk
+            if first.strip():
+                break
+        if _is_json(first, self._response.headers.get("content-type", "")):
+            yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
+            return
+        async with aclosing(_events(first, self._chunks, self._response.request)) as events:
+            async for data in events:
+                payload = self._decoded_event(data)
+                if payload is not None:
+                    yield payload
+                elif self.done:
+                    return
+
+    async def drain(self) -> None:
+        """Read what is left behind a complete answer, briefly, so that its connection can be used again."""
+        with move_on_after(DRAIN_S), suppress(httpx2.HTTPError):
+            async for _ in self._chunks:
+                pass
+
+    def _decoded_event(self, data: str) -> Mapping[str, Any] | None:
+        if data == "[DONE]":
+            self.done = True
+            return None
+        try:
+            payload = json.loads(data)
+        except (ValueError, RecursionError):
+            payload = None
+        if not isinstance(payload, dict):
+            self.unreadable += bool(data.strip())
+            return None
+        return payload
+
+    def _decoded_body(self, body: bytes) -> Mapping[str, Any]:
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            payload = None
+        if not isinstance(payload, dict):
+            raise errors.UpstreamError(
+                f"The endpoint answered something that is neither a stream nor JSON: “{quote_bytes(body)}”.",
+                "Check the base URL; a retry is unlikely to help.",
+            )
+        self.done = True
+        wrapped = payload.get("data")
+        return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
+
+
+def quote_bytes(body: bytes) -> str:
+    """The beginning of a foreign body, fit for a sentence."""
+    return quote(read_error_body(body[:MAX_ERROR_BYTES]).message)
+
+
+def _is_json(first: bytes, content_type: str) -> bool:
+    """Decide by the first byte; where that says nothing, by the content type."""
+    start = first.lstrip(b"\xef\xbb\xbf \t\r\n")[:6]
+    if start[:1] in (b"{", b"["):
+        return True
+    if start.startswith((b"data", b"event", b":", b"id", b"retry")):
+        return False
+    return "event-stream" not in content_type
+
+
+async def _events(first: bytes, chunks: AsyncIterator[bytes], request: httpx2.Request) -> AsyncGenerator[str]:
+    """The data of each server-sent event, also of a last one without a blank line behind it."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+        yield b"\n\n"
+
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    response = httpx2.Response(200, headers=headers, content=body(), request=request)
+    source = httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES)
+    async for event in source:
+        yield event.data
+
+
+class Upstream:
+    """One endpoint with its key; shared by all calls of the process, connects when first used."""
+
+    def __init__(self, endpoint: Endpoint, key: str | None, timeouts: Timeouts) -> None:
+        self.endpoint = endpoint
+        self._key = key
+        self._timeouts = timeouts
+        self._pools: list[_Pool] = []
+        self._tls: Any = None
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[Reply]:
+        """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        with self._pool(url) as client, self._foreign_errors(url):
+            request = client.build_request("POST", url, content=content, headers=self._headers(headers))
+            response = await client.send(request, stream=True)
+            try:
+                if response.status_code >= 300:
+                    raise await self._refused(response)
+                yield Reply(response)
+            finally:
+                await response.aclose()
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        own = {
+            "Content-Type": "application/json",
+            "Accept": "application/json, text/event-stream",
+            "User-Agent": f"grok-mcp-server/{__version__}",
+        }
+        if self._key:
+            own["Authorization"] = f"Bearer {self._key}"
+        return own | dict(headers)
+
+    @contextmanager
+    def _pool(self, url: str) -> Iterator[httpx2.AsyncClient]:
+        """The least loaded pool: one large pool costs quadratically in simultaneous calls."""
+        pool = min(self._pools, key=lambda one: one.calls, default=None)
+        if pool is None or pool.calls >= CALLS_PER_POOL:
+            pool = _Pool(self._client(url))
+            self._pools.append(pool)
+        pool.calls += 1
+        try:
+            yield pool.client
+        finally:
+            pool.calls -= 1
+
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        if self._tls is None:
+            self._tls = httpx2.create_ssl_context()
+        return httpx2.AsyncClient(
+            verify=self._tls,
+            trust_env=urlsplit(url).hostname not in _LOOPBACK,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL),
+        )
+
+    def warm(self, url: str) -> None:
+        """Make the first pool, whose TLS context takes a moment, before the first call needs it."""
+        if not self._pools:
+            self._pools.append(_Pool(self._client(url)))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        while self._pools:
+            await self._pools.pop().client.aclose()
+
+    async def _refused(self, response: httpx2.Response) -> errors.GrokError:
+        body = b""
+        with suppress(httpx2.HTTPError):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) >= MAX_ERROR_BYTES:
+                    break
+        headers = response.headers
+        return classify(
+            read_error_body(body),
+            self.endpoint,
+            status=response.status_code,
+            retry_after_s=retry_after_s(headers.get("retry-after")),
+            request_id=headers.get("x-request-id") or headers.get("x-trace-id") or headers.get("cf-ray"),
+        )
+
+    @contextmanager
+    def _foreign_errors(self, url: str) -> Iterator[None]:
+        """Map what the HTTP library raises to our errors; the one place that does."""
+        try:
+            yield
+        except httpx2.ReadTimeout:
+            raise errors.UpstreamTimeoutError(
+                f"{self.endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
+                "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer; a retry may help.",
+            ) from None
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+            raise errors.ConfigurationError(
+                f"The request to {self.endpoint.title} can't be made: {self._said(error)}.",
+                "Check the base URL and the key for stray characters.",
+            ) from None
+        except (httpx2.DecodingError, httpx2.SSEError) as error:
+            raise errors.UpstreamError(
+                f"{self.endpoint.title} sent what can't be read: {self._said(error)}.",
+                "A retry is unlikely to help.",
+            ) from None
+        except httpx2.TransportError as error:
+            host = urlsplit(url).netloc.rpartition("@")[2]
+            raise errors.UpstreamConnectionError(
+                f"The connection to {self.endpoint.title} ({host}) failed: {self._said(error)}.",
+                "Check the network and the base URL, then try again.",
+            ) from None
+
+    def _said(self, error: Exception) -> str:
+        return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)
