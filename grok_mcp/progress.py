@@ -83,7 +83,8 @@ class StatusProgress(Progress):
         self._begun = False
         self._characters = 0
         self._tail: deque[str] = deque(maxlen=40)
-        self._sources = 0
+        self._sources: set[str] = set()
+        self._searches: set[tuple[str, str]] = set()
 
     def __call__(self, event: events.Event, added: str) -> None:
         """Keep the phase and counters up to date."""
@@ -91,9 +92,9 @@ class StatusProgress(Progress):
             self._characters += len(added)
             self._tail.append(added[-MAX_MESSAGE:])
             self._enter("writing")
-        elif isinstance(event, events.SourcesFound):
-            self._sources += len(event.urls)
-            self._enter(f"reading {self._sources} sources")
+        elif isinstance(event, events.SourcesFound) and not self._sources.issuperset(event.urls):
+            self._sources.update(event.urls)
+            self._enter(f"reading {len(self._sources)} sources")
         else:
             self._enter_by(event)
         self._notice()
@@ -101,7 +102,8 @@ class StatusProgress(Progress):
     def _enter_by(self, event: events.Event) -> None:
         if isinstance(event, events.ReasoningDelta):
             self._enter("thinking")
-        elif isinstance(event, events.SearchStep):
+        elif isinstance(event, events.SearchStep) and (event.key, event.query) not in self._searches:
+            self._searches.add((event.key, event.query))
             place = "X" if event.kind == "x" else "the web"
             self._enter(
                 f"searching {place}: “{one_line(event.query)}”" if event.query else f"searching {place}"

@@ -145,15 +145,13 @@ def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str
 
 
 def _fault(error: Any) -> str:
-    where = (
-        ".".join(str(step) for step in error["loc"] if not str(step).startswith("function-")) or "arguments"
-    )
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[0].lower()}{message[1:]}"
+    where = ".".join(str(step) for step in error["loc"])
+    return f"{where}: {message[0].lower()}{message[1:]}" if where else message
 
 
-def not_blank(value: str, name: str) -> str:
+def not_blank(value: str) -> str:
     """The text, refused where nothing but white space is in it."""
     if not value.strip():
-        raise ValueError(f"{name} is empty")
+        raise ValueError("is empty")
     return value

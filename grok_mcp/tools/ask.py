@@ -11,7 +11,7 @@ from grok_mcp.conversations import Conversation
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer, Message
-from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.arguments import Arguments, SamplingOptions
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_turn
 
@@ -62,8 +62,8 @@ class AskArguments(Arguments):
 
     @model_validator(mode="after")
     def _prompt_given(self) -> Self:
-        if not self.tool_results:
-            not_blank(self.prompt, "prompt")
+        if not self.tool_results and not self.prompt.strip():
+            raise ValueError("prompt: is empty")
         return self
 
 

@@ -32,7 +32,7 @@ class StructuredArguments(Arguments):
     @field_validator("prompt")
     @classmethod
     def _prompt_given(cls, value: str) -> str:
-        return not_blank(value, "prompt")
+        return not_blank(value)
 
     @field_validator("name")
     @classmethod
