@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 
 from grok_mcp import errors
+from grok_mcp.dialects import DIALECTS
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, ResponseFormat
@@ -104,7 +105,11 @@ class Plan:
         name = error.parameter if isinstance(error, errors.BadRequestError) else None
         if name is None or _FORMAT.search(name):
             return False
-        self._asked = replace(self._asked, omit=self._asked.omit | {name})
+        without = replace(self.request, omit=self.request.omit | {name})
+        build_body = DIALECTS[self.dialect].build_body
+        if build_body(without, self._gateway) == build_body(self.request, self._gateway):
+            return False
+        self._asked = replace(self._asked, omit=without.omit)
         self._kept.append(f"{name} was left out: the model does not take it.")
         return True
 

@@ -131,6 +131,12 @@ class StatusProgress(Progress):
         timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase
         return timed if len(timed) <= MAX_MESSAGE else f"{timed[: MAX_MESSAGE - 1]}…"
 
+    async def finish(self, text: str) -> None:
+        """An answer that came at once still shows that it came from upstream."""
+        await super().finish(text)
+        if not self._last:
+            await self._send(self._message())
+
     async def _send_notes(self) -> None:
         await self._wait(FIRST_NOTE_S)
         while not self._finished:

@@ -76,8 +76,8 @@ class LineSplitter:
         if part:
             self._parts.append(part)
         if self._size > self._limit:
-            ends = b"".join(self._parts)
-            self._parts = [ends[:_EXCERPT], ends[_EXCERPT:][-_EXCERPT:]]
+            head, tail = b"".join(self._parts[:2]), b"".join(self._parts[-2:])
+            self._parts = [head[:_EXCERPT], tail[-_EXCERPT:]]
 
 
 class LineReader:

@@ -1,27 +1,25 @@
 """HTTP to the endpoint: opens a streamed request, maps every failure to our errors, closes it again.
 
-The only module that imports `httpx2`. It knows statuses, bytes and server-sent events, not what the JSON
-means.
+With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-from anyio import move_on_after
 
 from grok_mcp import __version__, errors
 from grok_mcp.error_bodies import read_error_body
 from grok_mcp.redaction import quote
+from grok_mcp.reply import Reply
 from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 20
-DRAIN_S = 0.25
-MAX_EVENT_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,101 +40,6 @@ class _Pool:
     calls: int = 0
 
 
-class Reply:
-    """An answer that is being read; iterate `payloads()` once for the decoded JSON objects.
-
-    `done` turns true with `[DONE]` or a whole body, `unreadable` counts stream events that were no JSON.
-    """
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self.done = False
-        self.unreadable = 0
-        self._response = response
-        self._chunks = response.aiter_bytes()
-
-    async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
-        """The payloads of a stream, or the one of a JSON body that came in its place."""
-        first = b""
-        async for chunk in self._chunks:
-            first += chunk
-            if first.strip():
-                break
-        if _is_json(first, self._response.headers.get("content-type", "")):
-            yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
-            return
-        async with aclosing(_events(first, self._chunks, self._response.request)) as events:
-            async for data in events:
-                payload = self._decoded_event(data)
-                if payload is not None:
-                    yield payload
-                elif self.done:
-                    return
-
-    async def drain(self) -> None:
-        """Read what is left behind a complete answer, briefly, so that its connection can be used again."""
-        with move_on_after(DRAIN_S), suppress(httpx2.HTTPError):
-            async for _ in self._chunks:
-                pass
-
-    def _decoded_event(self, data: str) -> Mapping[str, Any] | None:
-        if data == "[DONE]":
-            self.done = True
-            return None
-        try:
-            payload = json.loads(data)
-        except (ValueError, RecursionError):
-            payload = None
-        if not isinstance(payload, dict):
-            self.unreadable += bool(data.strip())
-            return None
-        return payload
-
-    def _decoded_body(self, body: bytes) -> Mapping[str, Any]:
-        try:
-            payload = json.loads(body)
-        except (ValueError, RecursionError):
-            payload = None
-        if not isinstance(payload, dict):
-            raise errors.UpstreamError(
-                f"The endpoint answered something that is neither a stream nor JSON: “{quote_bytes(body)}”.",
-                "Check the base URL; a retry is unlikely to help.",
-            )
-        self.done = True
-        wrapped = payload.get("data")
-        return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
-
-
-def quote_bytes(body: bytes) -> str:
-    """The beginning of a foreign body, fit for a sentence."""
-    return quote(read_error_body(body[:MAX_ERROR_BYTES]).message)
-
-
-def _is_json(first: bytes, content_type: str) -> bool:
-    """Decide by the first byte; where that says nothing, by the content type."""
-    start = first.lstrip(b"\xef\xbb\xbf \t\r\n")[:6]
-    if start[:1] in (b"{", b"["):
-        return True
-    if start.startswith((b"data", b"event", b":", b"id", b"retry")):
-        return False
-    return "event-stream" not in content_type
-
-
-async def _events(first: bytes, chunks: AsyncIterator[bytes], request: httpx2.Request) -> AsyncGenerator[str]:
-    """The data of each server-sent event, also of a last one without a blank line behind it."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-        yield b"\n\n"
-
-    headers = {"content-type": "text/event-stream; charset=utf-8"}
-    response = httpx2.Response(200, headers=headers, content=body(), request=request)
-    source = httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES)
-    async for event in source:
-        yield event.data
-
-
 class Upstream:
     """One endpoint with its key; shared by all calls of the process, connects when first used."""
 
@@ -145,7 +48,7 @@ class Upstream:
         self._key = key
         self._timeouts = timeouts
         self._pools: list[_Pool] = []
-        self._tls: Any = None
+        self._tls: ssl.SSLContext | None = None
 
     @asynccontextmanager
     async def stream(
@@ -187,11 +90,15 @@ class Upstream:
             pool.calls -= 1
 
     def _client(self, url: str) -> httpx2.AsyncClient:
+        parts = urlsplit(url)
+        local = parts.hostname in _LOOPBACK
         if self._tls is None:
-            self._tls = httpx2.create_ssl_context()
+            # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
+            unused = local and parts.scheme == "http"
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else httpx2.create_ssl_context()
         return httpx2.AsyncClient(
             verify=self._tls,
-            trust_env=urlsplit(url).hostname not in _LOOPBACK,
+            trust_env=not local,
             follow_redirects=False,
             timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL),

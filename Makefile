@@ -1,0 +1,47 @@
+# `make demo` shows it, `make test` checks it; both make .venv with the system's python3 where it is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check suite snapshots bench clean
+
+demo: .venv/.installed
+	@$(BIN)/grok-mcp demo
+
+test: check suite
+
+# Format, lint, types and import layers.
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The tests, with branch coverage over all processes that they start.
+suite: .venv/.installed-dev
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# Accept the present tool definitions and answers as right; read the difference before you commit it.
+snapshots: .venv/.installed-dev
+	$(BIN)/pytest --snapshot-update
+
+bench: .venv/.installed-dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@ .venv/.installed

@@ -1,0 +1,117 @@
+"""Fixtures of all tests: a clean environment, and a real MCP client on a server on a scripted endpoint."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import stamina
+from mcp.client import Client
+from mcp_types import CallToolResult, TextContent
+
+from grok_mcp.grok import Grok
+from grok_mcp.server import build_server
+from grok_mcp.settings import Settings
+from tests.endpoint import Endpoint
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("GROK_MCP_", "XAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def instant_retries() -> Iterator[None]:
+    """Retries happen as often as they should and wait as long as the server says, but never back off."""
+    with stamina.set_testing(True, attempts=100, cap=True):
+        yield
+
+
+@dataclass
+class Result:
+    """A tool result in the parts that tests look at."""
+
+    raw: CallToolResult
+    notes: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        (block,) = self.raw.content
+        assert isinstance(block, TextContent)
+        return block.text
+
+    @property
+    def structured(self) -> dict[str, Any]:
+        found: dict[str, Any] | None = self.raw.structured_content
+        assert found is not None
+        return found
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        assert not self.raw.is_error, self.text
+        assert self.raw.meta is not None
+        found: dict[str, Any] = self.raw.meta["grok-mcp/answer"]
+        return found
+
+    @property
+    def error(self) -> dict[str, Any]:
+        assert self.raw.is_error, self.text
+        assert self.raw.structured_content is None
+        assert self.raw.meta is not None
+        found: dict[str, Any] = self.raw.meta["grok-mcp/error"]
+        assert self.text.startswith(f"[{found['code']}] ")
+        return found
+
+
+class Host:
+    """An MCP host with a server of ours; `whole(...)` calls return the published `Answer` as data."""
+
+    def __init__(self, client: Client, grok: Grok) -> None:
+        self.client = client
+        self.grok = grok
+
+    async def call(self, tool: str, *, watch: bool = False, **arguments: Any) -> Result:
+        notes: list[tuple[float, str]] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            assert total is None
+            notes.append((progress, message or ""))
+
+        with anyio.fail_after(20):
+            raw = await self.client.call_tool(tool, arguments, progress_callback=note if watch else None)
+        assert isinstance(raw, CallToolResult)
+        return Result(raw, notes)
+
+    async def ask(self, prompt: str = "Hello?", **arguments: Any) -> Result:
+        return await self.call("ask_grok", prompt=prompt, **arguments)
+
+    async def search(self, query: str = "What is new?", **arguments: Any) -> Result:
+        return await self.call("grok_search", query=query, **arguments)
+
+
+@asynccontextmanager
+async def host_on(
+    endpoint: Endpoint | str | None, *, legacy: bool = False, **settings: Any
+) -> AsyncIterator[Host]:
+    """A host whose server uses this endpoint; `settings` by the names of the settings model."""
+    url = endpoint.url if isinstance(endpoint, Endpoint) else endpoint
+    grok = Grok(Settings(**{"base_url": url, "xai_api_key": "xai-test-key-1234567890", **settings}))
+    try:
+        async with Client(build_server(grok), mode="legacy" if legacy else "auto") as client:
+            yield Host(client, grok)
+    finally:
+        await grok.aclose()

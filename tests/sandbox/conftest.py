@@ -1,0 +1,26 @@
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from grok_mcp.sandbox import SandboxServer
+
+from .wire import Endpoint
+
+
+@pytest.fixture(scope="session")
+def base_url() -> Iterator[str]:
+    with SandboxServer(pace=0) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def client(base_url: str) -> Iterator[httpx2.Client]:
+    headers = {"Authorization": "Bearer xai-test"}
+    with httpx2.Client(base_url=base_url, headers=headers, timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def grok(client: httpx2.Client) -> Endpoint:
+    return Endpoint(client)

@@ -1,0 +1,201 @@
+import json
+from time import perf_counter
+from typing import Any
+
+import httpx2
+import pytest
+
+from grok_mcp.sandbox.faults import BODIES, MAX_SCRIPTS, FaultBook
+
+from .wire import Endpoint, joined, parse
+
+
+def broken(grok: Endpoint, fault: str, **fields: Any) -> str:
+    """What arrives of a stream that breaks off, which it must do."""
+    body = {"model": "grok-4.7", "messages": [{"role": "user", "content": "Hi"}], "stream": True, **fields}
+    arrived = b""
+    with (
+        pytest.raises(httpx2.RemoteProtocolError, match="incomplete chunked read"),
+        grok.client.stream(
+            "POST", "chat/completions", json=body, headers={"X-Sandbox-Fault": fault}
+        ) as reply,
+    ):
+        for piece in reply.iter_bytes():
+            arrived += piece
+    return arrived.decode()
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 410, 429, 500, 503, 529, 599])
+def test_a_status_comes_with_the_error_body_of_that_status(grok: Endpoint, status: int) -> None:
+    response = grok.send_chat(fault=f"status={status}", stream=True)
+    assert response.status_code == status
+    assert set(response.json()) == {"code", "error"}
+
+
+def test_a_status_of_422_is_plain_text(grok: Endpoint) -> None:
+    response = grok.send_chat(fault="status=422")
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.text.startswith("Failed to deserialize")
+
+
+@pytest.mark.parametrize("shape", BODIES)
+def test_an_error_body_takes_every_known_shape(grok: Endpoint, shape: str) -> None:
+    response = grok.send_chat(fault=f"status=502;body={shape};message=a%20%3C;retry-after=2.5")
+    assert response.headers["retry-after"] == "2.5"
+    seen = response.json() if "json" in response.headers.get("content-type", "") else response.text
+    expected: dict[str, Any] = {
+        "xai": {"code": "The service is currently unavailable", "error": "a <"},
+        "openai": {
+            "error": {
+                "message": "a <",
+                "type": "upstream_error",
+                "param": "",
+                "code": "The service is currently unavailable",
+            }
+        },
+        "string": {"error": "a <"},
+        "text": "a <",
+        "html": "<!DOCTYPE html><html><head><title>502</title></head><body>Error 502 a &lt;</body></html>",
+        "empty": "",
+        "fastapi": {"detail": "a <"},
+    }
+    assert seen == expected[shape]
+
+
+def test_a_script_may_stand_behind_the_name_of_the_model(grok: Endpoint) -> None:
+    assert grok.send_chat(model="grok-4.7!status=503,retry-after=1").headers["retry-after"] == "1"
+    assert grok.send_responses(model="grok-4.7!status=503").status_code == 503
+    assert grok.chat(model="grok-4.7!")["model"] == "grok-4.7"
+    assert grok.client.get("models", headers={"X-Sandbox-Fault": "status=500"}).status_code == 500
+
+
+def test_times_ends_a_script(grok: Endpoint) -> None:
+    statuses = [grok.send_chat(fault="status=500; times=2;").status_code for _ in range(3)]
+    assert statuses == [500, 500, 200]
+
+
+def test_the_count_of_scripts_is_bounded() -> None:
+    book = FaultBook()
+    for number in range(MAX_SCRIPTS + 1):
+        assert book.take(f"status=500;times=1;message={number}").status == 500
+    assert book.take(f"status=500;times=1;message={MAX_SCRIPTS}").status is None
+    assert book.take("status=500;times=1;message=0").status == 500
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["sing", "status", "status=200", "body=xml", "stall=-1", "delay=nan", "hang=1", "cut=many", "=5"],
+)
+def test_a_script_that_is_not_understood_is_answered_with_the_grammar(grok: Endpoint, script: str) -> None:
+    response = grok.send_chat(fault=script)
+    assert response.status_code == 400
+    assert repr(script) in response.json()["error"]
+    assert "status=N" in response.json()["error"]
+    assert grok.client.get("models", headers={"X-Sandbox-Fault": script}).status_code == 400
+
+
+def test_error200_is_an_error_in_a_json_body_with_status_200(grok: Endpoint) -> None:
+    response = grok.send_chat(fault="error200", stream=True)
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert response.json() == {
+        "code": "The service is currently unavailable",
+        "error": "Timed out waiting for first token",
+    }
+
+
+def test_json_answers_a_stream_with_one_body(grok: Endpoint) -> None:
+    response = grok.send_chat(fault="json;noindex;nousage", stream=True)
+    assert response.headers["content-type"] == "application/json"
+    assert "usage" not in response.json()
+    assert "index" not in response.json()["choices"][0]
+    body = grok.send_responses(fault="json;nousage", stream=True).json()
+    assert body["object"] == "response" and "usage" not in body
+
+
+def test_streams_bend_as_the_flags_say(grok: Endpoint) -> None:
+    plain = grok.chat_events("Bend")
+    assert grok.chat_events("Bend", fault="nousage") == plain[:-1]
+    inside = grok.chat_events("Bend", fault="nousage", stream_options=None)
+    assert "usage" not in inside[-1] and inside[-1]["choices"][0]["finish_reason"] == "stop"
+    without = grok.chat_events("Bend", fault="noindex")
+    assert not any("index" in choice for event in without for choice in event["choices"])
+    assert grok.chat_events("Bend", fault="emptyfinish")[-2]["choices"][0]["finish_reason"] == ""
+    assert grok.responses_events("Bend", fault="nousage")[-1]["response"]["usage"] is None
+
+
+def test_frames_bend_as_the_flags_say(grok: Endpoint) -> None:
+    plain = grok.send_chat("Frames", stream=True).text
+    assert grok.send_chat("Frames", "nodone", stream=True).text == plain.removesuffix("data: [DONE]\n\n")
+    assert grok.send_chat("Frames", "crlf", stream=True).text == plain.replace("\n", "\r\n")
+    commented = grok.send_chat("Frames", "keepalive", stream=True).text
+    assert commented.count(": keepalive\n\n") == plain.count("data: {")
+    assert (
+        grok.send_chat("Frames 🚋", "split", stream=True).text
+        == grok.send_chat("Frames 🚋", stream=True).text
+    )
+
+
+def test_cut_breaks_the_connection_after_some_events(grok: Endpoint) -> None:
+    assert len(parse(broken(grok, "cut=3"))) == 3
+    assert broken(grok, "cut=0") == ""
+
+
+def test_a_whole_body_is_cut_at_its_half(grok: Endpoint) -> None:
+    whole = grok.chat("Hi", stream=False)
+    half = broken(grok, "cut=1", stream=False)
+    assert json.dumps(whole, ensure_ascii=False).startswith(half)
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(half)
+
+
+def test_end_closes_the_stream_cleanly_without_its_end(grok: Endpoint) -> None:
+    response = grok.send_chat(fault="end=2", stream=True)
+    assert len(parse(response.text)) == 2
+    assert "[DONE]" not in response.text
+    assert grok.send_chat(fault="end=0").text == ""
+
+
+@pytest.mark.parametrize("shape", ["xai", "openai"])
+def test_error_puts_an_error_object_into_a_chat_stream(grok: Endpoint, shape: str) -> None:
+    response = grok.send_chat(fault=f"error=2;message=oops;body={shape}", stream=True)
+    events = parse(response.text)
+    assert len(events) == 3
+    error = events[-1]["error"]
+    assert (error if shape == "xai" else error["message"]) == "oops"
+    assert response.text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("shape", ["xai", "openai"])
+def test_error_puts_an_error_event_into_a_responses_stream(grok: Endpoint, shape: str) -> None:
+    events = parse(grok.send_responses(fault=f"error=2;body={shape}", stream=True).text)
+    assert events[-1] == {
+        "sequence_number": 2,
+        "type": "error",
+        "code": None,
+        "message": "Service temporarily unavailable.",
+        "param": None,
+    }
+
+
+def test_garbage_is_a_line_that_is_no_json(grok: Endpoint) -> None:
+    text = grok.send_chat("Hi", "garbage=2", stream=True).text
+    assert text.split("\n\n")[2] == "data: <<this is no JSON>>"
+    assert joined(parse(text.replace("data: <<this is no JSON>>\n\n", ""))).startswith("Sandbox")
+    for fault in ("garbage=0", "garbage=1", "error=1"):
+        with pytest.raises(json.JSONDecodeError):
+            grok.send_chat(fault=fault).json()
+
+
+@pytest.mark.parametrize("fault", ["hang", "stall=0", "stall=2", "delay=9", "pace=9"])
+def test_a_script_that_waits_lets_the_client_time_out(grok: Endpoint, fault: str) -> None:
+    body = {"model": "grok-4.7", "input": "Hi", "stream": True}
+    with pytest.raises(httpx2.ReadTimeout):
+        grok.client.post("responses", json=body, headers={"X-Sandbox-Fault": fault}, timeout=0.05)
+    assert grok.chat("Are you there?")["choices"]
+
+
+def test_delay_and_pace_only_slow_an_answer_down(grok: Endpoint) -> None:
+    start = perf_counter()
+    events = grok.chat_events("Slow", fault="delay=0.05;pace=0.001")
+    assert perf_counter() - start >= 0.05
+    assert events == grok.chat_events("Slow")

@@ -1,0 +1,65 @@
+"""A server with one `echo` tool on the stdio transport, run as a process by its tests.
+
+`python tests/stdio_echo.py [grace seconds]`
+"""
+
+import os
+import sys
+from typing import Any
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+)
+
+from grok_mcp.calls import Calls
+from grok_mcp.stdio import serve_stdio
+
+
+async def list_tools(
+    ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None
+) -> ListToolsResult:
+    return ListToolsResult(tools=[Tool(name="echo", input_schema={"type": "object"})])
+
+
+def echo_server(calls: Calls) -> Server[Any]:
+    async def echo(ctx: ServerRequestContext[Any], text: str, options: dict[str, Any]) -> str:
+        if options.get("garbage"):
+            print("garbage by print", flush=True)  # noqa: T201 - the point of it
+            os.write(1, b"garbage by os.write\n")
+        note = "half \ud83d" if options.get("surrogate") else "n" * options.get("note_size", 4)
+        for number in range(options.get("notes", 0)):
+            await ctx.session.report_progress(number, None, note)
+        await anyio.sleep(options.get("sleep", 0))
+        if log := options.get("log"):
+            os.write(2, log.encode())
+        text *= options.get("times", 1)
+        return text + "\ud83d" if options.get("surrogate") else text
+
+    async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+        options = params.arguments or {}
+        text = "closing"
+        if not calls.closing:
+            with calls.track() as scope, scope:
+                text = await echo(ctx, options.get("text", ""), options)
+            if scope.cancelled_caught:
+                text = "interrupted"
+        return CallToolResult(content=[TextContent(text=text)])
+
+    return Server("echo", on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+async def main() -> None:
+    calls = Calls()
+    await serve_stdio(echo_server(calls), calls, float(sys.argv[1]) if sys.argv[1:] else 10)
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,277 @@
+"""Whatever an endpoint does wrong becomes one clear sentence, after the right number of requests."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from dirty_equals import IsPartialDict, IsStr
+
+from tests.conftest import PAYLOADS, host_on
+from tests.endpoint import Endpoint, Reply, body, chat, events, sse
+
+pytestmark = pytest.mark.anyio
+
+ERRORS = json.loads((PAYLOADS / "09_errors_all_shapes.json").read_text(encoding="utf-8"))
+CODES = {
+    "auth": "authentication",
+    "bad_request": "invalid_argument",
+    "model_not_found": "model_not_found",
+    "quota": "insufficient_credit",
+    "rate_limit": "rate_limited",
+    "content_policy": "content_filter",
+    "search_dialect_gone": "search_unavailable",
+    "upstream_unavailable": "overloaded",
+}
+SPECIAL = {"xai_chat_rejects_tool_type": "search_unavailable", "cloudflare_html": "timeout"}
+
+
+@pytest.mark.parametrize("case", ERRORS, ids=lambda case: case["name"])
+async def test_a_known_error_body_gets_its_code_and_number_of_requests(case: dict[str, Any]) -> None:
+    reply = body(case["body"], status=case["status"], content_type=case["content_type"])
+    async with Endpoint(reply) as endpoint:
+        async with host_on(endpoint, max_retries=2) as host:
+            result = await host.ask()
+    retried = case["retry"] == "yes_backoff"
+    assert result.error == IsPartialDict(
+        code=SPECIAL.get(case["name"], CODES[case["class"]]), retryable=retried, gateway="generic"
+    )
+    assert len(endpoint.requests) == (3 if retried else 1)
+    assert len(result.text) < 2_000
+    assert "xa***" not in result.text
+
+
+def code_of(status: int) -> tuple[str, bool]:
+    """The row of the taxonomy for a status whose body says nothing."""
+    rows = {
+        400: ("invalid_argument", False),
+        401: ("authentication", False),
+        402: ("insufficient_credit", False),
+        403: ("permission", False),
+        404: ("configuration", False),
+        405: ("configuration", False),
+        408: ("timeout", True),
+        410: ("search_unavailable", False),
+        413: ("invalid_argument", False),
+        415: ("upstream", False),
+        422: ("invalid_argument", False),
+        429: ("rate_limited", True),
+        502: ("overloaded", True),
+        503: ("overloaded", True),
+        504: ("timeout", True),
+        524: ("timeout", True),
+        529: ("overloaded", True),
+    }
+    return rows.get(status, ("upstream", status >= 500))
+
+
+async def test_every_status_from_400_to_599_gets_one_code_and_at_most_the_retries_that_are_due() -> None:
+    async with Endpoint() as endpoint:
+        async with host_on(endpoint, max_retries=1, gateway="nebula") as host:
+            for status in range(400, 600):
+                endpoint.replies = [body("", status=status)]
+                endpoint.requests.clear()
+                error = (await host.ask()).error
+                code, retried = code_of(status)
+                assert error == IsPartialDict(code=code, retryable=retried, status=status)
+                assert len(endpoint.requests) == 1 + retried, status
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_not_followed_so_the_key_stays_at_the_configured_host(status: int) -> None:
+    async with Endpoint() as other, Endpoint(body("", status=status, location=other.url)) as endpoint:
+        async with host_on(endpoint, gateway="nebula") as host:
+            error = (await host.ask()).error
+    assert error["code"] == "configuration"
+    assert other.requests == []
+    assert len(endpoint.requests) == 1
+
+
+KEY = "xai-AbCdEf0123456789AbCdEf0123456789"
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        f"Incorrect API key provided: {KEY}",
+        f"token={KEY} is bad",
+        f"Authorization: Bearer {KEY}",
+        "key sk-or-v1-0123456789abcdef is bad",
+        "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl expired",
+    ],
+)
+async def test_no_key_that_an_endpoint_quotes_reaches_the_host(leak: str) -> None:
+    async with Endpoint(body({"error": leak}, status=400)) as endpoint:
+        async with host_on(endpoint, xai_api_key=KEY) as host:
+            result = await host.ask()
+    shown = result.raw.model_dump_json()
+    assert "***" in shown
+    for secret in (KEY, KEY[4:20], "0123456789abcdef", "eyJhbGci"):
+        assert secret not in shown
+
+
+async def test_upstream_text_is_quoted_short_and_without_control_characters() -> None:
+    words = "bad\x1b[31m request\u202e " + "very " * 200
+    async with Endpoint(body({"error": words}, status=400)) as endpoint, host_on(endpoint) as host:
+        text = (await host.ask()).text
+    assert len(text) < 450
+    assert "\x1b" not in text and "\u202e" not in text
+
+
+async def test_a_wait_that_the_endpoint_asks_for_in_seconds_is_kept_and_the_call_succeeds() -> None:
+    refused = body({"error": "Too many requests"}, status=429, retry_after="0")
+    async with Endpoint(refused, chat("At last.")) as endpoint, host_on(endpoint) as host:
+        result = await host.ask()
+    assert "At last." in result.text
+    assert len(endpoint.requests) == 2
+
+
+async def test_a_wait_beyond_the_deadline_fails_at_once_and_says_how_long_to_wait() -> None:
+    refused = body({"error": "Too many requests"}, status=429, retry_after="3600")
+    async with Endpoint(refused) as endpoint, host_on(endpoint) as host:
+        result = await host.ask()
+    assert result.error == IsPartialDict(code="rate_limited", retry_after_s=3600.0)
+    assert "Wait 3600 s" in result.text
+    assert len(endpoint.requests) == 1
+
+
+async def test_a_wait_may_be_given_as_a_date() -> None:
+    when = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    refused = body({"error": "Too many requests"}, status=429, retry_after=when)
+    async with Endpoint(refused) as endpoint, host_on(endpoint) as host:
+        error = (await host.ask()).error
+    assert 7_000 < error["retry_after_s"] <= 7_200
+
+
+async def test_nothing_is_sent_again_once_content_has_come() -> None:
+    broken = Reply(chat("Half an ans").pieces[:1], end="cut")
+    async with Endpoint(broken) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.ask()).structured
+    assert answer["text"] == "Half an ans"
+    assert answer["finish_reason"] == "interrupted"
+    assert answer["warnings"] == [IsStr(regex=r"The answer is incomplete: \[connection\] .*")]
+    assert len(endpoint.requests) == 1
+
+
+async def test_reasoning_counts_as_content_so_a_break_behind_it_is_an_error_and_no_retry() -> None:
+    thought = {"choices": [{"index": 0, "delta": {"reasoning_content": "Hm."}}]}
+    async with Endpoint(events(thought, done=False)) as endpoint, host_on(endpoint) as host:
+        error = (await host.ask()).error
+    assert error["code"] == "interrupted"
+    assert len(endpoint.requests) == 1
+
+
+async def test_a_connection_that_breaks_before_any_byte_is_tried_again() -> None:
+    async with Endpoint(Reply(end="cut"), chat("Here.")) as endpoint, host_on(endpoint) as host:
+        assert "Here." in (await host.ask()).text
+    assert len(endpoint.requests) == 2
+
+
+async def test_an_endpoint_that_is_not_there_is_a_connection_error() -> None:
+    async with host_on("http://127.0.0.1:9/v1", max_retries=0) as host:
+        result = await host.ask()
+    assert result.error == IsPartialDict(code="connection", retryable=True)
+    assert "127.0.0.1:9" in result.text
+
+
+async def test_a_silent_endpoint_ends_at_the_idle_timeout() -> None:
+    async with Endpoint(Reply(end="silent")) as endpoint:
+        async with host_on(endpoint, idle_timeout=0.2) as host:
+            result = await host.ask()
+    assert result.error["code"] == "timeout"
+    assert "GROK_MCP_IDLE_TIMEOUT" in result.text
+    assert len(endpoint.requests) == 1
+
+
+async def test_a_call_ends_at_its_deadline_with_what_has_come() -> None:
+    slow = Reply(chat("So far").pieces[:1], end="hang")
+    async with Endpoint(slow) as endpoint:
+        async with host_on(endpoint, timeout=0.3, results="structured") as host:
+            answer = (await host.ask()).structured
+        await endpoint.closed.wait()
+    assert answer["text"] == "So far"
+    assert answer["finish_reason"] == "interrupted"
+    assert "GROK_MCP_TIMEOUT" not in answer["text"]
+
+
+async def test_a_deadline_without_any_text_is_a_timeout_error() -> None:
+    async with Endpoint(Reply(end="silent")) as endpoint, host_on(endpoint, timeout=0.2) as host:
+        result = await host.ask()
+    assert result.error["code"] == "timeout"
+    assert "GROK_MCP_TIMEOUT" in result.text
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """An answer that holds nothing, and the code that says so."""
+
+    name: str
+    reply: Reply
+    code: str
+
+
+UNUSABLE = [
+    Unusable("an empty stream", sse(""), "upstream"),
+    Unusable("only the end marker", sse("data: [DONE]\n\n"), "upstream"),
+    Unusable("garbage", sse("data: {oops\n\ndata: [DONE]\n\n"), "upstream"),
+    Unusable("plain text", sse("Hello", content_type="text/plain"), "upstream"),
+    Unusable("an HTML page", sse("<html><title>Hi</title></html>", content_type="text/html"), "upstream"),
+    Unusable("a JSON list", body([1, 2]), "upstream"),
+    Unusable("an empty object", body({}), "upstream"),
+    Unusable("no words at the limit", chat(finish="length"), "length"),
+    Unusable("no words for safety", chat(finish="content_filter"), "content_filter"),
+]
+
+
+@pytest.mark.parametrize("case", UNUSABLE, ids=lambda case: case.name)
+async def test_an_answer_that_holds_nothing_is_an_error(case: Unusable) -> None:
+    async with Endpoint(case.reply) as endpoint, host_on(endpoint, max_retries=0) as host:
+        assert (await host.ask()).error["code"] == case.code
+
+
+async def test_a_piece_of_garbage_in_a_good_stream_is_skipped_and_told() -> None:
+    good = chat("Fine.")
+    mixed = Reply((good.pieces[0], b"data: {oops\n\n", *good.pieces[1:]))
+    async with Endpoint(mixed) as endpoint, host_on(endpoint) as host:
+        text = (await host.ask()).text
+    assert "Fine." in text
+    assert "could not be read" in text
+
+
+async def test_a_parameter_that_the_model_refuses_is_left_out_once_with_a_note() -> None:
+    refused = body({"error": "This model does not support 'reasoning_effort' value 'none'"}, status=400)
+    async with Endpoint(refused, chat("Done.")) as endpoint, host_on(endpoint, max_retries=0) as host:
+        text = (await host.ask(reasoning_effort="none")).text
+    first, second = endpoint.requests
+    assert first.body["reasoning_effort"] == "none"
+    assert "reasoning_effort" not in second.body
+    assert "Note: reasoning_effort was left out" in text
+
+
+async def test_spent_tokens_are_told_with_an_error() -> None:
+    used = {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}
+    async with Endpoint(chat(finish="length", usage=used)) as endpoint, host_on(endpoint) as host:
+        error = (await host.ask()).error
+    assert error["usage"]["input_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"),
+    [
+        (None, "There is no API key"),
+        ("", "There is no API key"),
+        ("${XAI_API_KEY}", "XAI_API_KEY holds a placeholder"),
+        ("your-key-here", "XAI_API_KEY holds a placeholder"),
+    ],
+)
+async def test_without_a_key_the_tools_are_listed_and_a_call_names_the_variable(
+    key: str | None, cause: str
+) -> None:
+    async with Endpoint() as endpoint, host_on(endpoint, xai_api_key=key) as host:
+        assert len((await host.client.list_tools()).tools) == 3
+        result = await host.ask()
+    assert result.error["code"] == "configuration"
+    assert cause in result.text and "Set XAI_API_KEY" in result.text
+    assert endpoint.requests == []
