@@ -129,6 +129,9 @@ def _kind(status: int, words: str, endpoint: Endpoint) -> _Kind:
 
 
 def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
+    if status == 410 or _LIVE_SEARCH.search(words) or _SEARCH_TOOL.search(words):
+        advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
+        return errors.SearchUnavailableError, advice, False
     if status in (400, 401) and (_AUTH.search(words) or status == 401):
         return _auth(endpoint)
     if status in (400, 403, 503, 200) and _SAFETY.search(words):
@@ -136,9 +139,6 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status == 402 or (status in (400, 403, 429, 200) and _CREDIT.search(words)):
         advice = f"Top up or raise the limit of the account behind {endpoint.key_variable}."
         return errors.InsufficientCreditError, advice, False
-    if status == 410 or _LIVE_SEARCH.search(words) or _SEARCH_TOOL.search(words):
-        advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
-        return errors.SearchUnavailableError, advice, False
     if _NO_MODEL.search(words) and status in (200, 400, 403, 404, 422, 503):
         advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."
         return errors.ModelNotFoundError, advice, False

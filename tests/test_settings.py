@@ -1,0 +1,155 @@
+"""The environment becomes settings, or one line for each fault."""
+
+from pathlib import Path
+
+import pytest
+
+from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
+from grok_mcp.settings import Settings, SettingsError, load_settings, unknown_variables, variables_of
+
+DEFAULTS = {
+    "gateway": None,
+    "model": None,
+    "timeout": 900,
+    "idle_timeout": 120,
+    "connect_timeout": 10,
+    "max_retries": 2,
+    "max_concurrency": 1000,
+    "progress": "status",
+    "results": "text",
+    "grace": 10,
+}
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    settings = load_settings()
+    assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GROK_MCP_TIMEOUT", "soon", "(is 'soon')"),
+        ("GROK_MCP_TIMEOUT", "0", "greater than 0"),
+        ("GROK_MCP_MAX_RETRIES", "-1", "greater than or equal to 0"),
+        ("GROK_MCP_MAX_CONCURRENCY", "0", "greater than or equal to 1"),
+        ("GROK_MCP_GATEWAY", "grok", "'openrouter'"),
+        ("GROK_MCP_GATEWAY", "generic", "XAI_BASE_URL"),
+        ("GROK_MCP_GATEWAY", "surgeai", "XAI_BASE_URL"),
+        ("XAI_BASE_URL", "api.x.ai/v1", "http"),
+        ("GROK_MCP_BASE_URL", "ftp://x", "http"),
+        ("GROK_MCP_PROGRESS", "loud", "'deltas'"),
+        ("GROK_MCP_REASONING_EFFORT", "max", "'xhigh'"),
+        ("GROK_MCP_ENV_FILE", "/nowhere/.env", "not a file"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_variable(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (fault,) = caught.value.faults
+    named = "XAI_BASE_URL" if variable == "GROK_MCP_BASE_URL" else variable
+    assert fault.startswith(f"{named}: ") and said in fault
+    assert "\n" not in fault
+
+
+def test_every_fault_gets_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_TIMEOUT", "soon")
+    monkeypatch.setenv("GROK_MCP_GRACE", "-1")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["GROK_MCP_TIMEOUT", "GROK_MCP_GRACE"]
+
+
+def test_an_empty_value_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_TIMEOUT", "")
+    monkeypatch.setenv("XAI_API_KEY", "")
+    assert load_settings().timeout == 900
+    assert load_settings().missing_key_reason() == "There is no API key"
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    ["${XAI_API_KEY}", "$XAI_API_KEY", "{{xai_key}}", "your-key-here", "your_api_key", "<key>", " ${X} "],
+)
+def test_a_placeholder_counts_as_a_missing_key(placeholder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", placeholder)
+    settings = load_settings()
+    assert settings.key() is None
+    assert settings.missing_key_reason().startswith("XAI_API_KEY holds a placeholder")
+    monkeypatch.setenv("GROK_MCP_API_KEY", "real-key")
+    assert load_settings().key() == "real-key"
+
+
+def test_the_key_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "key"
+    monkeypatch.setenv("GROK_MCP_API_KEY_FILE", str(file))
+    assert load_settings().key() is None
+    assert "GROK_MCP_API_KEY_FILE" in load_settings().missing_key_reason()
+    file.write_text("xai-from-file\n")
+    assert load_settings().key() == "xai-from-file"
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / ".env"
+    file.write_text("XAI_API_KEY=from-file\nGROK_MCP_TIMEOUT=5\nOTHER=1\n")
+    monkeypatch.setenv("GROK_MCP_ENV_FILE", str(file))
+    monkeypatch.setenv("GROK_MCP_TIMEOUT", "7")
+    settings = load_settings()
+    assert (settings.key(), settings.timeout) == ("from-file", 7)
+
+
+def test_no_key_shows_in_the_settings() -> None:
+    settings = Settings(xai_api_key="xai-secret-1", api_key="xai-secret-2")  # type: ignore[arg-type]
+    assert "secret" not in f"{settings!r}{settings}"
+
+
+def test_a_variable_that_is_no_setting_is_found() -> None:
+    assert unknown_variables({"GROK_MCP_TIMOUT": "1", "GROK_MCP_TIMEOUT": "1", "HOME": "/"}) == [
+        "GROK_MCP_TIMOUT"
+    ]
+
+
+def test_every_setting_has_a_description_and_a_variable() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        assert variables_of(name)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.x.ai/v1", "xai"),
+        ("https://us.api.x.ai/v1", "xai-us"),
+        ("https://eu.api.x.ai/v1", "xai"),
+        ("https://llm.ai-nebula.com/v1", "nebula"),
+        ("https://gateway.theturbo.ai/v1/", "theturbo"),
+        ("https://api.acedata.cloud/grok", "acedata"),
+        ("https://api.surgeai.one/v1", "surgeai"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://notopenrouter.ai/api/v1", "generic"),
+        ("http://127.0.0.1:8080/v1", "generic"),
+    ],
+)
+def test_a_gateway_is_found_from_the_host_of_its_base_url(base_url: str, name: str) -> None:
+    assert find_gateway(base_url) is GATEWAYS[name]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("https://api.x.ai/v1", "https://api.x.ai/v1/chat/completions"),
+        ("https://api.x.ai/v1/", "https://api.x.ai/v1/chat/completions"),
+        ("https://a.example/v1/chat/completions", "https://a.example/v1/chat/completions"),
+        (
+            "https://a.example/v1/responses?api-version=1",
+            "https://a.example/v1/chat/completions?api-version=1",
+        ),
+        ("https://api.acedata.cloud/grok", "https://api.acedata.cloud/grok/chat/completions"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1/chat/completions"),
+    ],
+)
+def test_a_base_url_is_joined_with_the_endpoint_path(base_url: str, url: str) -> None:
+    assert endpoint_url(base_url, "/chat/completions") == url

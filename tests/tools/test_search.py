@@ -1,0 +1,297 @@
+"""`grok_search` through a real client: what is sent in each search dialect, and honest answers."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from dirty_equals import IsPartialDict
+
+from tests.conftest import host_on
+from tests.endpoint import Endpoint, Reply, body, chat, events
+from tests.test_payloads import payload_reply
+
+pytestmark = pytest.mark.anyio
+
+FOUND = "05_responses_stream_web_and_x_search.sse"
+GONE = {"error": "Live search is deprecated. Please switch to the Agent Tools API"}
+
+
+async def test_an_answer_is_followed_by_its_numbered_sources() -> None:
+    async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search("Tram?")
+    assert re.sub(r"\d\.\d s · .*", "…", result.text) == (
+        "The council approved the tram extension on 12 November"
+        "[[1]](https://city.example/council/minutes-1112), and construction starts in March"
+        "[[2]](https://transit.example/news/extension). Residents on X mostly welcomed it"
+        "[[3]](https://x.com/i/status/1988800000000000042).\n"
+        "\n"
+        "Sources:\n"
+        "1. city.example/council/minutes-1112 — https://city.example/council/minutes-1112\n"
+        "2. transit.example/news/extension — https://transit.example/news/extension\n"
+        "3. x.com/i/status/1988800000000000042 — https://x.com/i/status/1988800000000000042\n"
+        "4. forum.example/t/9917 — https://forum.example/t/9917\n"
+        "\n"
+        "grok-4.7 · 6,120 in (2,048 cached) + 402 out (265 reasoning) tokens · 0.056580 USD · …\n"
+    )
+    assert result.raw.structured_content is None
+    assert result.answer["searched"] is True
+
+
+FILTERS: dict[str, Any] = {
+    "sources": ["web", "x"],
+    "from_date": "2026-11-01",
+    "to_date": "2026-11-20",
+    "allowed_domains": ["https://www.City.example/news", "transit.example"],
+    "excluded_x_handles": ["@spam", "noise"],
+}
+
+
+async def test_the_responses_dialect_gets_server_tools_with_their_filters() -> None:
+    async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search(**FILTERS, options={"max_turns": 3, "image_understanding": True})
+    sent = endpoint.requests[0].body
+    assert sent["tools"] == [
+        {
+            "type": "web_search",
+            "filters": {"allowed_domains": ["city.example", "transit.example"]},
+            "enable_image_understanding": True,
+        },
+        {
+            "type": "x_search",
+            "excluded_x_handles": ["spam", "noise"],
+            "from_date": "2026-11-01",
+            "to_date": "2026-11-20",
+            "enable_image_understanding": True,
+        },
+    ]
+    assert (sent["tool_choice"], sent["max_turns"]) == ("required", 3)
+    assert "web_search_call.action.sources" in sent["include"]
+    instructions = sent["input"][0]["content"]
+    assert f"{datetime.now(UTC):%Y-%m-%d}" in instructions
+    assert "dated from 2026-11-01 until 2026-11-20" in instructions
+    assert "no field for dates of web pages" in result.text
+
+
+async def test_the_search_parameters_dialect_gets_only_what_was_asked_for() -> None:
+    async with Endpoint(payload_reply("04_chat_legacy_live_search_stream.sse")) as endpoint:
+        async with host_on(endpoint, gateway="nebula") as host:
+            await host.search()
+            await host.search(
+                **FILTERS, country="us", max_results="5", options={"min_likes": 10, "safe_search": True}
+            )
+    plain, filtered = (request.body["search_parameters"] for request in endpoint.requests)
+    assert endpoint.requests[0].path == "/v1/chat/completions"
+    assert plain == {"mode": "on", "return_citations": True}
+    assert filtered == {
+        "mode": "on",
+        "return_citations": True,
+        "from_date": "2026-11-01",
+        "to_date": "2026-11-20",
+        "max_search_results": 5,
+        "sources": [
+            {
+                "type": "web",
+                "country": "US",
+                "allowed_websites": ["city.example", "transit.example"],
+                "safe_search": True,
+            },
+            {"type": "x", "excluded_x_handles": ["spam", "noise"], "post_favorite_count": 10},
+        ],
+    }
+
+
+async def test_feeds_and_news_are_sources_of_their_own_in_the_search_parameters_dialect() -> None:
+    async with Endpoint(payload_reply("04_chat_legacy_live_search_stream.sse")) as endpoint:
+        async with host_on(endpoint, gateway="nebula", results="structured") as host:
+            await host.search(sources="news, rss", options={"rss_links": "https://a.example/feed.xml"})
+            news = (await host.search(sources="news")).structured
+    assert endpoint.requests[0].body["search_parameters"]["sources"] == [
+        {"type": "news"},
+        {"type": "rss", "links": ["https://a.example/feed.xml"]},
+    ]
+    assert {cited["source"] for cited in news["citations"]} == {"news"}
+
+
+async def test_openrouter_is_asked_by_its_web_plugin() -> None:
+    async with Endpoint(payload_reply("12b_openrouter_stream_annotations_cost.sse")) as endpoint:
+        async with host_on(endpoint, gateway="openrouter") as host:
+            result = await host.search(**FILTERS, max_results=5)
+    sent = endpoint.requests[0].body
+    assert sent["plugins"] == [{"id": "web", "max_results": 5}]
+    assert sent["model"] == "x-ai/grok-4.7"
+    for wish in ("dated from 2026-11-01", "city.example, transit.example", "no post by spam, noise"):
+        assert wish in sent["messages"][0]["content"]
+    assert "best effort" in result.text
+    assert result.answer == IsPartialDict(searched=True)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A refusal of one way to search, after which the other one is used."""
+
+    name: str
+    refusal: Reply
+    gateway: str = "nebula"
+    second_path: str = "/v1/responses"
+
+
+SWITCHES = [
+    Switch("410", body({"code": "gone", "error": "Gone"}, status=410)),
+    Switch("the words under 401", body(GONE, status=401)),
+    Switch("the words under 200", body(GONE)),
+    Switch("404 of a path", body("Not Found", status=404, content_type="text/plain")),
+    Switch("422", body({"detail": "extra fields not permitted"}, status=422)),
+    Switch(
+        "422 naming the tool",
+        body("unknown variant `web_search`, expected `function`", status=422, content_type="text/plain"),
+        gateway="generic",
+        second_path="/v1/chat/completions",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", SWITCHES, ids=lambda case: case.name)
+async def test_a_refused_search_dialect_is_switched_once_told_and_remembered(case: Switch) -> None:
+    async with Endpoint(case.refusal, payload_reply(FOUND)) as endpoint:
+        async with host_on(endpoint, gateway=case.gateway, max_retries=0) as host:
+            first = await host.search()
+            second = await host.search()
+    assert "The endpoint does not search by" in first.text
+    assert "The endpoint does not search by" not in second.text
+    assert first.answer["searched"] is True
+    assert [request.path for request in endpoint.requests][1:] == [case.second_path] * 2
+
+
+async def test_xai_is_never_sent_search_parameters() -> None:
+    async with Endpoint(body(GONE, status=410)) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search()
+    assert result.error["code"] == "search_unavailable"
+    assert "GROK_MCP_SEARCH_DIALECT" in result.text
+    assert [request.path for request in endpoint.requests] == ["/v1/responses"]
+
+
+async def test_a_model_that_does_not_exist_does_not_switch_the_dialect() -> None:
+    missing = body({"error": "The model grok-9 does not exist"}, status=404)
+    async with Endpoint(missing) as endpoint, host_on(endpoint) as host:
+        assert (await host.search(model="grok-9")).error["code"] == "model_not_found"
+    assert len(endpoint.requests) == 1
+
+
+async def test_mode_on_without_evidence_of_a_search_is_told() -> None:
+    async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint) as host:
+        result = await host.search()
+    assert "Note: No search ran" in result.text
+    assert result.answer["searched"] is False
+
+
+async def test_mode_auto_leaves_the_choice_to_the_model_without_a_warning() -> None:
+    async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint) as host:
+        result = await host.search(mode="auto")
+    assert "tool_choice" not in endpoint.requests[0].body
+    assert "Note:" not in result.text
+
+
+async def test_mode_off_sends_no_search_and_is_never_searched() -> None:
+    async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint) as host:
+        result = await host.search(mode="off")
+    assert not {"tools", "search_parameters", "plugins"} & endpoint.requests[0].body.keys()
+    assert result.answer["searched"] is False
+    assert "Note:" not in result.text
+
+
+async def test_without_any_way_to_search_on_is_an_error_and_auto_answers_with_a_warning() -> None:
+    async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint, search_dialect="none") as host:
+        refused = await host.search()
+        answered = await host.search(mode="auto")
+    assert refused.error["code"] == "search_unavailable"
+    assert "the model's own knowledge" in answered.text
+    assert len(endpoint.requests) == 1
+
+
+async def test_a_search_whose_sources_a_gateway_strips_is_told() -> None:
+    used = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2, "num_sources_used": 3}
+    async with Endpoint(chat("News.", usage=used)) as endpoint, host_on(endpoint, gateway="nebula") as host:
+        result = await host.search()
+    assert result.answer["searched"] is True
+    assert "named no sources" in result.text
+
+
+async def test_text_from_the_web_loses_invisible_characters_and_its_spans_still_fit() -> None:
+    text = "Ta\u202eda\U000e0041 🚋[[1]](https://a.example/x) end"
+    marker = "[[1]](https://a.example/x)"
+    start = text.index(marker)
+    note = {
+        "type": "url_citation",
+        "url": "https://a.example/x",
+        "title": "T\u200bit\x07le",
+        "start_index": start,
+        "end_index": start + len(marker),
+    }
+    halves = [text[:4], text[4:9], text[9:]]
+    chunks = [{"choices": [{"index": 0, "delta": {"content": half}}]} for half in halves]
+    chunks.append({"choices": [{"index": 0, "delta": {"annotations": [note]}, "finish_reason": "stop"}]})
+    async with Endpoint(events(*chunks)) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.search()).structured
+    assert answer["text"] == f"Tada 🚋{marker} end"
+    (cited,) = answer["citations"]
+    ((begin, end),) = cited["spans"]
+    assert answer["text"][begin:end] == marker
+    assert cited["title"] == "T it le"
+
+
+async def test_a_marker_without_a_listed_source_is_told_and_not_made_up() -> None:
+    item = {
+        "type": "message",
+        "id": "m",
+        "content": [
+            {
+                "type": "output_text",
+                "text": "A[[2]](https://a.example/) b[[7]](https://nowhere.example/)",
+                "annotations": [{"type": "url_citation", "url": "https://a.example/"}],
+            }
+        ],
+    }
+    reply = body({"object": "response", "status": "completed", "output": [item]})
+    async with Endpoint(reply) as endpoint, host_on(endpoint) as host:
+        text = (await host.search()).text
+    assert "Sources:\n2. a.example — https://a.example/\n" in text
+    assert "points to [7], which the endpoint does not list" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"query": ""}, "query"),
+        ({"from_date": "2026-02-02", "to_date": "2026-02-01"}, "from_date"),
+        ({"from_date": "yesterday"}, "from_date"),
+        ({"to_date": 1767225600}, "to_date"),
+        ({"allowed_domains": ["a.example"], "excluded_domains": ["b.example"]}, "allowed_domains"),
+        ({"allowed_x_handles": ["a"], "excluded_x_handles": ["b"]}, "allowed_x_handles"),
+        ({"allowed_domains": [f"{n}.example" for n in range(6)]}, "allowed_domains"),
+        ({"allowed_domains": ["not a domain"]}, "allowed_domains"),
+        ({"allowed_x_handles": [f"user{n}" for n in range(21)]}, "allowed_x_handles"),
+        ({"excluded_x_handles": ["no good"]}, "excluded_x_handles"),
+        ({"country": "USA"}, "country"),
+        ({"max_results": 51}, "max_results"),
+        ({"sources": ["tv"]}, "sources"),
+        ({"sources": ["rss"]}, "rss_links"),
+        ({"mode": "maybe"}, "mode"),
+        ({"options": {"min_likes": -1}}, "options.min_likes"),
+    ],
+)
+async def test_a_wrong_argument_is_named_before_any_request(arguments: dict[str, Any], named: str) -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        result = await host.call("grok_search", **{"query": "News?", **arguments})
+    assert result.error["code"] == "invalid_argument"
+    assert named in result.text
+    assert endpoint.requests == []
+
+
+async def test_a_search_continues_a_conversation() -> None:
+    async with Endpoint(chat("Hello."), payload_reply(FOUND)) as endpoint, host_on(endpoint) as host:
+        handle = (await host.ask("Hi")).answer["conversation_id"]
+        await host.search("And now?", conversation_id=handle)
+    turns = [turn["content"] for turn in endpoint.requests[1].body["input"] if turn["role"] != "system"]
+    assert turns == ["Hi", "Hello.", "And now?"]

@@ -1,0 +1,200 @@
+"""`grok_structured` through a real client: valid JSON, one repair, or a clear error."""
+
+import json
+from typing import Any
+
+import pytest
+from dirty_equals import IsPartialDict
+
+from tests.conftest import PAYLOADS, Host, Result, host_on
+from tests.endpoint import Endpoint, Reply, body, chat
+from tests.test_payloads import payload_reply
+
+pytestmark = pytest.mark.anyio
+
+FACTS = json.loads((PAYLOADS / "07_structured_output_both_dialects.json").read_text(encoding="utf-8"))
+SCHEMA: dict[str, Any] = FACTS["responses"]["request"]["text"]["format"]["schema"]
+NGERULMUD = {"city": "Ngerulmud", "population": 271, "tags": ["capital", "palau"]}
+USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost_in_usd_ticks": 100}
+
+
+async def get_json(host: Host, schema: Any = SCHEMA, **arguments: Any) -> Result:
+    return await host.call("grok_structured", prompt="Facts, please.", schema=schema, **arguments)
+
+
+@pytest.mark.parametrize("dialect", ["chat", "responses"])
+async def test_the_schema_is_sent_strictly_and_the_json_comes_back_as_data(dialect: str) -> None:
+    gateway = "xai" if dialect == "responses" else "nebula"
+    async with Endpoint(body(FACTS[dialect]["response"])) as endpoint:
+        async with host_on(endpoint, gateway=gateway) as host:
+            result = await host.call(
+                "grok_structured",
+                prompt="Ngerulmud, capital of Palau, has 271 residents.",
+                instructions="Extract facts.",
+                schema=SCHEMA,
+                name="city facts",
+                model="grok-4.7",
+            )
+    assert result.structured == IsPartialDict(data=NGERULMUD, model="grok-4.7", finish_reason="stop")
+    assert result.text == json.dumps(result.structured, ensure_ascii=False, separators=(",", ":"))
+    expected = FACTS[dialect]["request"]
+    sent = endpoint.requests[0].body
+    format_name = "response_format" if dialect == "chat" else "text"
+    assert sent[format_name] == expected[format_name]
+    turns = "messages" if dialect == "chat" else "input"
+    assert sent[turns] == expected[turns]
+
+
+async def test_code_fences_around_the_json_are_taken_off() -> None:
+    async with Endpoint(body(FACTS["gateway_fenced_json"]["response"])) as endpoint:
+        async with host_on(endpoint) as host:
+            assert (await get_json(host)).structured["data"] == NGERULMUD
+
+
+async def test_json_that_was_cut_is_an_error_of_length_with_what_came() -> None:
+    async with Endpoint(body(FACTS["chat_truncated"]["response"])) as endpoint:
+        async with host_on(endpoint) as host:
+            result = await get_json(host)
+    assert result.error["code"] == "length"
+    assert result.error["usage"]["output_tokens"] == 104
+    assert '{"city":"Ngerulmud","popul' in result.text
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": {"type": "integer"}}, [1, 2]),
+        ({"enum": ["yes", "no"]}, "yes"),
+        ({"type": "null"}, None),
+        ({"type": "boolean"}, False),
+    ],
+)
+async def test_a_root_that_is_no_object_is_wrapped_upstream_only(schema: dict[str, Any], value: Any) -> None:
+    async with Endpoint(chat(json.dumps({"result": value}))) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, schema)
+    sent = endpoint.requests[0].body["response_format"]["json_schema"]["schema"]
+    assert sent["type"] == "object" and sent["properties"] == {"result": schema}
+    assert result.structured["data"] == value
+
+
+async def test_an_answer_that_does_not_fit_is_repaired_once_and_both_turns_are_counted() -> None:
+    replies = [chat('{"city": 3}', usage=USAGE), chat(json.dumps(NGERULMUD), usage=USAGE)]
+    async with Endpoint(*replies) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host)
+    assert result.structured["data"] == NGERULMUD
+    assert result.structured["usage"] == IsPartialDict(input_tokens=20, output_tokens=10, cost_usd=2e-8)
+    assert "corrected" in result.structured["warnings"][0]
+    complaint = endpoint.requests[1].body["messages"][-1]["content"]
+    assert "/city" in complaint and "required" in complaint
+
+
+async def test_an_answer_that_never_fits_is_an_error_with_paths_text_and_usage() -> None:
+    async with Endpoint(chat('{"city": 3}', usage=USAGE)) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host)
+    assert result.error == IsPartialDict(code="schema_mismatch", usage=IsPartialDict(input_tokens=20))
+    assert "/city" in result.text and '{"city": 3}' in result.text
+    assert len(endpoint.requests) == 2
+
+
+async def test_prose_instead_of_json_is_repaired_too() -> None:
+    async with Endpoint(chat("Sure! Here:"), chat(json.dumps(NGERULMUD))) as endpoint:
+        async with host_on(endpoint) as host:
+            assert (await get_json(host)).structured["data"] == NGERULMUD
+
+
+async def test_an_endpoint_that_refuses_schemas_gets_the_schema_in_words() -> None:
+    refused = body({"error": {"message": "response_format json_schema is not supported"}}, status=400)
+    async with Endpoint(refused, chat(json.dumps(NGERULMUD))) as endpoint:
+        async with host_on(endpoint, max_retries=0) as host:
+            result = await get_json(host)
+    second = endpoint.requests[1].body
+    assert second["response_format"] == {"type": "json_object"}
+    assert '"population"' in second["messages"][0]["content"]
+    assert "in words" in result.structured["warnings"][0]
+
+
+async def test_json_whose_stream_broke_is_no_mismatch() -> None:
+    async with Endpoint(Reply(chat('{"city"').pieces[:1], end="cut")) as endpoint:
+        async with host_on(endpoint) as host:
+            result = await get_json(host)
+    assert result.error["code"] == "interrupted"
+    assert len(endpoint.requests) == 1
+
+
+async def test_search_and_json_come_back_together_with_citations() -> None:
+    text = json.dumps({"winner": "tram"})
+    item = {
+        "type": "message",
+        "id": "m",
+        "content": [
+            {
+                "type": "output_text",
+                "text": text,
+                "annotations": [{"type": "url_citation", "url": "https://city.example/a"}],
+            }
+        ],
+    }
+    reply = body({"object": "response", "status": "completed", "output": [item]})
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await get_json(host, {"type": "object", "required": ["winner"]}, search="true")
+    assert [tool["type"] for tool in endpoint.requests[0].body["tools"]] == ["web_search", "x_search"]
+    assert result.structured["data"] == {"winner": "tram"}
+    assert result.structured["citations"][0]["url"] == "https://city.example/a"
+    assert result.answer["searched"] is True
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"type": "foo"}, "type"),
+        ({"$ref": "https://elsewhere.example/s.json"}, "$ref"),
+        ({"type": "object", "properties": {"a": {"$ref": "#"}}}, "whole schema"),
+        (
+            {"$defs": {"n": {"properties": {"n": {"$ref": "#/$defs/n"}}}}, "$ref": "#/$defs/n"},
+            "refers to itself",
+        ),
+        ({"$ref": "#/$defs/missing"}, "points nowhere"),
+        ({"type": "string", "pattern": "("}, "pattern"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#"}, "$schema"),
+        (nested(70), "levels deep"),
+        ({"type": "object", "description": "x" * 300_000}, "larger"),
+        ("{not json", "schema"),
+        ([1], "schema"),
+        ("", "schema"),
+    ],
+)
+async def test_a_schema_that_can_not_be_used_is_refused_before_any_request(schema: Any, reason: str) -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, schema)
+    assert result.error["code"] == "invalid_argument"
+    assert result.text.startswith("[invalid_argument] schema: ") and reason in result.text
+    assert endpoint.requests == []
+
+
+async def test_a_schema_may_come_as_text_and_in_draft_07() -> None:
+    schema = json.dumps({"$schema": "http://json-schema.org/draft-07/schema#", **SCHEMA})
+    async with Endpoint(chat(json.dumps(NGERULMUD))) as endpoint, host_on(endpoint) as host:
+        assert (await get_json(host, schema)).structured["data"] == NGERULMUD
+
+
+async def test_whole_answers_as_data_hold_the_json_too() -> None:
+    async with Endpoint(chat(json.dumps(NGERULMUD))) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            result = await get_json(host)
+    assert result.structured == IsPartialDict(data=NGERULMUD, text=json.dumps(NGERULMUD))
+
+
+async def test_json_continues_a_conversation() -> None:
+    first = payload_reply("01_chat_stream_plain.sse")
+    async with Endpoint(first, chat(json.dumps(NGERULMUD))) as endpoint, host_on(endpoint) as host:
+        handle = (await host.ask("Hi")).answer["conversation_id"]
+        await get_json(host, conversation_id=handle)
+    assert [turn["role"] for turn in endpoint.requests[1].body["messages"]] == ["user", "assistant", "user"]
