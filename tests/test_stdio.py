@@ -1,0 +1,256 @@
+"""The program as a host runs it: `grok-mcp` as a subprocess, JSON-RPC on its pipes, nothing else on stdout."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import anyio
+import pytest
+from dirty_equals import IsPartialDict
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+
+from grok_mcp.sandbox import SandboxServer
+from tests.conftest import Result
+from tests.endpoint import Endpoint, Reply, chat
+from tests.test_payloads import payload_reply
+
+COMMAND = [sys.executable, "-m", "grok_mcp"]
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2024-11-05",
+        "capabilities": {},
+        "clientInfo": {"name": "raw", "version": "1"},
+    },
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+def request(number: int, method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+def ask(number: int, prompt: str = "Hi") -> dict[str, Any]:
+    return request(number, "tools/call", name="ask_grok", arguments={"prompt": prompt})
+
+
+@contextmanager
+def program(**variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The server process with these variables; gone at the end, whatever happens."""
+    process = subprocess.Popen(
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **variables},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def session(*lines: Any, **variables: str) -> tuple[list[dict[str, Any]], str, int]:
+    """Give the program these lines and the end of its input; its answers, its stderr and its status."""
+    sent = b"".join(
+        (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines
+    )
+    with program(**variables) as process:
+        out, err = process.communicate(sent, timeout=20)
+    return [json.loads(line) for line in out.splitlines()], err.decode(), process.returncode
+
+
+def test_a_raw_session_with_the_sandbox_answers_and_stdout_holds_nothing_but_json_rpc() -> None:
+    with SandboxServer(pace=0) as url:
+        answers, stderr, status = session(
+            INITIALIZE,
+            INITIALIZED,
+            request(2, "tools/list"),
+            ask(3, "Why is the sky blue?"),
+            GROK_MCP_GATEWAY="sandbox",
+            XAI_BASE_URL=url.url,
+        )
+    assert (stderr, status) == ("", 0)
+    assert {answer["jsonrpc"] for answer in answers} == {"2.0"}
+    by_id = {answer["id"]: answer["result"] for answer in answers}
+    assert by_id[1]["protocolVersion"] == "2024-11-05"
+    assert by_id[1]["instructions"]
+    assert [tool["name"] for tool in by_id[2]["tools"]] == ["ask_grok", "grok_search", "grok_structured"]
+    assert "Why is the sky blue?" in by_id[3]["content"][0]["text"]
+
+
+def test_the_sandbox_gateway_needs_neither_key_nor_address() -> None:
+    answers, stderr, status = session(INITIALIZE, INITIALIZED, ask(2), GROK_MCP_GATEWAY="sandbox")
+    assert (stderr, status) == ("", 0)
+    assert "Sandbox answer" in answers[-1]["result"]["content"][0]["text"]
+
+
+def test_without_a_key_the_server_starts_lists_its_tools_and_a_call_names_the_variable() -> None:
+    answers, stderr, status = session(INITIALIZE, INITIALIZED, request(2, "tools/list"), ask(3))
+    assert (stderr, status) == ("", 0)
+    assert len(answers[1]["result"]["tools"]) == 3
+    result = answers[2]["result"]
+    assert result["isError"] is True
+    assert result["content"][0]["text"].startswith("[configuration] There is no API key")
+    assert "XAI_API_KEY" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "faults"),
+    [
+        ({"GROK_MCP_TIMEOUT": "soon"}, ["grok-mcp: GROK_MCP_TIMEOUT: "]),
+        (
+            {"GROK_MCP_GATEWAY": "x", "XAI_BASE_URL": "y", "XAI_API_KEY": "xai-never-shown"},
+            ["grok-mcp: XAI_BASE_URL: ", "grok-mcp: GROK_MCP_GATEWAY: "],
+        ),
+    ],
+)
+def test_wrong_settings_are_one_line_each_on_stderr_and_status_2(
+    variables: Mapping[str, str], faults: list[str]
+) -> None:
+    answers, stderr, status = session(INITIALIZE, **variables)
+    assert (answers, status) == ([], 2)
+    lines = stderr.splitlines()
+    assert len(lines) == len(faults)
+    assert all(line.startswith(fault) for line, fault in zip(lines, faults, strict=True))
+    assert "never-shown" not in stderr
+
+
+def test_a_variable_that_is_no_setting_is_told_and_does_no_harm() -> None:
+    answers, stderr, status = session(INITIALIZE, GROK_MCP_TIMOUT="5")
+    assert (len(answers), status) == (1, 0)
+    assert stderr == "grok-mcp: GROK_MCP_TIMOUT is no setting of this version and has no effect\n"
+
+
+def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:
+    broken = "\\ud83d"
+    answers, stderr, _ = session(
+        INITIALIZE,
+        INITIALIZED,
+        b"{nonsense",
+        b"[]",
+        b'"text"',
+        request(2, "no/such/method"),
+        request(3, "tools/call", name="nope", arguments={}),
+        request(4, "tools/call", name="ask_grok", arguments="text"),
+        request(5, "tools/call", name="ask_grok", arguments={"prompt": []}),
+        b'{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"ask_grok","arguments":'
+        b'{"prompt":"half an emoji ' + broken.encode() + b'"}}}',
+        request(7, "ping"),
+    )
+    by_id = {answer["id"]: answer for answer in answers if answer["id"] is not None}
+    assert by_id[2]["error"]["code"] == -32601
+    assert by_id[3]["error"]["code"] == -32602
+    assert "error" in by_id[4]
+    assert by_id[5]["result"]["isError"] is True
+    assert "[configuration]" in by_id[6]["result"]["content"][0]["text"]
+    assert by_id[7]["result"] == {}
+    assert "Traceback" not in stderr
+
+
+def test_version_is_answered_without_starting_anything() -> None:
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.startswith("grok-mcp-server 0.")
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "grok_mcp", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert "mcp.server" not in loaded.stderr and "pydantic" not in loaded.stderr
+
+
+def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "grok_mcp"],
+        input=b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, request(2, "tools/list"))),
+        capture_output=True,
+        timeout=20,
+        check=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    assert "mcp.server" in loaded
+    assert not loaded & {
+        "jsonschema_rs",
+        "genai_prices",
+        "stamina",
+        "grok_mcp.sandbox",
+        "grok_mcp.cli",
+        "rich",
+    }
+
+
+@asynccontextmanager
+async def mcp_client(url: str, *, legacy: bool = False, **variables: str) -> AsyncIterator[Client]:
+    environment = {**os.environ, "XAI_BASE_URL": url, "XAI_API_KEY": "x", **variables}
+    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment)
+    async with Client(stdio_client(parameters), mode="legacy" if legacy else "auto") as client:
+        yield client
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])
+async def test_the_sdk_s_client_gets_answers_and_progress_in_both_eras(legacy: bool) -> None:
+    notes: list[tuple[float, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        notes.append((progress, message))
+
+    reply = payload_reply("05_responses_stream_web_and_x_search.sse")
+    async with Endpoint(reply) as endpoint:
+        async with mcp_client(endpoint.url, legacy=legacy, GROK_MCP_PROGRESS="deltas") as client:
+            assert client.protocol_version == ("2025-11-25" if legacy else "2026-07-28")
+            called = await client.call_tool("grok_search", {"query": "Tram?"}, progress_callback=note)
+            failed = await client.call_tool("grok_structured", {"prompt": "x", "schema": {"type": "foo"}})
+    result = Result(called)  # type: ignore[arg-type]  # no input is required here
+    told = "".join(message or "" for _, message in notes)
+    assert result.text.startswith(told) and told.startswith("The council approved")
+    assert result.answer == IsPartialDict(searched=True, model="grok-4.7")
+    assert Result(failed).error["code"] == "invalid_argument"  # type: ignore[arg-type]
+
+
+async def read_answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
+    assert process.stdout is not None
+    with anyio.fail_after(15):
+        line = await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("end", ["end of input", "SIGTERM"])
+async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(end: str) -> None:
+    slow = Reply(chat("So far, so good.").pieces[:1], end="hang")
+    async with Endpoint(slow) as endpoint:
+        with program(XAI_BASE_URL=endpoint.url, XAI_API_KEY="x", GROK_MCP_GRACE="0.5") as process:
+            assert process.stdin is not None
+            for message in (INITIALIZE, INITIALIZED, ask(2)):
+                process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+            await read_answer(process)
+            with anyio.fail_after(10):
+                while not endpoint.requests:
+                    await anyio.sleep(0.01)
+            if end == "SIGTERM":
+                process.send_signal(signal.SIGTERM)
+            else:
+                process.stdin.close()
+                process.stdin = None
+            answer = await read_answer(process)
+            with anyio.fail_after(10):
+                status = await anyio.to_thread.run_sync(process.wait)
+        await endpoint.closed.wait()
+    text = answer["result"]["content"][0]["text"]
+    assert text.startswith("So far, so good.\n\nNote: The answer is incomplete: [interrupted]")
+    assert status == 0
