@@ -4,10 +4,8 @@ Here stand the decisions that need more than one of these: retries, deadlines, w
 form, and what to do with an answer that broke.
 """
 
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,48 +14,17 @@ from grok_mcp import errors, events
 from grok_mcp.calls import Calls
 from grok_mcp.conversations import Conversations
 from grok_mcp.dialects import DIALECTS, parse
-from grok_mcp.error_bodies import read_error_payload
 from grok_mcp.errors import GrokError
-from grok_mcp.fold import Fold
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
 from grok_mcp.messages import Answer, ChatRequest
-from grok_mcp.outcome import build_answer, usage_of
 from grok_mcp.plan import Plan
 from grok_mcp.settings import Settings
-from grok_mcp.taxonomy import Endpoint, classify
+from grok_mcp.taxonomy import Endpoint
+from grok_mcp.turn import Observer, Turn, ignore
 from grok_mcp.upstream import Timeouts, Upstream
 
 if TYPE_CHECKING:
     from grok_mcp.sandbox import SandboxServer
-
-Observer = Callable[[events.Event, str], None]
-"""Is told every event, and the text that it added; must not block."""
-
-
-def ignore(event: events.Event, added: str) -> None:
-    """The observer of a call that nobody watches."""
-
-
-class Turn:
-    """One request to the endpoint and what has come of it, over all attempts."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.fold = Fold()
-        self.failure: GrokError | None = None
-        self.unreadable = 0
-        self.started = time.monotonic()
-        self.first_content: float | None = None
-
-    def restart(self) -> None:
-        """Begin an attempt with nothing received."""
-        self.fold = Fold(clean=self.plan.request.search is not None)
-
-    def receive(self, event: events.Event, observe: Observer) -> None:
-        """Take one event in and tell the observer."""
-        observe(event, self.fold.add(event))
-        if self.first_content is None and self.fold.has_content:
-            self.first_content = time.monotonic()
 
 
 class Grok:
@@ -71,9 +38,9 @@ class Grok:
         self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
         self._base_url = settings.base_url or self.gateway.base_url
         key = self.gateway.own_key or settings.key()
-        endpoint = Endpoint(self.gateway.title, secrets=(key,) if key else ())
-        self._upstream = Upstream(endpoint, key, Timeouts(settings.connect_timeout, settings.idle_timeout))
-        self._endpoint = endpoint
+        self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (key,) if key else ())
+        timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
+        self._upstream = Upstream(self._endpoint, key, timeouts)
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -105,7 +72,7 @@ class Grok:
                 f"{self.gateway.title} did not finish within {self.settings.timeout:g} s.",
                 "Raise GROK_MCP_TIMEOUT or ask for less; the same call would take as long again.",
             )
-        return self._conclude(turn)
+        return turn.conclude(self.gateway)
 
     def _check_key(self) -> None:
         if not self._has_key:
@@ -161,6 +128,8 @@ class Grok:
         )
         async for attempt in attempts:
             with attempt:
+                if attempt.num > 1:
+                    observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
                 await self._attempt(turn, observe)
 
     async def _attempt(self, turn: Turn, observe: Observer) -> None:
@@ -177,34 +146,7 @@ class Grok:
                         break
             turn.unreadable = reply.unreadable
             await reply.drain()
-        self._check_end(turn, done=reply.done)
-
-    def _check_end(self, turn: Turn, *, done: bool) -> None:
-        """Raise for an answer that failed, stopped without a sign of its end, or holds nothing."""
-        fold = turn.fold
-        if fold.failure:
-            raise classify(read_error_payload(fold.failure.payload), self._endpoint)
-        if not (done or fold.ended or fold.finish_reasons) and fold.has_content:
-            raise errors.InterruptedAnswerError(
-                f"{self.gateway.title} ended its answer before it was complete.", "Ask again."
-            )
-        if fold.tool_calls or any(part.length for part in fold.parts.values()):
-            return
-        reason = fold.finish_reasons.get(0)
-        if reason == "length":
-            raise errors.LengthError(
-                "The token limit was reached before any text was written.", "Raise max_output_tokens."
-            )
-        if reason == "content_filter":
-            raise errors.ContentFilterError(
-                f"{self.gateway.title} stopped the answer for safety.",
-                "Rephrase the request; a retry will not help.",
-            )
-        unreadable = " that could be read" if turn.unreadable else ""
-        raise errors.UpstreamError(
-            f"{self.gateway.title} answered with neither text nor calls{unreadable}.",
-            "Try again, or name another model.",
-        )
+        turn.check_end(self._endpoint, done=reply.done)
 
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:
         header = self.gateway.affinity_header
@@ -221,29 +163,10 @@ class Grok:
                     self._base_url = await anyio.to_thread.run_sync(self._sandbox.start)
         return self._base_url
 
-    def _conclude(self, turn: Turn) -> Answer:
-        """The answer with its times and warnings, or the failure where no text came."""
-        now, fold, failure = time.monotonic(), turn.fold, turn.failure
-        usage = replace(
-            usage_of(fold, turn.plan.request, self.gateway),
-            duration_s=now - turn.started,
-            time_to_first_token_s=turn.first_content and turn.first_content - turn.started,
-        )
-        answer = build_answer(fold, turn.plan.request, self.gateway, broken=failure is not None)
-        if failure and not answer.text:
-            failure.usage = usage if fold.report else None
-            raise failure
-        warnings = [*turn.plan.warnings, *answer.warnings]
-        if failure:
-            warnings.append(f"The answer is incomplete: [{failure.code}] {failure.message}")
-        if turn.unreadable:
-            warnings.append(f"{turn.unreadable} pieces of the stream could not be read and are missing.")
-        return replace(answer, usage=usage, warnings=tuple(dict.fromkeys(warnings)))
-
-    def warm(self) -> None:
-        """Prepare the connection pool ahead of the first call; takes a moment, so call it in a thread."""
+    def warm_soon(self) -> None:
+        """Prepare for the first call while nothing else is going on."""
         if self._base_url is not None:
-            self._upstream.warm(self._base_url)
+            self._upstream.warm_soon(self._base_url)
 
     async def aclose(self) -> None:
         """Close connections, and the sandbox where it runs."""

@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.request import url2pathname
 
 from grok_mcp.errors import InvalidArgumentError
 
@@ -33,7 +34,7 @@ def _read(image: str, name: str, roots: Sequence[Path]) -> str:
         return image
     if image.lower().startswith("data:"):
         return _data_uri(_decoded(image, name), name)
-    if "://" in image:
+    if "://" in image and not image.startswith("file://"):
         raise InvalidArgumentError(
             f"{name}: only https URLs, data URIs and file paths are taken.", "Give one of these."
         )
@@ -59,7 +60,8 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
             "Give an https URL or a data URI, or name folders in GROK_MCP_IMAGE_ROOTS.",
         )
     try:
-        path = Path(image.removeprefix("file://")).expanduser().resolve(strict=True)
+        named = url2pathname(image.removeprefix("file://")) if image.startswith("file://") else image
+        path = Path(named).expanduser().resolve(strict=True)
         inside = any(path.is_relative_to(root.resolve()) for root in roots)
         if inside and path.is_file() and not any(_SENSITIVE.search(part) for part in path.parts[1:]):
             if path.stat().st_size > MAX_IMAGE_BYTES:

@@ -4,15 +4,17 @@ Each change (another dialect, another way to search, a parameter left out, JSON 
 most once a call; what an endpoint can't do is remembered for the process.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from grok_mcp import errors
 from grok_mcp.dialects import DIALECTS
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, ResponseFormat
-from grok_mcp.schema import schema_instructions
 from grok_mcp.search import WIRE, prepare, search_dialects
 from grok_mcp.settings import Settings
 
@@ -74,9 +76,8 @@ class Plan:
                 f"{self._gateway.title} is set up without a way to search.",
                 "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
             )
-        warning = "No way to search here: this is the model's own knowledge."
-        if warning not in self._kept:
-            self._kept.append(warning)
+        self._kept.append("No way to search here: this is the model's own knowledge.")
+        self._asked = replace(self._asked, search=replace(search, mode="off"))
         return None, ()
 
     def _wire_dialect(self, request: ChatRequest) -> str:
@@ -96,7 +97,8 @@ class Plan:
             ("dialect", self._other_dialect),
         ):
             if name not in self._done and change(error):
-                self._done.add(name)
+                if name != "search":  # each way to search is tried once, and there are few
+                    self._done.add(name)
                 self._choose()
                 return True
         return False
@@ -121,21 +123,25 @@ class Plan:
         self._asked = replace(
             self._asked,
             response_format=ResponseFormat(wanted.name, None),
-            instructions="\n\n".join(
-                filter(None, (self._asked.instructions, schema_instructions(wanted.schema)))
-            ),
+            instructions=f"{self._asked.instructions}\n\n{_in_words(wanted.schema)}".lstrip(),
         )
         self._kept.append("The endpoint refused the schema: it was given to the model in words.")
         return True
 
     def _search_otherwise(self, error: GrokError) -> bool:
         gone = isinstance(error, errors.SearchUnavailableError | errors.EndpointError)
-        if not (gone or error.status == 422) or not self.search_dialect or not self._fallbacks:
+        search = self._asked.search
+        if not (gone or error.status == 422) or not self.search_dialect or not search:
             return False
-        self._refused.add(f"search:{self.search_dialect}")
-        self._kept.append(
-            f"The endpoint does not search by {self.search_dialect}; {self._fallbacks[0]} was used."
-        )
+        if self._fallbacks:
+            self._refused.add(f"search:{self.search_dialect}")
+            following = f"{self._fallbacks[0]} was used"
+        elif search.mode == "auto":
+            self._asked = replace(self._asked, search=replace(search, mode="off"))
+            following = "this is the model's own knowledge"
+        else:
+            return False
+        self._kept.append(f"The endpoint does not search by {self.search_dialect}; {following}.")
         return True
 
     def _other_dialect(self, error: GrokError) -> bool:
@@ -145,3 +151,9 @@ class Plan:
         self._refused.add(f"wire:{self.dialect}")
         self._kept.append(f"The endpoint does not speak {self.dialect}; {others[0]} was used.")
         return True
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    """The schema for an endpoint that takes none."""
+    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+    return f"Answer with one JSON value and nothing else. It must be valid against this JSON Schema:\n{text}"

@@ -42,11 +42,8 @@ class Progress:
         raise NotImplementedError
 
     async def pump(self) -> None:
-        """Send notes until the call is over. A client that can't be told does not fail the call."""
-        try:
-            await self._send_notes()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            logger.debug("the client takes no progress notes")
+        """Send notes until the call is over."""
+        await self._send_notes()
 
     async def finish(self, text: str) -> None:
         """Send what is still to be sent, once the answer is there."""
@@ -68,8 +65,12 @@ class Progress:
         return happened
 
     async def _send(self, message: str) -> None:
+        """Send one note. A client that can't be told does not fail the call: it has been paid for."""
         self._last = max(time.monotonic() - self._started, self._last + 0.001)
-        await self._report(round(self._last, 3), message)
+        try:
+            await self._report(round(self._last, 3), message)
+        except Exception:
+            logger.debug("a progress note could not be sent", exc_info=True)
 
 
 class StatusProgress(Progress):

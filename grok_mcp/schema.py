@@ -169,9 +169,3 @@ def faults(validator: jsonschema_rs.Validator, value: Any) -> list[str]:
 
 def _path(error: jsonschema_rs.ValidationError) -> str:
     return "/" + "/".join(str(step) for step in error.instance_path)
-
-
-def schema_instructions(schema: Mapping[str, Any]) -> str:
-    """The schema in words, for an endpoint that takes no schema."""
-    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    return f"Answer with one JSON value and nothing else. It must be valid against this JSON Schema:\n{text}"

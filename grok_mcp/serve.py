@@ -5,7 +5,6 @@ Settings are read before the SDK is imported, so that wrong ones are told at onc
 
 import gc
 import logging
-import os
 import sys
 
 from grok_mcp.settings import Settings, SettingsError, load_settings, unknown_variables
@@ -32,7 +31,7 @@ def read_settings() -> Settings | None:
         for fault in error.faults:
             sys.stderr.write(f"grok-mcp: {fault}\n")
         return None
-    for name in unknown_variables(os.environ):
+    for name in unknown_variables():
         sys.stderr.write(f"grok-mcp: {name} is no setting of this version and has no effect\n")
     return settings
 
@@ -45,7 +44,9 @@ async def _serve_stdio(settings: Settings) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=settings.log_level.upper(), format="grok-mcp: %(levelname)s %(message)s"
     )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    for library in ("httpx2", "httpcore2", "mcp"):  # they log requests and headers below this level
+        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is told as progress
     grok = Grok(settings)
     server = build_server(grok)
     gc.freeze()

@@ -55,6 +55,7 @@ def build_server(grok: Grok) -> Server[Any]:
     schemas = {tool.name: tool.input_schema for tool in listed.tools}
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        grok.warm_soon()
         return listed
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:

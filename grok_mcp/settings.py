@@ -1,14 +1,15 @@
-"""All settings, read from the environment once, at start. The only reader of the environment.
+"""All settings, read from the environment once, at start; nothing else reads them from there.
 
 To add a setting, add a field with its description, and its row in the README's table (a test compares them).
 """
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from grok_mcp.redaction import quote
 
 PREFIX = "GROK_MCP_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 GatewayName = Literal[
     "xai", "xai-us", "nebula", "theturbo", "acedata", "surgeai", "openrouter", "generic", "sandbox"
@@ -39,16 +41,14 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The whole configuration, frozen. Times are in seconds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     xai_api_key: Annotated[
         SecretStr | None,
         Field(validation_alias="XAI_API_KEY", description="API key of xAI or of the gateway"),
     ] = None
     api_key: Annotated[
-        SecretStr | None, Field(description="the same, where `XAI_API_KEY` is taken by something else")
+        SecretStr | None, Field(description="the same, used where `XAI_API_KEY` holds none")
     ] = None
     api_key_file: Annotated[
         Path | None, Field(description="file that holds the key, in place of the variable")
@@ -116,25 +116,45 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s?#]+", value.strip()):
-            raise ValueError("must begin with http:// or https:// and name a host")
+        if value is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s#]*", value.strip()):
+            raise ValueError("must be an address as in https://api.x.ai/v1")
         return value.strip() if value else value
+
+    @field_validator(
+        "gateway",
+        "reasoning_effort",
+        "dialect",
+        "search_dialect",
+        "progress",
+        "results",
+        "log_level",
+        mode="before",
+    )
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check_gateway(self) -> "Settings":
         if self.gateway in ("generic", "surgeai") and self.base_url is None:
             raise ValueError(f"the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
+        if self.gateway == "sandbox" and self.base_url and urlsplit(self.base_url).hostname not in LOOPBACK:
+            raise ValueError("the sandbox runs on this machine: take XAI_BASE_URL away")
         return self
 
     def key(self) -> str | None:
         """The first usable API key; None where there is none (`missing_key_reason` says why)."""
-        return next((key for _, key in self._keys() if not _unusable(key)), None)
+        return next((key for _, key in self._keys() if _fault_of(key) is None), None)
+
+    def key_variable(self) -> str:
+        """The variable that the key comes from, or should come from."""
+        return next((name for name, key in self._keys() if _fault_of(key) is None), "XAI_API_KEY")
 
     def missing_key_reason(self) -> str:
         """Why there is no key, as the beginning of a sentence."""
         for variable, key in self._keys():
             if key:
-                return f"{variable} holds a placeholder that the host did not replace by the key"
+                return f"{variable} {_fault_of(key)}"
         if self.api_key_file is not None:
             return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
         return "There is no API key"
@@ -150,16 +170,23 @@ class Settings(BaseSettings):
                 yield "GROK_MCP_API_KEY_FILE", text.strip()
 
 
-def _unusable(key: str) -> bool:
-    return not key or _PLACEHOLDER.fullmatch(key) is not None or not key.isascii() or not key.isprintable()
+def _fault_of(key: str) -> str | None:
+    """What is wrong with a key, None for one that can be sent."""
+    if not key:
+        return "is empty"
+    if _PLACEHOLDER.fullmatch(key):
+        return "holds a placeholder that the host did not replace by the key"
+    if not key.isascii() or not key.isprintable() or " " in key:
+        return "holds characters that are in no key"
+    return None
 
 
-def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings() -> Settings:
     """Read the environment, and the file that `GROK_MCP_ENV_FILE` names below it.
 
     Raises SettingsError with one line for each fault.
     """
-    env_file = (os.environ if environ is None else environ).get("GROK_MCP_ENV_FILE") or None
+    env_file = os.environ.get("GROK_MCP_ENV_FILE") or None
     if env_file and not Path(env_file).expanduser().is_file():
         raise SettingsError([f"GROK_MCP_ENV_FILE: {env_file!r} is not a file"])
     try:
@@ -173,16 +200,20 @@ def _fault(error: Any) -> str:
     """One line: the variable, what is wrong, and the value unless it may be a secret."""
     name = str(error["loc"][0]) if error["loc"] else "GROK_MCP_GATEWAY"
     variable = name if name.isupper() else PREFIX + name.upper()
+    if variable == "XAI_BASE_URL" and not os.environ.get(variable):
+        variable = "GROK_MCP_BASE_URL"
     message = error["msg"].removeprefix("Value error, ")
     shown = "" if "KEY" in variable or not error["loc"] else f" (is {quote(str(error['input']), limit=80)!r})"
     return f"{variable}: {message}{shown}"
 
 
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+def unknown_variables() -> list[str]:
     """Names with our prefix that are no setting: misspelt, or of another version."""
     known = {variable for name in Settings.model_fields for variable in variables_of(name)}
     known.add("GROK_MCP_ENV_FILE")
-    return sorted(name for name in environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    return sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
 
 
 def variables_of(field: str) -> tuple[str, ...]:

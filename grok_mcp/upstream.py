@@ -3,6 +3,7 @@
 With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
 """
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +22,7 @@ from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 20
 MAX_ERROR_BYTES = 64 * 1024
+WARM_AFTER_S = 0.2  # by then the host has its answer, and the processor is free
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -49,6 +51,7 @@ class Upstream:
         self._timeouts = timeouts
         self._pools: list[_Pool] = []
         self._tls: ssl.SSLContext | None = None
+        self._warming = False
 
     @asynccontextmanager
     async def stream(
@@ -104,8 +107,14 @@ class Upstream:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL),
         )
 
-    def warm(self, url: str) -> None:
-        """Make the first pool, whose TLS context takes a moment, before the first call needs it."""
+    def warm_soon(self, url: str) -> None:
+        """Make the first pool in a thread, as its TLS context takes a moment, before a call needs it."""
+        if not self._pools and not self._warming:
+            self._warming = True
+            loop = asyncio.get_running_loop()
+            loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._warm, url)
+
+    def _warm(self, url: str) -> None:
         if not self._pools:
             self._pools.append(_Pool(self._client(url)))
 

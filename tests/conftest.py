@@ -109,7 +109,7 @@ async def host_on(
 ) -> AsyncIterator[Host]:
     """A host whose server uses this endpoint; `settings` by the names of the settings model."""
     url = endpoint.url if isinstance(endpoint, Endpoint) else endpoint
-    grok = Grok(Settings(**{"base_url": url, "xai_api_key": "xai-test-key-1234567890", **settings}))
+    grok = Grok(Settings(**{"XAI_BASE_URL": url, "XAI_API_KEY": "xai-test-key-1234567890", **settings}))
     try:
         async with Client(build_server(grok), mode="legacy" if legacy else "auto") as client:
             yield Host(client, grok)

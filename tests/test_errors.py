@@ -104,7 +104,7 @@ KEY = "xai-AbCdEf0123456789AbCdEf0123456789"
 )
 async def test_no_key_that_an_endpoint_quotes_reaches_the_host(leak: str) -> None:
     async with Endpoint(body({"error": leak}, status=400)) as endpoint:
-        async with host_on(endpoint, xai_api_key=KEY) as host:
+        async with host_on(endpoint, XAI_API_KEY=KEY) as host:
             result = await host.ask()
     shown = result.raw.model_dump_json()
     assert "***" in shown
@@ -269,7 +269,7 @@ async def test_spent_tokens_are_told_with_an_error() -> None:
 async def test_without_a_key_the_tools_are_listed_and_a_call_names_the_variable(
     key: str | None, cause: str
 ) -> None:
-    async with Endpoint() as endpoint, host_on(endpoint, xai_api_key=key) as host:
+    async with Endpoint() as endpoint, host_on(endpoint, XAI_API_KEY=key) as host:
         assert len((await host.client.list_tools()).tools) == 3
         result = await host.ask()
     assert result.error["code"] == "configuration"

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -26,7 +27,7 @@ watched_host_on = partial(host_on, legacy=True)
 
 def rising(result: Result) -> bool:
     times = [at for at, _ in result.notes]
-    return all(one < other for one, other in zip(times, times[1:], strict=False))
+    return all(one < other for one, other in pairwise(times))
 
 
 async def test_a_status_line_names_the_phase_and_shows_the_tail_of_the_text() -> None:

@@ -38,6 +38,7 @@ def test_defaults_are_those_of_the_design() -> None:
         ("GROK_MCP_GATEWAY", "surgeai", "XAI_BASE_URL"),
         ("XAI_BASE_URL", "api.x.ai/v1", "http"),
         ("GROK_MCP_BASE_URL", "ftp://x", "http"),
+        ("XAI_BASE_URL", "http://user:pw@ host/v1", "http"),
         ("GROK_MCP_PROGRESS", "loud", "'deltas'"),
         ("GROK_MCP_REASONING_EFFORT", "max", "'xhigh'"),
         ("GROK_MCP_ENV_FILE", "/nowhere/.env", "not a file"),
@@ -50,8 +51,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
     with pytest.raises(SettingsError) as caught:
         load_settings()
     (fault,) = caught.value.faults
-    named = "XAI_BASE_URL" if variable == "GROK_MCP_BASE_URL" else variable
-    assert fault.startswith(f"{named}: ") and said in fault
+    assert fault.startswith(f"{variable}: ") and said in fault
     assert "\n" not in fault
 
 
@@ -102,14 +102,28 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
 
 
 def test_no_key_shows_in_the_settings() -> None:
-    settings = Settings(xai_api_key="xai-secret-1", api_key="xai-secret-2")  # type: ignore[arg-type]
+    settings = Settings(XAI_API_KEY="xai-secret-1", api_key="xai-secret-2")  # type: ignore[arg-type, call-arg]  # read by alias
     assert "secret" not in f"{settings!r}{settings}"
 
 
-def test_a_variable_that_is_no_setting_is_found() -> None:
-    assert unknown_variables({"GROK_MCP_TIMOUT": "1", "GROK_MCP_TIMEOUT": "1", "HOME": "/"}) == [
-        "GROK_MCP_TIMOUT"
-    ]
+def test_a_variable_that_is_no_setting_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GROK_MCP_TIMOUT", "GROK_MCP_TIMEOUT", "GROK_MCP_XAI_API_KEY"):
+        monkeypatch.setenv(name, "1")
+    assert unknown_variables() == ["GROK_MCP_TIMOUT", "GROK_MCP_XAI_API_KEY"]
+    assert load_settings().key() is None
+
+
+@pytest.mark.parametrize("value", ["WARNING", " Debug "])
+def test_a_choice_may_be_written_in_any_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_LOG_LEVEL", value)
+    assert load_settings().log_level == value.strip().lower()
+
+
+def test_the_sandbox_is_never_somewhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_GATEWAY", "sandbox")
+    monkeypatch.setenv("XAI_BASE_URL", "https://api.x.ai/v1")
+    with pytest.raises(SettingsError, match="this machine"):
+        load_settings()
 
 
 def test_every_setting_has_a_description_and_a_variable() -> None:

@@ -1,4 +1,4 @@
-"""The program as a host runs it: `grok-mcp` as a subprocess, JSON-RPC on its pipes, nothing else on stdout."""
+"""The program as a host runs it: a subprocess, JSON-RPC on its pipes, nothing else on stdout."""
 
 import json
 import os
@@ -213,11 +213,11 @@ async def test_the_sdk_s_client_gets_answers_and_progress_in_both_eras(legacy: b
             assert client.protocol_version == ("2025-11-25" if legacy else "2026-07-28")
             called = await client.call_tool("grok_search", {"query": "Tram?"}, progress_callback=note)
             failed = await client.call_tool("grok_structured", {"prompt": "x", "schema": {"type": "foo"}})
-    result = Result(called)  # type: ignore[arg-type]  # no input is required here
+    result = Result(called)
     told = "".join(message or "" for _, message in notes)
     assert result.text.startswith(told) and told.startswith("The council approved")
     assert result.answer == IsPartialDict(searched=True, model="grok-4.7")
-    assert Result(failed).error["code"] == "invalid_argument"  # type: ignore[arg-type]
+    assert Result(failed).error["code"] == "invalid_argument"
 
 
 async def read_answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:

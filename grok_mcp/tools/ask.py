@@ -110,7 +110,8 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
-    return keep_turn(grok, request, await grok.complete(request, call.observe), call)
+    answer = await grok.complete(request, call.observe)
+    return keep_turn(grok, conversation, request, answer, call)
 
 
 def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Message, ...]:

@@ -157,7 +157,8 @@ async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
         search=arguments.search(),
         options=sampling,
     )
-    return keep_turn(grok, request, await grok.complete(request, call.observe), call)
+    answer = await grok.complete(request, call.observe)
+    return keep_turn(grok, conversation, request, answer, call)
 
 
 SEARCH = ToolSpec(

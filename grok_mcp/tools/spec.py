@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from grok_mcp.grok import Grok, Observer, ignore
+from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
 from grok_mcp.tools.arguments import Arguments
+from grok_mcp.turn import Observer, ignore
 
 
 @dataclass(frozen=True, slots=True)

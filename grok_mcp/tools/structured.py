@@ -80,7 +80,8 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
     if faults:
         raise _mismatch(answer, faults)
-    return keep_turn(grok, request, replace(answer, data=value, has_data=True), call)
+    answer = replace(answer, data=value, has_data=True)
+    return keep_turn(grok, conversation, request, answer, call)
 
 
 async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:

@@ -62,13 +62,15 @@ def open_turn(
     )
 
 
-def keep_turn(grok: Grok, request: ChatRequest, answer: Answer, call: Call) -> Answer:
+def keep_turn(
+    grok: Grok, conversation: Conversation, request: ChatRequest, answer: Answer, call: Call
+) -> Answer:
     """The answer with a handle to continue from it. A broken answer continues from the text that came."""
     said = Message("assistant", answer.text, tool_calls=answer.tool_calls, reasoning=answer.reasoning)
-    conversation = Conversation(
-        root=request.cache_key or "",
+    longer = Conversation(
+        root=conversation.root,
         messages=(*request.messages, said),
         instructions=request.instructions,
-        tools=request.tools,
+        tools=request.tools or conversation.tools,
     )
-    return replace(answer, conversation_id=grok.conversations.keep(conversation, call.caller))
+    return replace(answer, conversation_id=grok.conversations.keep(longer, call.caller))

@@ -1,0 +1,256 @@
+"""The documents can't drift: their tables, examples and versions are compared with the code."""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+import grok_mcp
+from grok_mcp import conversations
+from grok_mcp.cli import cli
+from grok_mcp.errors import GrokError
+from grok_mcp.gateways import GATEWAYS
+from grok_mcp.sandbox.faults import read_fault
+from grok_mcp.settings import Settings, load_settings, variables_of
+from grok_mcp.tools import TOOLS
+from grok_mcp.tools.ask import AskArguments
+from grok_mcp.tools.search import SearchOptions
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXAMPLE = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
+DISTRIBUTION = PROJECT["project"]["name"]
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+MAX_DECISION_LINES = 40
+
+# The name without "-server" belongs to somebody else, whose program would get our users' keys.
+STRANGER = re.compile(
+    r"(?:uvx|pipx run|pipx install|pip install|uv tool install)(?: -\S+)* grok-mcp(?![-\w])"
+    r'|"args":\s*\[\s*"grok-mcp"'
+)
+
+
+def table(page: str, *header: str) -> list[list[str]]:
+    """The rows of the one table with this header, in cells."""
+    head = f"| {' | '.join(header)} |\n"
+    assert page.count(head) == 1, head
+    lines = page.split(head)[1].split("\n\n")[0].splitlines()[1:]
+    rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in lines]
+    assert all(len(row) == len(header) for row in rows)
+    return rows
+
+
+def first_cells(page: str, *header: str) -> list[str]:
+    return [row[0].strip("`") for row in table(page, *header)]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def choices(annotation: Any) -> list[str]:
+    """The values of a closed set, also of one that may be None."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [choice for part in get_args(annotation) for choice in choices(part)]
+
+
+def setting_variables() -> set[str]:
+    return {variable for name in Settings.model_fields for variable in variables_of(name)}
+
+
+def codes_below(kind: type[GrokError]) -> Iterator[str]:
+    yield kind.code
+    for below in kind.__subclasses__():
+        yield from codes_below(below)
+
+
+def files_of_the_project() -> Iterator[Path]:
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [
+            name
+            for name in folders
+            if name in (".ci", ".github") or not name.startswith((".", "__pycache__", "dist", "build"))
+        ]
+        yield from (Path(folder) / name for name in names)
+
+
+def test_the_settings_table_is_the_settings_model() -> None:
+    expected = []
+    for name, field in Settings.model_fields.items():
+        known = ", ".join(f"`{choice}`" for choice in choices(field.annotation))
+        expected.append(
+            [
+                ", ".join(f"`{variable}`" for variable in variables_of(name)),
+                "–" if field.default in (None, ()) else f"`{field.default}`",
+                f"{field.description} ({known})" if known else str(field.description),
+            ]
+        )
+    *rows, env_file = table(README, "variable", "default", "meaning")
+    assert rows == expected
+    assert env_file[:2] == ["`GROK_MCP_ENV_FILE`", "–"]
+
+
+def test_every_variable_that_a_document_names_is_a_setting() -> None:
+    known = setting_variables() | {"GROK_MCP_ENV_FILE"}
+    for page in PAGES:
+        named = set(re.findall(r"\b(?:GROK_MCP|XAI)_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8")))
+        assert named <= known, page
+
+
+def test_the_tools_table_names_every_tool_and_every_argument_in_published_order() -> None:
+    expected = []
+    for tool in TOOLS.values():
+        schema = tool.arguments.published_schema()
+        required = schema["required"]
+        names = [f"**`{name}`**" if name in required else f"`{name}`" for name in schema["properties"]]
+        expected.append([f"`{tool.name}`", ", ".join(names)])
+    rows = table(README, "name", "what for", "arguments")
+    assert [[row[0], row[2]] for row in rows] == expected
+
+
+def test_the_commands_table_is_the_command_line() -> None:
+    listed = first_cells(README, "command", "what it does")
+    assert sorted(listed) == sorted(["grok-mcp", *(f"grok-mcp {name}" for name in cli.commands)])
+
+
+def test_every_option_is_named_beside_the_tools_table() -> None:
+    options = set(AskArguments.model_fields["options"].annotation.model_fields)  # type: ignore[union-attr]  # a model
+    section = README.split("## Tools")[1].split("## Hosts")[0]
+    assert {name for name in options | set(SearchOptions.model_fields) if f"`{name}`" not in section} == set()
+
+
+def test_the_gateways_table_is_the_list_of_gateways() -> None:
+    rows = table(README, "name", "base URL")
+    assert [row[0] for row in rows] == [f"`{name}`" for name in GATEWAYS]
+    for row, gateway in zip(rows, GATEWAYS.values(), strict=True):
+        if gateway.base_url is None:
+            assert "://" not in row[1]
+        else:
+            assert row[1] == f"`{gateway.base_url}`"
+
+
+def test_every_error_code_stands_in_the_errors_table_once() -> None:
+    listed = first_cells(README, "code", "what it means", "what to do")
+    assert sorted(listed) == sorted(set(codes_below(GrokError)))
+
+
+def test_the_bounds_of_the_store_are_the_documented_ones() -> None:
+    privacy = README.split("## Privacy")[1].split("##")[0]
+    assert f"{conversations.MAX_CONVERSATIONS:,}" in privacy
+    assert "for a day" in privacy
+    assert conversations.LIFETIME_S == 24 * 3600
+
+
+def test_every_fault_script_of_the_sandbox_section_is_understood() -> None:
+    scripts = [cell.partition("!")[2] for cell in first_cells(README, "model", "what happens")]
+    assert scripts and all(scripts)
+    for script in scripts:
+        assert read_fault(script) != read_fault("")
+
+
+@pytest.mark.parametrize("block", blocks(README, "json"))
+def test_a_host_configuration_in_the_readme_starts_our_distribution(block: str) -> None:
+    assert json.loads(block)["mcpServers"]["grok"]["args"] == [DISTRIBUTION]
+    assert set(json.loads(block)["mcpServers"]["grok"]["env"]) <= setting_variables()
+
+
+def test_the_codex_configuration_in_the_readme_starts_our_distribution() -> None:
+    (block,) = blocks(README, "toml")
+    server = tomllib.loads(block)["mcp_servers"]["grok"]
+    assert server["args"] == [DISTRIBUTION]
+    assert set(server["env_vars"]) <= setting_variables()
+
+
+def test_the_example_configuration_starts_a_console_script_of_our_distribution() -> None:
+    server = EXAMPLE["mcpServers"]["grok"]
+    assert (server["command"], server["args"]) == ("uvx", [DISTRIBUTION])
+    assert DISTRIBUTION in PROJECT["project"]["scripts"]
+
+
+def test_the_example_configuration_sets_variables_that_exist_to_values_that_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = EXAMPLE["mcpServers"]["grok"]["env"]
+    assert set(environment) <= setting_variables()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().model in (None, environment.get("GROK_MCP_MODEL"))
+
+
+def test_the_key_in_the_example_configuration_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in setting_variables():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XAI_API_KEY", EXAMPLE["mcpServers"]["grok"]["env"]["XAI_API_KEY"])
+    assert load_settings().key() is None
+
+
+def test_the_dependency_table_is_the_list_of_dependencies() -> None:
+    names = [re.split(r"[<>=!~\[; ]", line)[0] for line in PROJECT["project"]["dependencies"]]
+    assert first_cells(ARCHITECTURE, "distribution", "reason") == names
+
+
+def test_every_module_has_its_line_in_the_architecture() -> None:
+    package = ROOT / "grok_mcp"
+    modules = {path.stem for path in package.glob("*.py") if path.stem != "__init__"}
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    listed = [row[1].strip("`") for row in table(ARCHITECTURE, "layer", "module", "role")]
+    assert sorted(listed) == sorted(modules | folders)
+
+
+def test_the_import_ladder_is_the_one_that_the_linter_holds() -> None:
+    (layers,) = [
+        one["layers"] for one in PROJECT["tool"]["importlinter"]["contracts"] if one["type"] == "layers"
+    ]
+    section = ARCHITECTURE.split("## Imports point one way")[1]
+    (ladder,) = blocks(section, "")
+    assert ladder.splitlines() == layers
+
+
+def test_the_newest_version_in_the_changelog_is_the_version_of_the_package() -> None:
+    changelog = (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
+    assert versions[0] == grok_mcp.__version__
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_record_is_short_and_has_the_three_parts(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_DECISION_LINES
+    assert text.startswith(f"# {int(path.stem[:4])}. ")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Choice", "Consequence"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_link_between_documents_leads_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", text):
+        assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_make_target_that_a_document_names_exists(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
+
+
+def test_no_file_tells_anyone_to_install_the_stranger_s_package() -> None:
+    wrong = " ".join(["uvx", "grok-mcp"])
+    assert STRANGER.search(wrong) and STRANGER.search(f"{wrong} --version")
+    assert not STRANGER.search(f"{wrong}-server")
+    found = [
+        path
+        for path in files_of_the_project()
+        if path.is_file() and STRANGER.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
