@@ -177,7 +177,8 @@ class DeltaProgress(Progress):
                 self._take(event.place.item, added)
         elif isinstance(event, events.ItemDone):
             self._close(event.item)
-        self._notice()
+        if self._pending:
+            self._notice()
 
     def _take(self, item: str, text: str) -> None:
         if self._live_item is None:
