@@ -6,7 +6,7 @@ reach a host.
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -49,9 +49,9 @@ logger = logging.getLogger(__name__)
 Context = ServerRequestContext[Any]
 
 
-def build_server(grok: Grok) -> Server[Any]:
+def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[Any]:
     """An MCP server on one endpoint; the same for every transport and every connection."""
-    listed = ListToolsResult(tools=[_tool(spec, grok) for spec in TOOLS.values()])
+    listed = ListToolsResult(tools=[_tool(spec, grok) for spec in tools.values()])
     schemas = {tool.name: tool.input_schema for tool in listed.tools}
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -59,7 +59,7 @@ def build_server(grok: Grok) -> Server[Any]:
         return listed
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
-        spec = TOOLS.get(params.name)
+        spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
         return await _run(spec, grok, params.arguments or {}, ctx)

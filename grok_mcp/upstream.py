@@ -147,7 +147,7 @@ class Upstream:
         except httpx2.ReadTimeout:
             raise errors.UpstreamTimeoutError(
                 f"{self.endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
-                "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer; a retry may help.",
+                "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer, or ask for less.",
             ) from None
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
             raise errors.ConfigurationError(

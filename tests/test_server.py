@@ -1,15 +1,26 @@
 """What a host sees of the server before it calls anything: tools, limits of size, hints, instructions."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
+from dirty_equals import IsPartialDict, IsStr
+from mcp.client import Client, advertise
 from mcp.shared.exceptions import MCPError
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from grok_mcp.server import INSTRUCTIONS
-from tests.conftest import host_on
+from grok_mcp.grok import Grok
+from grok_mcp.messages import Answer
+from grok_mcp.server import INSTRUCTIONS, build_server
+from grok_mcp.settings import Settings
+from grok_mcp.tools.ask import ASK, AskArguments
+from grok_mcp.tools.spec import Call
+from tests.conftest import Result, host_on
+from tests.endpoint import Endpoint, Reply, chat
+from tests.test_payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 
@@ -90,3 +101,76 @@ async def test_an_unknown_tool_is_a_protocol_error() -> None:
     async with host_on("http://127.0.0.1:9/v1") as host:
         with pytest.raises(MCPError, match="Unknown tool: ask_gork"):
             await host.client.call_tool("ask_gork", {})
+
+
+async def test_a_fault_of_our_own_is_a_reference_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
+        raise RuntimeError("secret xai-0123456789")
+
+    grok = Grok(Settings())
+    async with Client(build_server(grok, {"ask_grok": replace(ASK, run=fail)})) as client:
+        result = Result(await client.call_tool("ask_grok", {"prompt": "Hi"}))
+    assert result.error["code"] == "internal"
+    assert result.text == IsStr(regex=r"\[internal\] A fault of this server \(reference \w{8}\)\. .*")
+    assert "xai-0123456789" in caplog.text and "RuntimeError" in caplog.text
+    await grok.aclose()
+
+
+async def test_a_closing_server_takes_no_new_call() -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        await host.grok.calls.drain(0)
+        result = await host.ask()
+    assert result.error == IsPartialDict(code="overloaded", retryable=True)
+    assert endpoint.requests == []
+
+
+async def test_citations_go_to_a_client_that_shows_apps_in_the_machine_part_too() -> None:
+    async with Endpoint(payload_reply("06_responses_web_search_nonstream.json")) as endpoint:
+        async with host_on(endpoint) as host:
+            plain = await host.search()
+        async with host_on(endpoint, extensions=[advertise("io.modelcontextprotocol/ui", {})]) as host:
+            shown = await host.search()
+    assert "citations" not in plain.answer
+    assert [cited["index"] for cited in shown.answer["citations"]] == [1, 2]
+
+
+async def test_calls_beyond_the_limit_wait_in_order_and_say_so() -> None:
+    first = Reply(chat("First.").pieces, hold=1)
+    async with Endpoint(first, chat("Second."), chat("Third.")) as endpoint:
+        async with host_on(endpoint, max_concurrency=1, legacy=True) as host:
+            results: dict[str, Result] = {}
+
+            async def ask(name: str) -> None:
+                results[name] = await host.ask(name, watch=True)
+
+            async with anyio.create_task_group() as group:
+                for number, name in enumerate(("one", "two", "three"), 1):
+                    group.start_soon(ask, name)
+                    with anyio.fail_after(5):
+                        while len(host.grok.calls) < 2 * number:
+                            await anyio.sleep(0.01)
+                assert len(endpoint.requests) == 1
+                await anyio.sleep(1.1)
+                first.release.set()
+    assert [request.body["messages"][0]["content"] for request in endpoint.requests] == [
+        "one",
+        "two",
+        "three",
+    ]
+    assert "First." in results["one"].text and "Third." in results["three"].text
+    assert results["two"].notes[0][1].startswith("waiting for a free place")
+
+
+async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> None:
+    async with Endpoint(chat("Yes.")) as endpoint, host_on(endpoint, results="structured") as host:
+        answers: dict[int, str] = {}
+
+        async def ask(number: int) -> None:
+            handle = (await host.ask(f"Question {number}")).answer["conversation_id"]
+            kept = host.grok.conversations.open(handle, "local")
+            answers[number] = kept.messages[0].text
+
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(ask, number)
+    assert answers == {number: f"Question {number}" for number in range(100)}

@@ -59,11 +59,16 @@ class Arguments(BaseModel):
 
         Raises InvalidArgumentError that names the argument.
         """
-        properties = cls.published_schema()["properties"]
+        schema = cls.published_schema()
+        properties, required = schema["properties"], schema["required"]
         known = {
             name: _tolerant(value, properties[name]) for name, value in raw.items() if name in properties
         }
-        known = {name: value for name, value in known.items() if value is not None}
+        known = {
+            name: value
+            for name, value in known.items()
+            if value is not None and (name in required or value not in ("", [], {}))
+        }
         try:
             return cls.model_validate(known), _misspelt(raw, properties)
         except ValidationError as error:
@@ -110,20 +115,22 @@ def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
     kind = schema["type"]
     if isinstance(value, str):
         text = value.strip()
+        if not text:
+            return ""
         if "enum" in schema:
-            return text.lower() or None
+            return text.lower()
         if kind in ("object", "array"):
             value = _parsed(text, kind)
         elif kind != "string":
-            return text.lower() or None
-    if kind == "array" and value is not None and not isinstance(value, list):
+            return text.lower()
+    if kind == "array" and value not in (None, "") and not isinstance(value, list):
         value = [value]
     return value
 
 
 def _parsed(text: str, kind: str) -> Any:
     """JSON text where it is such; else the text itself, a comma-separated list of plain words split."""
-    if not text or text == "null":
+    if text == "null":
         return None
     if text[0] in "[{":
         try:

@@ -369,3 +369,130 @@ async def test_a_cancelled_call_closes_the_connection_to_the_endpoint() -> None:
             with anyio.fail_after(1):
                 await endpoint.closed.wait()
     assert len(endpoint.requests) == 1
+
+
+async def test_a_path_that_is_not_there_switches_the_dialect_once_and_is_remembered() -> None:
+    gone = body("Not Found", status=404, content_type="text/plain")
+    item = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "Hi."}]}
+    good = body({"object": "response", "status": "completed", "output": [item]})
+    async with Endpoint(gone, good) as endpoint, host_on(endpoint, max_retries=0) as host:
+        first = await host.ask()
+        second = await host.ask()
+    assert "The endpoint does not speak chat_completions; responses was used." in first.text
+    assert "Note:" not in second.text
+    assert [request.path.rpartition("/v1")[2] for request in endpoint.requests] == [
+        "/chat/completions",
+        "/responses",
+        "/responses",
+    ]
+
+
+async def test_a_dialect_that_the_settings_name_is_tried_first() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint, dialect="responses") as host:
+        await host.ask()
+    assert endpoint.requests[0].path == "/v1/responses"
+
+
+async def test_functions_outlive_a_search_in_their_conversation() -> None:
+    async with Endpoint(
+        chat("Ok."), payload_reply("06_responses_web_search_nonstream.json"), chat("Ok.")
+    ) as endpoint:
+        async with host_on(endpoint) as host:
+            handle = (await host.ask(tools=[WEATHER])).answer["conversation_id"]
+            handle = (await host.search(conversation_id=handle)).answer["conversation_id"]
+            await host.ask("And?", conversation_id=handle)
+    assert "function" not in [tool["type"] for tool in endpoint.requests[1].body["tools"]]
+    assert endpoint.requests[2].body["tools"] == [WEATHER]
+
+
+async def test_a_flat_function_definition_is_taken_and_arguments_that_are_no_json_are_shown_as_text() -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{oops"}}
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    async with Endpoint(events(chunk)) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            answer = (await host.ask(tools={"name": "f"}, tool_choice="f")).structured
+    sent = endpoint.requests[0].body
+    assert sent["tools"][0]["function"]["parameters"] == {"type": "object", "properties": {}}
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    assert answer["tool_calls"] == [{"id": "c", "name": "f", "arguments": "{oops"}]
+
+
+async def test_half_an_emoji_in_the_stream_is_joined_or_replaced_and_never_an_error() -> None:
+    halves = ["smile \ud83d", "\ude00 and ", "\ud83d", "half", " \ud83d"]
+    async with Endpoint(chat(*halves)) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.ask()).structured
+    assert answer["text"] == "smile 😀 and \ufffdhalf \ufffd"
+
+
+async def test_an_image_file_may_be_named_by_its_uri_and_one_that_is_too_large_is_refused(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a b.png").write_bytes(PNG)
+    (tmp_path / "big.png").write_bytes(PNG + b"\0" * (20 * 1024 * 1024))
+    async with Endpoint(chat("Seen.")) as endpoint, host_on(endpoint, image_roots=(tmp_path,)) as host:
+        seen = await host.ask(images=(tmp_path / "a b.png").as_uri())
+        refused = await host.ask(images=str(tmp_path / "big.png"))
+    assert "Seen." in seen.text
+    assert refused.error["code"] == "invalid_argument" and "20 MiB" in refused.text
+
+
+async def test_the_text_of_a_refusal_is_shown() -> None:
+    refusal = {
+        "choices": [
+            {"message": {"content": None, "refusal": "I will not."}, "finish_reason": "content_filter"}
+        ]
+    }
+    async with Endpoint(body(refusal)) as endpoint, host_on(endpoint) as host:
+        result = await host.ask()
+    assert result.text.startswith("I will not.\n\nNote: The endpoint stopped the answer for safety.")
+    assert result.answer["finish_reason"] == "content_filter"
+
+
+async def test_a_wrapped_body_is_unwrapped() -> None:
+    inner = {"choices": [{"message": {"content": "Inside."}, "finish_reason": "stop"}]}
+    async with Endpoint(body({"status": "success", "data": inner})) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).text.startswith("Inside.")
+
+
+async def test_usage_of_strange_types_is_dropped_and_digits_are_read() -> None:
+    usage = {
+        "prompt_tokens": "12",
+        "completion_tokens": 3.0,
+        "total_tokens": -1,
+        "completion_tokens_details": {"reasoning_tokens": True},
+        "cost_in_usd_ticks": -5,
+        "cost": "free",
+    }
+    async with Endpoint(chat("Hi.", usage=usage)) as endpoint, host_on(endpoint) as host:
+        counted = (await host.ask(model="grok-unheard-of")).answer["usage"]
+    assert counted == IsPartialDict(input_tokens=12, output_tokens=3, total_tokens=15)
+    assert "reasoning_tokens" not in counted
+    assert counted["cost_source"] == "estimated"
+
+
+async def test_a_model_without_a_known_price_has_no_cost_rather_than_zero() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
+    message = {"choices": [{"message": {"content": "Hi."}}], "usage": usage}
+    async with Endpoint(body(message)) as endpoint, host_on(endpoint) as host:
+        result = await host.ask(model="grok-unheard-of")
+    assert "cost_usd" not in result.answer["usage"]
+    assert "USD" not in result.text
+
+
+async def test_reasoning_beyond_the_completion_is_counted_beside_it() -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 9}}
+    async with Endpoint(chat("Hi.", usage=usage)) as endpoint, host_on(endpoint) as host:
+        counted = (await host.ask()).answer["usage"]
+    assert counted == IsPartialDict(output_tokens=13, text_tokens=4, reasoning_tokens=9, total_tokens=18)
+
+
+async def test_cached_tokens_that_the_total_says_are_inside_are_never_more_than_the_input() -> None:
+    usage = {
+        "prompt_tokens": 5,
+        "completion_tokens": 4,
+        "total_tokens": 9,
+        "prompt_tokens_details": {"cached_tokens": 50},
+    }
+    async with Endpoint(chat("Hi.", usage=usage)) as endpoint, host_on(endpoint) as host:
+        counted = (await host.ask()).answer["usage"]
+    assert counted == IsPartialDict(input_tokens=5, cached_tokens=5)

@@ -295,3 +295,111 @@ async def test_a_search_continues_a_conversation() -> None:
         await host.search("And now?", conversation_id=handle)
     turns = [turn["content"] for turn in endpoint.requests[1].body["input"] if turn["role"] != "system"]
     assert turns == ["Hi", "Hello.", "And now?"]
+
+
+WISHES: list[tuple[str, dict[str, Any], list[str]]] = [
+    (
+        "xai",
+        {"sources": ["news", "rss"], "country": "de", "max_results": 3},
+        [
+            "use only news, RSS feeds",
+            "from the country DE",
+            "at most 3 sources",
+            "Read these feeds: https://f.example",
+        ],
+    ),
+    ("xai", {"sources": ["web"], "to_date": "2026-11-20"}, ["web pages dated until 2026-11-20"]),
+    (
+        "xai",
+        {"options": {"safe_search": True, "min_likes": 5, "min_views": 9}},
+        ["adult content", "at least 5 likes", "at least 9 views"],
+    ),
+    (
+        "nebula",
+        {
+            "sources": ["news", "rss"],
+            "allowed_domains": "a.example",
+            "options": {
+                "rss_links": ["https://f.example", "https://g.example"],
+                "video_understanding": True,
+                "max_turns": 2,
+            },
+        },
+        ["only pages of a.example", "https://g.example", "images and videos", "at most 2 times"],
+    ),
+    (
+        "openrouter",
+        {
+            "sources": ["x", "rss"],
+            "excluded_domains": ["a.example"],
+            "allowed_x_handles": ["xai"],
+            "country": "US",
+            "options": {"min_likes": 1, "image_understanding": True, "max_turns": 1},
+        },
+        [
+            "X posts, RSS feeds",
+            "no page of a.example",
+            "only posts by xai",
+            "country US",
+            "at least 1 likes",
+            "images and videos",
+            "at most 1 times",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("gateway", "arguments", "wishes"), WISHES)
+async def test_what_a_dialect_has_no_field_for_goes_into_words_with_a_warning(
+    gateway: str, arguments: dict[str, Any], wishes: list[str]
+) -> None:
+    options = {"rss_links": ["https://f.example"]} if "rss" in arguments.get("sources", ()) else {}
+    arguments = {**arguments, "options": {**options, **arguments.get("options", {})}}
+    async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway=gateway) as host:
+        result = await host.search(**arguments)
+    sent = endpoint.requests[0].body
+    instructions = (sent.get("messages") or sent["input"])[0]["content"]
+    for wish in wishes:
+        assert wish in instructions
+    assert "passed on in words, best effort" in result.text
+
+
+async def test_mode_auto_answers_from_memory_where_every_search_is_refused() -> None:
+    refused, answered = body(GONE, status=410), chat("From memory.")
+    async with Endpoint(refused, answered) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search(mode="auto")
+    assert result.text.startswith("From memory.")
+    assert "this is the model's own knowledge" in result.text
+    assert result.answer["searched"] is False
+    assert "tools" not in endpoint.requests[1].body
+
+
+async def test_with_two_ways_to_search_both_are_tried_before_it_is_given_up() -> None:
+    async with Endpoint(body(GONE, status=410)) as endpoint, host_on(endpoint, gateway="nebula") as host:
+        assert (await host.search()).error["code"] == "search_unavailable"
+        again = await host.search()
+    paths = [request.path.rpartition("/v1")[2] for request in endpoint.requests]
+    assert paths == ["/chat/completions", "/responses", "/responses"]
+    assert again.error["code"] == "search_unavailable"
+
+
+async def test_sampling_options_that_the_search_api_has_no_field_for_are_left_out_with_a_note() -> None:
+    async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search(options={"seed": 3, "top_p": 0.5})
+    assert "seed was left out" in result.text
+    assert "seed" not in endpoint.requests[0].body and endpoint.requests[0].body["top_p"] == 0.5
+
+
+async def test_empty_optional_arguments_count_as_absent() -> None:
+    async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.search(
+            conversation_id="",
+            sources=[],
+            from_date="",
+            country=" ",
+            allowed_domains="",
+            options={},
+            model="",
+        )
+    assert result.answer["searched"] is True
+    assert [tool["type"] for tool in endpoint.requests[0].body["tools"]] == ["web_search", "x_search"]
