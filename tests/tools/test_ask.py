@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict, IsStr
 
+from grok_mcp.errors import ConversationNotFoundError
 from tests.conftest import PAYLOADS, host_on
 from tests.endpoint import Endpoint, Reply, body, chat, events
 from tests.test_payloads import payload_reply
@@ -496,3 +497,33 @@ async def test_cached_tokens_that_the_total_says_are_inside_are_never_more_than_
     async with Endpoint(chat("Hi.", usage=usage)) as endpoint, host_on(endpoint) as host:
         counted = (await host.ask()).answer["usage"]
     assert counted == IsPartialDict(input_tokens=5, cached_tokens=5)
+
+
+async def test_a_function_name_that_every_delta_repeats_is_taken_once() -> None:
+    pieces = [
+        {"name": "get_weather", "arguments": '{"city":'},
+        {"name": "get_weather", "arguments": '"Oslo"}'},
+    ]
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "c", "function": piece}]}}]}
+        for piece in pieces
+    ]
+    async with Endpoint(events(*chunks)) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            (call,) = (await host.ask(tools=[WEATHER])).structured["tool_calls"]
+    assert call == {"id": "c", "name": "get_weather", "arguments": {"city": "Oslo"}}
+
+
+async def test_a_last_event_without_a_blank_line_behind_it_counts() -> None:
+    stream = b"".join(chat("Hi ", "there.", done=False).pieces).rstrip(b"\n")
+    async with Endpoint(Reply((stream,))) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.ask()).structured
+    assert (answer["text"], answer["finish_reason"]) == ("Hi there.", "stop")
+
+
+async def test_a_handle_is_worth_nothing_to_another_caller() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
+        handle = (await host.ask()).answer["conversation_id"]
+        assert host.grok.conversations.open(handle, "local").messages
+        with pytest.raises(ConversationNotFoundError):
+            host.grok.conversations.open(handle, "somebody else")

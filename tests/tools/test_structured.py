@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import anyio
 import pytest
 from dirty_equals import IsPartialDict
 
@@ -198,3 +199,18 @@ async def test_json_continues_a_conversation() -> None:
         handle = (await host.ask("Hi")).answer["conversation_id"]
         await get_json(host, conversation_id=handle)
     assert [turn["role"] for turn in endpoint.requests[1].body["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_a_pattern_that_could_run_away_is_matched_in_linear_time() -> None:
+    schema = {"type": "string", "pattern": "^(a+)+$"}
+    almost = {"result": "a" * 5_000 + "!"}
+    async with Endpoint(chat(json.dumps(almost))) as endpoint, host_on(endpoint) as host:
+        with anyio.fail_after(5):
+            assert (await get_json(host, schema)).error["code"] == "schema_mismatch"
+
+
+async def test_a_pattern_with_look_around_is_refused_as_the_endpoint_would() -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, {"type": "string", "pattern": "^(?=a)a$"})
+    assert result.error["code"] == "invalid_argument"
+    assert endpoint.requests == []
