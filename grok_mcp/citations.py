@@ -33,7 +33,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
         Citation(
             index=number,
             url=one_line(url),
-            title=display_title(titles.get(url, ""), url),
+            title=display_title(titles.get(url, ""), one_line(url)),
             source="x" if _is_x(url) else page_kind,
             spans=tuple(sorted(spans[url])),
         )

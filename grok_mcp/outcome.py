@@ -7,7 +7,7 @@ from grok_mcp.citations import cite
 from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer, ChatRequest, FinishReason, ToolCall
-from grok_mcp.redaction import one_line
+from grok_mcp.redaction import join_surrogates, one_line
 from grok_mcp.usage import Usage, normalise, with_cost_estimate
 
 
@@ -17,7 +17,11 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)
     calls = tuple(
-        ToolCall(call.id or f"call_{number}", call.name, "".join(call.arguments) or "{}")
+        ToolCall(
+            join_surrogates(call.id) or f"call_{number}",
+            join_surrogates(call.name),
+            join_surrogates("".join(call.arguments)) or "{}",
+        )
         for number, call in enumerate(fold.tool_calls.values(), 1)
         if call.name
     )
@@ -29,7 +33,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         search_queries=tuple(dict.fromkeys(_queries(fold))),
         tool_calls=calls if not broken else (),
         finish_reason=reason,
-        model=fold.model or request.model,
+        model=one_line(fold.model) or request.model,
         usage=usage_of(fold, request, gateway),
         reasoning=tuple(kept.item for kept in fold.reasoning.values()),
     )
