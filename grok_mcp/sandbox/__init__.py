@@ -5,7 +5,7 @@ small built-in corpus, calls functions, fits JSON to schemas and fails on demand
 machine, the same request gets the same answer, and every text says that it comes from the sandbox.
 """
 
-from .app import create_app
-from .server import SandboxServer
+from grok_mcp.sandbox.app import create_app
+from grok_mcp.sandbox.server import SandboxServer
 
 __all__ = ["SandboxServer", "create_app"]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from .corpus import Source
+from grok_mcp.sandbox.corpus import Source
 
 CHARACTERS_PER_TOKEN = 4
 

@@ -12,17 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from .chat_completions import CREATED, ChatCompletion
-from .chat_request import read_chat
-from .errors import TEAM, RefusalError, default_error, error_body, error_json
-from .faults import HEADER, Fault, FaultBook
-from .models import list_language_models, list_models
-from .plan import Reply, make_reply
-from .question import Question
-from .responses import ResponsesReply
-from .responses_request import read_responses
-from .sending import PacedResponse, body_pieces, stream_pieces
-from .usage import PromptCache
+from grok_mcp.sandbox.chat_completions import CREATED, ChatCompletion
+from grok_mcp.sandbox.chat_request import read_chat
+from grok_mcp.sandbox.errors import TEAM, RefusalError, default_error, error_body, error_json
+from grok_mcp.sandbox.faults import HEADER, Fault, FaultBook
+from grok_mcp.sandbox.models import list_language_models, list_models
+from grok_mcp.sandbox.plan import Reply, make_reply
+from grok_mcp.sandbox.question import Question
+from grok_mcp.sandbox.responses import ResponsesReply
+from grok_mcp.sandbox.responses_request import read_responses
+from grok_mcp.sandbox.sending import PacedResponse, body_pieces, stream_pieces
+from grok_mcp.sandbox.usage import PromptCache
 
 JSON = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .answer import Answer
-from .plan import Reply
-from .question import Question
+from grok_mcp.sandbox.answer import Answer
+from grok_mcp.sandbox.plan import Reply
+from grok_mcp.sandbox.question import Question
 
 JSON = dict[str, Any]
 

@@ -3,9 +3,9 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import RefusalError, default_error
-from .models import choose_effort, find_model, refuse_parameters
-from .question import (
+from grok_mcp.sandbox.errors import RefusalError, default_error
+from grok_mcp.sandbox.models import choose_effort, find_model, refuse_parameters
+from grok_mcp.sandbox.question import (
     MAX_DOMAINS,
     MAX_FUNCTIONS,
     MAX_HANDLES,
@@ -20,7 +20,7 @@ from .question import (
     read_turn,
     read_whole,
 )
-from .search import Scope
+from grok_mcp.sandbox.search import Scope
 
 MAX_CHOICES = 8
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import unquote
 
-from .errors import RefusalError
+from grok_mcp.sandbox.errors import RefusalError
 
 HEADER = "x-sandbox-fault"
 MAX_SCRIPTS = 1024

@@ -5,7 +5,7 @@ from math import ceil, floor
 from typing import Any
 from uuid import UUID
 
-from .patterns import match_pattern
+from grok_mcp.sandbox.patterns import match_pattern
 
 MAX_LENGTH = 2048
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import TEAM, RefusalError
+from grok_mcp.sandbox.errors import TEAM, RefusalError
 
 LONG_CONTEXT_TOKENS = 200_000
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from .answer import Answer
-from .plan import Call, Search
+from grok_mcp.sandbox.answer import Answer
+from grok_mcp.sandbox.plan import Call, Search
 
 JSON = dict[str, Any]
 

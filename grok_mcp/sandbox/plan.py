@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .answer import (
+from grok_mcp.sandbox.answer import (
     CHARACTERS_PER_TOKEN,
     Answer,
     Sentence,
@@ -15,12 +15,12 @@ from .answer import (
     stop_at,
     write,
 )
-from .corpus import Source
-from .prose import describe, fill, think
-from .question import TOKENS_PER_IMAGE, Function, Question
-from .samples import sample
-from .search import find, matches
-from .usage import Usage, count_turn
+from grok_mcp.sandbox.corpus import Source
+from grok_mcp.sandbox.prose import describe, fill, think
+from grok_mcp.sandbox.question import TOKENS_PER_IMAGE, Function, Question
+from grok_mcp.sandbox.samples import sample
+from grok_mcp.sandbox.search import find, matches
+from grok_mcp.sandbox.usage import Usage, count_turn
 
 MAX_UNCITED = 1
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from .answer import Sentence
-from .question import Question
+from grok_mcp.sandbox.answer import Sentence
+from grok_mcp.sandbox.question import Question
 
 MAX_WORDS = 20_000
 QUOTED = 80

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import RefusalError
-from .models import Model
-from .search import Scope
+from grok_mcp.sandbox.errors import RefusalError
+from grok_mcp.sandbox.models import Model
+from grok_mcp.sandbox.search import Scope
 
 MAX_FUNCTIONS = 128
 MAX_DOMAINS = 5

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from .output_items import JSON, annotations, call_item, function_item, search_item
-from .plan import Reply
-from .question import Question
+from grok_mcp.sandbox.output_items import JSON, annotations, call_item, function_item, search_item
+from grok_mcp.sandbox.plan import Reply
+from grok_mcp.sandbox.question import Question
 
 CREATED = 1_795_300_000
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from .errors import RefusalError
-from .models import choose_effort, find_model, refuse_parameters
-from .question import (
+from grok_mcp.sandbox.errors import RefusalError
+from grok_mcp.sandbox.models import choose_effort, find_model, refuse_parameters
+from grok_mcp.sandbox.question import (
     MAX_DOMAINS,
     MAX_FUNCTIONS,
     MAX_HANDLES,
@@ -19,7 +19,7 @@ from .question import (
     read_turn,
     read_whole,
 )
-from .search import Scope
+from grok_mcp.sandbox.search import Scope
 
 
 def read_responses(body: dict[str, Any], conversation: str = "") -> Question:

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import jsonschema_rs
 
-from .errors import RefusalError
-from .leaves import make_number, make_string
+from grok_mcp.sandbox.errors import RefusalError
+from grok_mcp.sandbox.leaves import make_number, make_string
 
 MAX_DEPTH = 24
 FULL_DEPTH = 3

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .corpus import CORPUS, Source
+from grok_mcp.sandbox.corpus import CORPUS, Source
 
 _COMMON = """
 the and for are was were what when where who how why with that this from about into has have had not

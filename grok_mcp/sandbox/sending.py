@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from .faults import Fault
+from grok_mcp.sandbox.faults import Fault
 
 KEEPALIVE = ": keepalive\n\n"
 KEEPALIVE_EVERY = 64

@@ -10,7 +10,7 @@ from typing import Any, Self
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .app import create_app
+from grok_mcp.sandbox.app import create_app
 
 START_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 5.0

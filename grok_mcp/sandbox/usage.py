@@ -4,9 +4,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import takewhile
 
-from .answer import count_tokens
-from .models import LONG_CONTEXT_TOKENS, Model
-from .question import TOKENS_PER_IMAGE, Question, Turn
+from grok_mcp.sandbox.answer import count_tokens
+from grok_mcp.sandbox.models import LONG_CONTEXT_TOKENS, Model
+from grok_mcp.sandbox.question import TOKENS_PER_IMAGE, Question, Turn
 
 CALL_TICKS = 50_000_000
 """A web search, or an X post that was read: 5 USD per 1,000."""
