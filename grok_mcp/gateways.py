@@ -15,7 +15,8 @@ class Gateway:
 
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
     `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
-    tell). `own_key` is sent in place of the user's. `notice` is a warning on every answer.
+    tell). `own_key` is sent in place of the user's. `serves_xai_models`: what models.py knows holds here;
+    elsewhere an old id may still be an old model. `notice` is a warning on every answer.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Gateway:
     reasoning_inside: bool = True
     default_model: str = "grok-4"
     own_key: str | None = None
+    serves_xai_models: bool = False
     notice: str | None = None
 
 
@@ -45,6 +47,7 @@ _XAI = Gateway(
     max_tokens_field="max_completion_tokens",
     reasoning_inside=False,
     default_model="grok-4.7",
+    serves_xai_models=True,
 )
 
 GATEWAYS: Mapping[str, Gateway] = {

@@ -7,6 +7,7 @@ from grok_mcp.citations import cite
 from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer, ChatRequest, FinishReason, ToolCall
+from grok_mcp.models import RETIRED
 from grok_mcp.redaction import join_surrogates, one_line
 from grok_mcp.usage import Usage, normalise, with_cost_estimate
 
@@ -42,7 +43,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         searched = bool(fold.searches or citations or answer.usage.sources_used)
         warnings += _search_warnings(request, answer, searched)
     warnings += [gateway.notice] if gateway.notice else []
-    warnings += _redirect(request.model, answer.model) + _finish_warnings(reason)
+    warnings += _redirect(request.model, answer.model, gateway) + _finish_warnings(reason)
     return replace(answer, searched=searched, warnings=tuple(warnings))
 
 
@@ -78,9 +79,12 @@ def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> li
     return []
 
 
-def _redirect(asked: str, answered: str) -> list[str]:
-    """A sentence where another model answered than was asked; an alias of the same model is none."""
-    wanted = asked.rsplit("/", 1)[-1].partition("!")[0].removesuffix("-latest")
+def _redirect(asked: str, answered: str, gateway: Gateway) -> list[str]:
+    """A sentence where another model answers than was asked; an alias of the same model is none."""
+    wanted = asked.rsplit("/", 1)[-1].partition("!")[0]
+    if gateway.serves_xai_models and wanted in RETIRED:
+        return [f"The model {wanted} was retired on 2026-05-15; {RETIRED[wanted]} answers and is billed."]
+    wanted = wanted.removesuffix("-latest")
     got = answered.rsplit("/", 1)[-1]
     if got.startswith(wanted) or wanted == "grok":
         return []

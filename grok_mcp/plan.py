@@ -15,6 +15,7 @@ from grok_mcp.dialects import DIALECTS
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, ResponseFormat
+from grok_mcp.models import find_model
 from grok_mcp.search import WIRE, prepare, search_dialects
 from grok_mcp.settings import Settings
 
@@ -39,6 +40,7 @@ class Plan:
         self._refused = refused
         self._done: set[str] = set()
         self._kept: list[str] = []
+        self._leave_out_known()
         self._choose()
 
     def _choose(self) -> None:
@@ -56,6 +58,19 @@ class Plan:
         self.search_dialect = search_dialect
         self.request, unsaid = prepare(request, search_dialect)
         self._said = [f"{name} was left out: this endpoint has no field for it." for name in dropped] + unsaid
+
+    def _leave_out_known(self) -> None:
+        """Take out what this model is known to refuse, so that no request is wasted on it."""
+        model = find_model(self._asked.model) if self._gateway.serves_xai_models else None
+        if model is None:
+            return
+        given = {**self._asked.options, "reasoning_effort": self._asked.reasoning_effort}
+        refused = [name for name, value in given.items() if value is not None and model.refuses(name, value)]
+        for name in refused:
+            self._kept.append(f"{name} was left out: {model.id} does not take it.")
+        options = {name: value for name, value in self._asked.options.items() if name not in refused}
+        effort = None if "reasoning_effort" in refused else self._asked.reasoning_effort
+        self._asked = replace(self._asked, options=options, reasoning_effort=effort)
 
     @property
     def warnings(self) -> list[str]:

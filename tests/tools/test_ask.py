@@ -527,3 +527,51 @@ async def test_a_handle_is_worth_nothing_to_another_caller() -> None:
         assert host.grok.conversations.open(handle, "local").messages
         with pytest.raises(ConversationNotFoundError):
             host.grok.conversations.open(handle, "somebody else")
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "left_out"),
+    [
+        (
+            "grok-4.7",
+            {"options": {"presence_penalty": 0.1, "stop": ["x"], "seed": 1}},
+            ["presence_penalty", "stop"],
+        ),
+        ("grok-4.20", {"reasoning_effort": "low"}, ["reasoning_effort"]),
+        ("grok-4.5", {"reasoning_effort": "none"}, ["reasoning_effort"]),
+        ("grok-4.5-latest", {"reasoning_effort": "high"}, []),
+        ("grok-4.20-non-reasoning", {"options": {"stop": ["x"]}}, []),
+        ("grok-9", {"options": {"stop": ["x"]}, "reasoning_effort": "none"}, []),
+    ],
+)
+async def test_what_xai_s_models_are_known_to_refuse_is_not_sent_and_told(
+    model: str, arguments: dict[str, Any], left_out: list[str]
+) -> None:
+    async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await host.ask(model=model, **arguments)
+    (request,) = endpoint.requests
+    sent = {**request.body, **({"reasoning_effort": ...} if "reasoning" in request.body else {})}
+    given = {*arguments.get("options", {}), *(arguments.keys() - {"options"})}
+    assert given - sent.keys() == set(left_out)
+    for name in left_out:
+        assert f"Note: {name} was left out: grok-4." in result.text
+
+
+async def test_a_gateway_that_may_serve_other_weights_is_sent_everything() -> None:
+    async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint, gateway="theturbo") as host:
+        await host.ask(model="grok-4.7", options={"stop": ["x"]})
+    assert endpoint.requests[0].body["stop"] == ["x"]
+
+
+async def test_a_retired_model_works_and_is_said_to_be_served_by_another() -> None:
+    async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint, gateway="xai") as host:
+        text = (await host.ask(model="grok-3")).text
+    assert "Note: The model grok-3 was retired on 2026-05-15; grok-4.3 answers and is billed." in text
+    assert endpoint.requests[0].body["model"] == "grok-3"
+
+
+async def test_a_model_that_does_not_exist_is_answered_with_those_that_look_like_it() -> None:
+    missing = body({"code": "not-found", "error": "The model grok-4-5 does not exist"}, status=404)
+    async with Endpoint(missing) as endpoint, host_on(endpoint, gateway="xai") as host:
+        text = (await host.ask(model="grok-4-5")).text
+    assert text.startswith("[model_not_found]") and "Did you mean grok-4.5" in text

@@ -1,0 +1,115 @@
+"""The Grok models that we know: abilities, effort values, prices and where retired ids lead.
+
+Facts: docs.x.ai (models, pricing, the retirement of 2026-05-15), as read until 2026-11-22. An id that is not
+here works just as well: nothing is refused or left out for it. To add a model, add a record.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+NON_REASONING_ONLY = ("presence_penalty", "frequency_penalty", "stop")
+"""Options that xAI's reasoning models answer with HTTP 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model. Prices are USD for a million tokens, below 200,000 tokens of input; twice that beyond.
+
+    `efforts` are the documented values of `reasoning_effort`, the default first; `refused_efforts` those that
+    were seen to be refused.
+    """
+
+    id: str
+    context_window: int
+    input_usd: Decimal
+    cached_usd: Decimal
+    output_usd: Decimal
+    efforts: tuple[str, ...] = ()
+    refused_efforts: tuple[str, ...] = ()
+    reasoning: bool = True
+    images: bool = True
+    aliases: tuple[str, ...] = ()
+
+    def refuses(self, parameter: str, value: object) -> bool:
+        """Whether the endpoint is known to refuse this parameter with this value."""
+        if parameter in NON_REASONING_ONLY:
+            return self.reasoning
+        return parameter == "reasoning_effort" and value in self.refused_efforts
+
+
+def _usd(text: str) -> tuple[Decimal, Decimal, Decimal]:
+    input_usd, cached_usd, output_usd = (Decimal(part) for part in text.split())
+    return input_usd, cached_usd, output_usd
+
+
+_EVERY_EFFORT = ("none", "low", "medium", "high", "xhigh")
+
+_MODELS = (
+    Model("grok-4.7", 500_000, *_usd("2.00 0.50 6.00"), ("high", "low", "medium", "xhigh")),
+    Model("grok-4.6", 500_000, *_usd("2.00 0.50 6.00"), ("high", "low", "medium", "xhigh")),
+    Model(
+        "grok-4.5",
+        500_000,
+        *_usd("2.00 0.30 6.00"),
+        ("high", "low", "medium", "xhigh"),
+        refused_efforts=("none",),
+        aliases=("grok-4.5-latest",),
+    ),
+    Model(
+        "grok-4.3",
+        1_000_000,
+        *_usd("1.25 0.20 2.50"),
+        ("low", "none", "medium", "high", "xhigh"),
+        aliases=("grok-4.3-latest",),
+    ),
+    Model(
+        "grok-4.20-0309-reasoning",
+        1_000_000,
+        *_usd("1.25 0.20 2.50"),
+        refused_efforts=_EVERY_EFFORT,
+        aliases=("grok-4.20", "grok-4.20-reasoning"),
+    ),
+    Model(
+        "grok-4.20-0309-non-reasoning",
+        1_000_000,
+        *_usd("1.25 0.20 2.50"),
+        refused_efforts=_EVERY_EFFORT,
+        reasoning=False,
+        aliases=("grok-4.20-non-reasoning",),
+    ),
+    Model(
+        "grok-4.20-multi-agent-0309",
+        1_000_000,
+        *_usd("1.25 0.20 2.50"),
+        ("low", "medium", "high", "xhigh"),
+        aliases=("grok-4.20-multi-agent",),
+    ),
+    Model("grok-build-0.1", 256_000, *_usd("1.00 0.20 2.00"), refused_efforts=_EVERY_EFFORT),
+)
+
+MODELS: Mapping[str, Model] = {model.id: model for model in _MODELS}
+
+RETIRED: Mapping[str, str] = {
+    "grok-4-1-fast-reasoning": "grok-4.3",
+    "grok-4-fast-reasoning": "grok-4.3",
+    "grok-4-0709": "grok-4.3",
+    "grok-4-1-fast-non-reasoning": "grok-4.3",
+    "grok-4-fast-non-reasoning": "grok-4.3",
+    "grok-3": "grok-4.3",
+    "grok-code-fast-1": "grok-build-0.1",
+}
+"""Ids that xAI retired on 2026-05-15, and the models that serve and bill them since."""
+
+_BY_NAME = {name: model for model in _MODELS for name in (model.id, *model.aliases)}
+
+
+def find_model(name: str) -> Model | None:
+    """The model of an id or alias, with or without a vendor prefix such as `x-ai/`."""
+    return _BY_NAME.get(name.rsplit("/", 1)[-1])
+
+
+def similar(name: str, known: Iterable[str] = _BY_NAME) -> list[str]:
+    """Up to three known ids that look like this one, the likeliest first."""
+    return difflib.get_close_matches(name.rsplit("/", 1)[-1].lower().replace("grok-4-", "grok-4."), known, 3)
