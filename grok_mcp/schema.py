@@ -1,4 +1,4 @@
-"""JSON Schema for `grok_structured`: checks the caller's schema, fits it to the endpoint, checks the answer.
+"""JSON Schema for `grok_structured`: checks the caller's schema, and the answer against it.
 
 Nothing is ever fetched, and patterns run on an engine whose time is linear in the text.
 """
@@ -15,9 +15,7 @@ from grok_mcp.errors import InvalidArgumentError
 MAX_SCHEMA_CHARS = 256 * 1024
 MAX_DEPTH = 64
 MAX_FAULTS = 8
-WRAPPER = "result"
-"""The property that a schema whose root is no object is wrapped in, upstream only."""
-
+_DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 _ADVICE = "Correct the schema; nothing was sent."
 
 
@@ -28,6 +26,8 @@ def check_schema(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
         raise InvalidArgumentError(f"schema: larger than {MAX_SCHEMA_CHARS // 1024} KiB.", _ADVICE)
     _check_references(schema)
+    if "$schema" not in schema and any(isinstance(node.get("items"), list) for node in _nodes(schema)):
+        schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples so
     draft = schema.get("$schema")
     cls: type[jsonschema_rs.Validator] = jsonschema_rs.Draft202012Validator
     if isinstance(draft, str) and "draft-07" in draft:
@@ -120,22 +120,6 @@ def _resolve(schema: Any, reference: str) -> Any:
     if node is schema:
         raise InvalidArgumentError(f"schema: {reference!r} refers to the whole schema, a cycle.", _ADVICE)
     return node
-
-
-def wrap(schema: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """The schema that is sent, and whether its root had to be wrapped in an object."""
-    if schema.get("type") == "object" or "properties" in schema:
-        return {"type": "object", **schema}, False
-    inner = {name: value for name, value in schema.items() if name not in ("$schema", "$defs", "definitions")}
-    outer = {name: schema[name] for name in ("$schema", "$defs", "definitions") if name in schema}
-    wrapped = {
-        **outer,
-        "type": "object",
-        "properties": {WRAPPER: inner},
-        "required": [WRAPPER],
-        "additionalProperties": False,
-    }
-    return wrapped, True
 
 
 _FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)

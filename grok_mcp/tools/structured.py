@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field, field_validator
 
-from grok_mcp import errors
+from grok_mcp import errors, schema_fit
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
@@ -50,7 +50,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
 
     conversation = open_conversation(grok, arguments, call)
     validator = await anyio.to_thread.run_sync(schemas.check_schema, arguments.json_schema)
-    sent, wrapped = schemas.wrap(arguments.json_schema)
+    sent, wrapped, untold = schema_fit.fit(arguments.json_schema)
     images = await load_images(arguments.images, grok.settings.image_roots)
     request = open_turn(
         grok,
@@ -80,7 +80,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
     if faults:
         raise _mismatch(answer, faults)
-    answer = replace(answer, data=value, has_data=True)
+    answer = replace(answer, data=value, has_data=True).with_warnings(untold)
     return keep_turn(grok, conversation, request, answer, call)
 
 
@@ -109,8 +109,8 @@ def _checked(schemas: Any, validator: Any, text: str, *, wrapped: bool) -> tuple
         value = schemas.read_json(text)
     except ValueError as error:
         return None, [f"/: not JSON ({error})"]
-    if wrapped and isinstance(value, Mapping) and set(value) == {schemas.WRAPPER}:
-        value = value[schemas.WRAPPER]
+    if wrapped and isinstance(value, Mapping) and set(value) == {schema_fit.WRAPPER}:
+        value = value[schema_fit.WRAPPER]
     return value, schemas.faults(validator, value)
 
 

@@ -1,6 +1,7 @@
 """`grok_structured` through a real client: valid JSON, one repair, or a clear error."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -213,4 +214,62 @@ async def test_a_pattern_with_look_around_is_refused_as_the_endpoint_would() -> 
     async with Endpoint() as endpoint, host_on(endpoint) as host:
         result = await get_json(host, {"type": "string", "pattern": "^(?=a)a$"})
     assert result.error["code"] == "invalid_argument"
+    assert endpoint.requests == []
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A schema, what is sent of it inside the wrapper, a value that fits, and the word of a warning."""
+
+    name: str
+    schema: dict[str, Any]
+    sent: dict[str, Any]
+    value: Any
+    untold: str = ""
+
+
+FITTED = [
+    Fitted(
+        "a tuple of draft-07",
+        {"type": "array", "items": [{"type": "string"}], "additionalItems": {"type": "integer"}},
+        {"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}},
+        ["word", 1],
+    ),
+    Fitted(
+        "counted contents",
+        {"type": "array", "contains": {"const": 1}, "minContains": 1, "maxContains": 2},
+        {"type": "array", "contains": {"const": 1}},
+        [1],
+        "minContains",
+    ),
+    Fitted(
+        "a word boundary",
+        {"anyOf": [{"type": "string", "pattern": r"^\bword$"}, {"type": "null"}]},
+        {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "word",
+        "pattern",
+    ),
+    Fitted(
+        "properties that are only true or false",
+        {"anyOf": [{"properties": {"a": True, "b": False, "pattern": {"enum": [1]}}}]},
+        {"anyOf": [{"properties": {"a": {}, "pattern": {"enum": [1]}}}]},
+        {"a": 1},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", FITTED, ids=lambda case: case.name)
+async def test_what_endpoints_refuse_is_rewritten_or_told_and_held_here(case: Fitted) -> None:
+    async with Endpoint(chat(json.dumps({"result": case.value}))) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, case.schema)
+    published = endpoint.requests[0].body["response_format"]["json_schema"]["schema"]["properties"]["result"]
+    assert published == case.sent
+    assert result.structured["data"] == case.value
+    assert case.untold in " ".join(result.structured.get("warnings", []))
+
+
+@pytest.mark.parametrize("empty", [{"enum": []}, {"type": "object", "properties": {"a": {"anyOf": []}}}])
+async def test_a_choice_without_members_is_refused(empty: dict[str, Any]) -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        assert (await get_json(host, empty)).error["code"] == "invalid_argument"
     assert endpoint.requests == []
