@@ -20,6 +20,10 @@ class Place(NamedTuple):
     part: int = 0
 
 
+FIRST = Place()
+"""Where nearly all text belongs."""
+
+
 @dataclass(slots=True)
 class Started:
     """The endpoint has taken the request; `model` is the one that answers."""

@@ -90,11 +90,12 @@ class Fold:
 
     def add(self, event: Event) -> str:
         """Take one event in; returns the text that it added."""
+        if isinstance(event, events.TextDelta):  # nearly all of them
+            self.has_content = True
+            return self._append(event.text, event.place)
         kind = type(event)
         if kind in events.CONTENT:
             self.has_content = True
-        if isinstance(event, events.TextDelta):
-            return self._append(event.text, event.place)
         if isinstance(event, events.TextDone):
             return "" if self._has(event) else self._append(event.text, event.place)
         keep = _KEEPERS.get(kind)

@@ -108,8 +108,6 @@ class Grok:
                     return
 
     async def _attempts(self, turn: Turn, observe: Observer) -> None:
-        import stamina  # not needed before the first call
-
         def may_retry(error: Exception) -> bool | float:
             if not isinstance(error, GrokError) or not error.retryable or turn.fold.has_content:
                 return False
@@ -117,6 +115,14 @@ class Grok:
                 return True
             left_s = anyio.current_effective_deadline() - anyio.current_time()
             return error.retry_after_s if error.retry_after_s < left_s else False
+
+        try:
+            return await self._attempt(turn, observe)
+        except GrokError as error:
+            if may_retry(error) is False:
+                raise
+            failure = error
+        import stamina  # not needed while nothing fails
 
         attempts = stamina.retry_context(
             on=may_retry,
@@ -128,8 +134,9 @@ class Grok:
         )
         async for attempt in attempts:
             with attempt:
-                if attempt.num > 1:
-                    observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
+                if attempt.num == 1:  # it was made above
+                    raise failure
+                observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
                 await self._attempt(turn, observe)
 
     async def _attempt(self, turn: Turn, observe: Observer) -> None:
@@ -140,7 +147,7 @@ class Grok:
         async with self._upstream.stream(url, body, self._headers(turn.plan.request)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
-                    for event in parse(payload):
+                    for event in parse(payload, turn.fold.model):
                         turn.receive(event, observe)
                     if turn.fold.ended or turn.fold.failure:
                         break

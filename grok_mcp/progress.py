@@ -35,6 +35,7 @@ class Progress:
         self._started = time.monotonic()
         self._last = 0.0
         self._wake = anyio.Event()
+        self._noticed = False
         self._finished = False
 
     def __call__(self, event: events.Event, added: str) -> None:
@@ -53,7 +54,8 @@ class Progress:
         raise NotImplementedError
 
     def _notice(self) -> None:
-        if not self._wake.is_set():
+        if not self._noticed:
+            self._noticed = True
             self._wake.set()
 
     async def _wait(self, seconds: float) -> bool:
@@ -62,6 +64,7 @@ class Progress:
             await self._wake.wait()
         happened = self._wake.is_set()
         self._wake = anyio.Event()
+        self._noticed = False
         return happened
 
     async def _send(self, message: str) -> None:
@@ -91,8 +94,9 @@ class StatusProgress(Progress):
         """Keep the phase and counters up to date."""
         if added:
             self._characters += len(added)
-            self._tail.append(added[-MAX_MESSAGE:])
-            self._enter("writing")
+            self._tail.append(added)
+            if self._phase != "writing":
+                self._enter("writing")
         elif isinstance(event, events.SourcesFound) and not self._sources.issuperset(event.urls):
             self._sources.update(event.urls)
             self._enter(f"reading {len(self._sources)} sources")
@@ -126,7 +130,7 @@ class StatusProgress(Progress):
     def _message(self) -> str:
         if self._phase == "writing":
             head = f"writing, {self._characters:,} characters: …"
-            tail = one_line("".join(self._tail))
+            tail = one_line("".join(piece[-MAX_MESSAGE:] for piece in self._tail))
             return head + tail[-(MAX_MESSAGE - len(head)) :]
         seconds = time.monotonic() - self._since
         timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase

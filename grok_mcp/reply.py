@@ -4,18 +4,19 @@
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
 import httpx2
 from anyio import move_on_after
+from pydantic_core import from_json
 
 from grok_mcp import errors
 from grok_mcp.error_bodies import read_error_body
 from grok_mcp.redaction import quote
+from grok_mcp.sse import EventSplitter
 
-MAX_EVENT_BYTES = 64 * 1024 * 1024
 DRAIN_S = 0.25
 
 
@@ -41,13 +42,21 @@ class Reply:
         if _is_json(first, self._response.headers.get("content-type", "")):
             yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
             return
-        async with aclosing(_events(first, self._chunks, self._response.request)) as events:
-            async for data in events:
-                payload = self._decoded_event(data)
-                if payload is not None:
-                    yield payload
-                elif self.done:
-                    return
+        splitter = EventSplitter()
+        async with aclosing(self._from(first.removeprefix(b"\xef\xbb\xbf"))) as pieces:
+            async for piece in pieces:
+                for data in splitter.feed(piece):
+                    if (payload := self._decoded_event(data)) is not None:
+                        yield payload
+                    elif self.done:
+                        return
+
+    async def _from(self, first: bytes) -> AsyncGenerator[bytes]:
+        """The bytes from the beginning on, and the blank line that ends a last event without one."""
+        yield first
+        async for chunk in self._chunks:
+            yield chunk
+        yield b"\n\n"
 
     async def drain(self) -> None:
         """Read what is left behind a complete answer, briefly, so that its connection can be used again."""
@@ -55,14 +64,11 @@ class Reply:
             async for _ in self._chunks:
                 pass
 
-    def _decoded_event(self, data: str) -> Mapping[str, Any] | None:
-        if data == "[DONE]":
+    def _decoded_event(self, data: bytes) -> Mapping[str, Any] | None:
+        if data == b"[DONE]":
             self.done = True
             return None
-        try:
-            payload = json.loads(data)
-        except (ValueError, RecursionError):
-            payload = None
+        payload = _loaded(data)
         if not isinstance(payload, dict):
             self.unreadable += bool(data.strip())
             return None
@@ -93,17 +99,13 @@ def _is_json(first: bytes, content_type: str) -> bool:
     return "event-stream" not in content_type
 
 
-async def _events(first: bytes, chunks: AsyncIterator[bytes], request: httpx2.Request) -> AsyncGenerator[str]:
-    """The data of each server-sent event, also of a last one without a blank line behind it."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-        yield b"\n\n"
-
-    headers = {"content-type": "text/event-stream; charset=utf-8"}
-    response = httpx2.Response(200, headers=headers, content=body(), request=request)
-    source = httpx2.EventSource(response, max_event_size=MAX_EVENT_BYTES)
-    async for event in source:
-        yield event.data
+def _loaded(data: bytes) -> Any:
+    """The JSON value; None for none. What the fast parser refuses (lone surrogates) gets another chance."""
+    try:
+        return from_json(data)
+    except ValueError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

@@ -5,7 +5,7 @@ everything that matters stands in the text.
 """
 
 import json
-import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
@@ -83,20 +83,33 @@ def markdown(answer: Answer) -> str:
 
 def broken_lines(text: str) -> str:
     """The text with lines over the limit broken at white space; no word and no mark is changed."""
-    if len(text) <= MAX_LINE:
+    if not _has_long_line(text):
         return text
     return "\n".join(line if len(line) <= MAX_LINE else "\n".join(_break(line)) for line in text.split("\n"))
 
 
-def _break(line: str) -> list[str]:
-    return textwrap.wrap(
-        line,
-        MAX_LINE,
-        expand_tabs=False,
-        replace_whitespace=False,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _has_long_line(text: str) -> bool:
+    """Whether any line is over the limit, without a copy of the text."""
+    start = 0
+    while len(text) - start > MAX_LINE:
+        start = text.rfind("\n", start, start + MAX_LINE + 1) + 1
+        if not start:
+            return True
+    return False
+
+
+def _break(line: str) -> Iterator[str]:
+    """The pieces of a long line; a word that is longer than the limit stays whole."""
+    start = 0
+    while len(line) - start > MAX_LINE:
+        space = line.rfind(" ", start + 1, start + MAX_LINE + 1)
+        if space < 0:
+            space = line.find(" ", start + MAX_LINE)
+        if space < 0:
+            break
+        yield line[start:space]
+        start = space + 1
+    yield line[start:]
 
 
 def facts(answer: Answer) -> str:

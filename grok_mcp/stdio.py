@@ -221,7 +221,7 @@ def _outer_id(line: bytes) -> str | int | None:
 def encode(message: types.JSONRPCMessage) -> bytes:
     """One line for the wire, the same that the SDK's own transport writes."""
     try:
-        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        return types.jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"
     except PydanticSerializationError:  # a lone surrogate: the one thing UTF-8 can't carry
         value = message.model_dump(mode="json", by_alias=True, exclude_unset=True)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))

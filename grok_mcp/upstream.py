@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,6 +43,11 @@ class _Pool:
     calls: int = 0
 
 
+@lru_cache(maxsize=32)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
+
+
 class Upstream:
     """One endpoint with its key; shared by all calls of the process, connects when first used."""
 
@@ -60,7 +66,9 @@ class Upstream:
         """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         with self._pool(url) as client, self._foreign_errors(url):
-            request = client.build_request("POST", url, content=content, headers=self._headers(headers))
+            request = client.build_request(
+                "POST", _parsed(url), content=content, headers=self._headers(headers)
+            )
             response = await client.send(request, stream=True)
             try:
                 if response.status_code >= 300:

@@ -29,11 +29,11 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def parse(payload: Mapping[str, Any]) -> Iterable[Event]:
+def parse(payload: Mapping[str, Any], known_model: str = "") -> Iterable[Event]:
     """The events in one payload, whichever dialect it is written in.
 
     An endpoint that answers in the other dialect than it was asked in is still understood.
     """
     if "choices" not in payload and ("type" in payload or "output" in payload or "response" in payload):
         return responses_events.parse(payload)
-    return chat_completions.parse(payload)
+    return chat_completions.parse(payload, known_model)

@@ -3,7 +3,7 @@
 All gateways speak it; xAI calls it legacy. Field facts: docs.x.ai REST reference and the gateways' pages.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from grok_mcp import events
@@ -17,7 +17,7 @@ from grok_mcp.dialects.wire import (
     mappings,
     text_of,
 )
-from grok_mcp.events import Event, Place
+from grok_mcp.events import FIRST, Event, Place
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.usage import UsageReport, count, reported_cost
@@ -110,39 +110,44 @@ def _web_plugin(request: ChatRequest) -> dict[str, Any]:
     return plugin
 
 
-def parse(payload: Mapping[str, Any]) -> Iterator[Event]:
-    """The events in one chunk, or in a whole body."""
-    error = payload.get("error")
+def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
+    """The events in one chunk, or in a whole body; a model that is known already is not told again."""
+    found: list[Event] = []
     choices = mappings(payload.get("choices"))
     model = payload.get("model")
-    if isinstance(model, str) and model:
-        yield events.Started(model)
+    if model != known_model and isinstance(model, str) and model:
+        found.append(events.Started(model))
     for position, choice in enumerate(choices):
-        yield from _choice(choice, position)
-    yield from _extras(payload)
-    if error or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
-        yield events.Failed(payload)
+        _choice(choice, position, found)
+    if "citations" in payload:
+        found.extend(citation_list(payload["citations"]))
+    usage = payload.get("usage")
+    if usage and isinstance(usage, dict):
+        found.append(events.UsageReported(read_usage(usage)))
+    if payload.get("error") or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
+        found.append(events.Failed(payload))
     elif choices and "message" in choices[0]:
-        yield events.Ended()
+        found.append(events.Ended())
+    return found
 
 
-def _choice(choice: Mapping[str, Any], position: int) -> Iterator[Event]:
+def _choice(choice: Mapping[str, Any], position: int, found: list[Event]) -> None:
     delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
     index = integer(choice.get("index"), position)
-    place = Place(index)
+    place = Place(index) if index else FIRST
     reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-    if isinstance(reasoning, str) and reasoning:
-        yield events.ReasoningDelta(reasoning)
+    if reasoning and isinstance(reasoning, str):
+        found.append(events.ReasoningDelta(reasoning))
     text = text_of(delta.get("content")) or text_of(delta.get("refusal"))
     if text:
-        yield events.TextDelta(text, place)
-    if index == 0:
-        for order, call in enumerate(mappings(delta.get("tool_calls"))):
-            yield _tool_call(call, order)
-    yield from citations_in(delta.get("annotations"), place)
+        found.append(events.TextDelta(text, place))
+    if index == 0 and "tool_calls" in delta:
+        found.extend(_tool_call(call, order) for order, call in enumerate(mappings(delta["tool_calls"])))
+    if "annotations" in delta:
+        found.extend(citations_in(delta["annotations"], place))
     reason = finish_reason(choice.get("finish_reason"))
     if reason:
-        yield events.Finished(reason, index)
+        found.append(events.Finished(reason, index))
 
 
 def _tool_call(call: Mapping[str, Any], order: int) -> Event:
@@ -153,13 +158,6 @@ def _tool_call(call: Mapping[str, Any], order: int) -> Event:
         name=text_of(function.get("name")),
         arguments=text_of(function.get("arguments")),
     )
-
-
-def _extras(payload: Mapping[str, Any]) -> Iterator[Event]:
-    yield from citation_list(payload.get("citations"))
-    usage = payload.get("usage")
-    if isinstance(usage, Mapping) and usage:
-        yield events.UsageReported(read_usage(usage))
 
 
 def read_usage(usage: Mapping[str, Any]) -> UsageReport:

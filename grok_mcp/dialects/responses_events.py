@@ -5,7 +5,7 @@ Dispatches on the `type` inside the data, as an `event:` line may be missing. Ev
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
@@ -14,16 +14,15 @@ from grok_mcp.events import Event, Place
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
-def parse(payload: Mapping[str, Any]) -> Iterator[Event]:
+def parse(payload: Mapping[str, Any]) -> Iterable[Event]:
     """The events in one stream payload, or in a whole body."""
     kind = payload.get("type")
     handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
     if handler:
-        yield from handler(payload)
-    elif payload.get("object") == "response" or "output" in payload:
-        yield from _whole(payload)
-    elif payload.get("error"):
-        yield events.Failed(payload)
+        return handler(payload)
+    if payload.get("object") == "response" or "output" in payload:
+        return _whole(payload)
+    return (events.Failed(payload),) if payload.get("error") else ()
 
 
 def _started(payload: Mapping[str, Any]) -> Iterator[Event]:
@@ -32,8 +31,8 @@ def _started(payload: Mapping[str, Any]) -> Iterator[Event]:
         yield events.Started(model)
 
 
-def _text_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
-    yield events.TextDelta(text_of(payload.get("delta")), _place(payload))
+def _text_delta(payload: Mapping[str, Any]) -> Iterable[Event]:
+    return (events.TextDelta(text_of(payload.get("delta")), _place(payload)),)
 
 
 def _text_done(payload: Mapping[str, Any]) -> Iterator[Event]:
@@ -177,7 +176,7 @@ def read_usage(usage: Mapping[str, Any]) -> UsageReport:
     )
 
 
-_HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Event]]] = {
+_HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.created": _started,
     "response.in_progress": _started,
     "response.output_text.delta": _text_delta,

@@ -21,12 +21,12 @@ _REASONS: Mapping[str, Reason] = {
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else _EMPTY
+    return value if isinstance(value, dict) else _EMPTY
 
 
 def mappings(value: Any) -> list[Mapping[str, Any]]:
     """The objects in a list; empty where the value is no list."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def text_of(value: Any) -> str:

@@ -145,8 +145,10 @@ def _parsed(text: str, kind: str) -> Any:
 def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
     warnings = []
     for name in raw:
+        if name in properties:
+            continue
         close = difflib.get_close_matches(name, properties, n=1, cutoff=0.75)
-        if name not in properties and close and close[0] not in raw:
+        if close and close[0] not in raw:
             warnings.append(f"The argument {name[:40]!r} is unknown; {close[0]!r} may have been meant.")
     return warnings
 
