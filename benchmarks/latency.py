@@ -14,7 +14,7 @@ _STAMP = re.compile(rb"\d{19}")
 
 def instant_call(stage: Stage, runs: int) -> list[Figure]:
     """Sequential calls that the endpoint answers at once, against an echo call plus a raw request."""
-    with bare() as echoing, stage.ours() as server:
+    with bare() as echoing, stage.relay() as relaying, stage.ours() as server:
         stage.raw("grok-bench", count=CALLS)
         _calls(server, ask("grok-bench"))
         taken = interleaved(
@@ -22,6 +22,7 @@ def instant_call(stage: Stage, runs: int) -> list[Figure]:
             {
                 "echo": lambda: _calls(echoing, echo()),
                 "raw": lambda: [one * 1000 for one in stage.raw("grok-bench", count=CALLS)["seconds"]],
+                "relay": lambda: _calls(relaying, echo()),
                 "ours": lambda: _calls(server, ask("grok-bench")),
                 "noted": lambda: _calls(server, ask("grok-bench", token="t")),
             },
@@ -30,6 +31,15 @@ def instant_call(stage: Stage, runs: int) -> list[Figure]:
     return [
         Figure("instant call", "ms", both, taken["ours"], 1.3, baseline_name="echo + raw"),
         Figure("instant call, progress token", "ms", both, taken["noted"], 1.3, baseline_name="echo + raw"),
+        Figure("instant call", "ms", taken["relay"], taken["ours"], 1.3, baseline_name="echo with raw"),
+        Figure(
+            "instant call, progress token",
+            "ms",
+            taken["relay"],
+            taken["noted"],
+            1.3,
+            baseline_name="echo with raw",
+        ),
         Figure("instant call", "ms", taken["raw"], taken["ours"], baseline_name="raw alone"),
         Figure("instant call", "ms", taken["echo"], taken["ours"], baseline_name="echo alone"),
     ]

@@ -41,6 +41,14 @@ class Stage:
             server.request(*ask("grok-bench"))
             yield server
 
+    @contextmanager
+    def relay(self) -> Iterator[McpChild]:
+        """The bare SDK server whose tool makes the raw request, warm."""
+        with McpChild(["-m", "benchmarks.relay_server", self.base]) as server:
+            server.open()
+            server.request(*echo())
+            yield server
+
 
 @contextmanager
 def stage() -> Iterator[Stage]:

@@ -35,7 +35,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
-        usage=usage_of(fold, request, gateway),
+        usage=_usage(fold, request, gateway),
         reasoning=tuple(kept.item for kept in fold.reasoning.values()),
     )
     searched = None
@@ -47,7 +47,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     return replace(answer, searched=searched, warnings=tuple(warnings))
 
 
-def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
+def _usage(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
     """What the endpoint has counted so far, with a cost where one is reported or can be estimated."""
     if fold.report is None:
         return Usage()

@@ -11,7 +11,7 @@ from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer
 from grok_mcp.models import similar
-from grok_mcp.outcome import build_answer, usage_of
+from grok_mcp.outcome import build_answer
 from grok_mcp.plan import Plan
 from grok_mcp.taxonomy import Endpoint, classify
 
@@ -73,13 +73,13 @@ class Turn:
 
     def conclude(self, gateway: Gateway) -> Answer:
         """The answer with its times and warnings, or the failure where no text came."""
-        now, fold, failure = time.monotonic(), self.fold, self.failure
+        fold, failure = self.fold, self.failure
+        answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
         usage = replace(
-            usage_of(fold, self.plan.request, gateway),
-            duration_s=now - self.started,
+            answer.usage,
+            duration_s=time.monotonic() - self.started,
             time_to_first_token_s=self.first_content and self.first_content - self.started,
         )
-        answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
         if isinstance(failure, errors.ModelNotFoundError):
             close = ", ".join(similar(self.plan.request.model))
             failure.advice = f"Did you mean {close}? {failure.advice}" if close else failure.advice

@@ -24,7 +24,7 @@ Effort = Literal["none", "low", "medium", "high", "xhigh"]
 class SamplingOptions(BaseModel):
     """The rarely needed options of `ask_grok` and `grok_structured`; any other name is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)  # frozen: as a default it need not be copied
 
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     seed: int | None = None
