@@ -6,8 +6,7 @@ branches. Handles belong to the caller who got them, expire, and only the newest
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachetools import TTLCache
 
@@ -18,8 +17,7 @@ MAX_CONVERSATIONS = 2_000
 LIFETIME_S = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """The turns up to one answer; `root` is the same for all branches and keeps them on one machine."""
 
     root: str

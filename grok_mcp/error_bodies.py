@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _UNSUPPORTED = (
     re.compile(r"Argument not supported on this model: [`'\"]?(\w+)"),
@@ -15,8 +14,7 @@ _UNSUPPORTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(NamedTuple):
     """What could be read out of an error body of any known shape; empty where it says nothing."""
 
     message: str = ""

@@ -3,10 +3,12 @@
 The dialects make these out of stream events and whole bodies; `fold.py` adds them up to an answer and
 `progress.py` tells the host about them. A place in the text is (choice, item, part): which alternative,
 which message item, which content part of it.
+
+Named tuples, as are other small values of this program: a dataclass takes ten times as long to define, and
+the host waits for that at each start.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from grok_mcp.usage import UsageReport
@@ -24,53 +26,46 @@ FIRST = Place()
 """Where nearly all text belongs."""
 
 
-@dataclass(slots=True)
-class Started:
+class Started(NamedTuple):
     """The endpoint has taken the request; `model` is the one that answers."""
 
     model: str
 
 
-@dataclass(slots=True)
-class TextDelta:
+class TextDelta(NamedTuple):
     """A further piece of text."""
 
     text: str
     place: Place
 
 
-@dataclass(slots=True)
-class TextDone:
+class TextDone(NamedTuple):
     """The whole text of one part; counts only where its deltas did not come."""
 
     text: str
     place: Place
 
 
-@dataclass(slots=True)
-class ItemDone:
+class ItemDone(NamedTuple):
     """No more text comes for this message item."""
 
     item: str
 
 
-@dataclass(slots=True)
-class ReasoningDelta:
+class ReasoningDelta(NamedTuple):
     """Grok thinks; the text is counted, not shown."""
 
     text: str
 
 
-@dataclass(slots=True)
-class EncryptedReasoning:
+class EncryptedReasoning(NamedTuple):
     """A reasoning item that is to be sent back in the next turn."""
 
     id: str
     item: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class ToolCallDelta:
+class ToolCallDelta(NamedTuple):
     """A piece of a function call, or all of it where `complete`."""
 
     key: str
@@ -80,8 +75,7 @@ class ToolCallDelta:
     complete: bool = False
 
 
-@dataclass(slots=True)
-class SearchStep:
+class SearchStep(NamedTuple):
     """A server-side search began or became known better; `query` may be empty."""
 
     key: str
@@ -89,15 +83,13 @@ class SearchStep:
     query: str = ""
 
 
-@dataclass(slots=True)
-class SourcesFound:
+class SourcesFound(NamedTuple):
     """Pages that a search met, cited or not."""
 
     urls: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class CitationFound:
+class CitationFound(NamedTuple):
     """An annotation; `start` and `end` are offsets into the text of its part, both 0 for none."""
 
     url: str
@@ -107,35 +99,30 @@ class CitationFound:
     end: int = 0
 
 
-@dataclass(slots=True)
-class UsageReported:
+class UsageReported(NamedTuple):
     """Counts so far; the last report counts."""
 
     report: UsageReport
 
 
-@dataclass(slots=True)
-class Finished:
+class Finished(NamedTuple):
     """Why the model stopped."""
 
     reason: Literal["stop", "length", "tool_calls", "content_filter"]
     choice: int = 0
 
 
-@dataclass(slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The endpoint says that the answer is complete."""
 
 
-@dataclass(slots=True)
-class Failed:
+class Failed(NamedTuple):
     """An error inside an answer; `payload` is the error object as it came."""
 
     payload: Mapping[str, Any]
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """Our own note that nothing is under way upstream, and why; no dialect makes it."""
 
     reason: str

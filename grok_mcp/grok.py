@@ -4,7 +4,8 @@ Here stand the decisions that need more than one of these: retries, deadlines, w
 form, and what to do with an answer that broke.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ from grok_mcp.settings import Settings
 from grok_mcp.taxonomy import Endpoint
 from grok_mcp.turn import Observer, Turn, ignore
 from grok_mcp.upstream import Timeouts, Upstream
+
+WARM_AFTER_S = 0.2
 
 if TYPE_CHECKING:
     from grok_mcp.sandbox import SandboxServer
@@ -46,6 +49,7 @@ class Grok:
         self._starting = anyio.Lock()
         self._refused: set[str] = set()
         self._sandbox: SandboxServer | None = None
+        self._warm = False
 
     @property
     def default_model(self) -> str:
@@ -170,10 +174,16 @@ class Grok:
                     self._base_url = await anyio.to_thread.run_sync(self._sandbox.start)
         return self._base_url
 
-    def warm_soon(self) -> None:
-        """Prepare for the first call while nothing else is going on."""
+    def warm_soon(self, steps: Iterable[Callable[[], object]]) -> None:
+        """Prepare for the first call, once, when the host has its list of tools and nothing else goes on."""
+        if self._warm:
+            return
+        self._warm = True
+        loop = asyncio.get_running_loop()
+        for step in steps:
+            loop.call_later(WARM_AFTER_S, step)
         if self._base_url is not None:
-            self._upstream.warm_soon(self._base_url)
+            loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
 
     async def aclose(self) -> None:
         """Close connections, and the sandbox where it runs."""

@@ -6,7 +6,7 @@ Both dialects are built from and folded into these; nothing here knows a wire fo
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from grok_mcp.usage import Usage
 
@@ -16,8 +16,7 @@ SourceKind = Literal["web", "x", "news", "rss"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "interrupted", "running"]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A function that Grok wants the caller to run; `arguments` is JSON text as Grok wrote it."""
 
     id: str
@@ -25,8 +24,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One turn. `images` are URLs or data URIs; `reasoning` holds encrypted items to send back unread."""
 
     role: Role
@@ -60,8 +58,7 @@ class Search:
     rss_links: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseFormat:
+class ResponseFormat(NamedTuple):
     """The JSON that is asked for: `schema` with its name, or any JSON object where it is None."""
 
     name: str = "result"

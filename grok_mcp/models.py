@@ -6,15 +6,14 @@ here works just as well: nothing is refused or left out for it. To add a model, 
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 NON_REASONING_ONLY = ("presence_penalty", "frequency_penalty", "stop")
 """Options that xAI's reasoning models answer with HTTP 400."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """One model. Prices are USD for a million tokens, below 200,000 tokens of input; twice that beyond.
 
     `efforts` are the documented values of `reasoning_effort`, the default first; `refused_efforts` those that

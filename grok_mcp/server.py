@@ -55,7 +55,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     schemas = {tool.name: tool.input_schema for tool in listed.tools}
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
-        grok.warm_soon()
+        grok.warm_soon([spec.prepare for spec in tools.values()])
         return listed
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
@@ -88,7 +88,7 @@ def _tool(spec: ToolSpec, grok: Grok) -> Tool:
         name=spec.name,
         title=spec.title,
         description=spec.description,
-        input_schema=spec.arguments.published_schema(),
+        input_schema=dict(spec.input_schema),
         output_schema=dict(output) if output else None,
         annotations=ToolAnnotations(
             title=spec.title,
@@ -141,7 +141,7 @@ async def _answer(
 ) -> CallToolResult:
     """The result of one call; the one catch-all."""
     try:
-        arguments, warnings = spec.arguments.read(raw)
+        arguments, warnings = spec.read(raw)
         call = Call(observe=progress) if progress else Call()
         answer = await spec.run(grok, arguments, call)
         if progress:

@@ -7,9 +7,9 @@ gateways; they are matched by words first, because one status means different th
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from grok_mcp import errors
 from grok_mcp.error_bodies import ErrorBody, unsupported_parameter
@@ -65,8 +65,7 @@ _UNAVAILABLE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Whom an error sentence speaks of; `secrets` never appear in it."""
 
     title: str

@@ -3,14 +3,13 @@
 With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
 """
 
-import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
@@ -23,12 +22,10 @@ from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 20
 MAX_ERROR_BYTES = 64 * 1024
-WARM_AFTER_S = 0.2  # by then the host has its answer, and the processor is free
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(NamedTuple):
     """Seconds: for a connection, and for silence between two bytes."""
 
     connect_s: float
@@ -57,7 +54,6 @@ class Upstream:
         self._timeouts = timeouts
         self._pools: list[_Pool] = []
         self._tls: ssl.SSLContext | None = None
-        self._warming = False
 
     @asynccontextmanager
     async def stream(
@@ -115,14 +111,8 @@ class Upstream:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL),
         )
 
-    def warm_soon(self, url: str) -> None:
-        """Make the first pool in a thread, as its TLS context takes a moment, before a call needs it."""
-        if not self._pools and not self._warming:
-            self._warming = True
-            loop = asyncio.get_running_loop()
-            loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._warm, url)
-
-    def _warm(self, url: str) -> None:
+    def warm(self, url: str) -> None:
+        """Make the first pool, whose TLS context takes a moment, before a call needs it; for a thread."""
         if not self._pools:
             self._pools.append(_Pool(self._client(url)))
 

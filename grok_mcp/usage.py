@@ -6,14 +6,13 @@ The dialects read an endpoint's counts into a `UsageReport`; `normalise` turns i
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 TICKS_PER_USD = 10_000_000_000
 """`cost_in_usd_ticks`: 10^10 ticks are one USD (docs.x.ai/developers/cost-tracking)."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageReport:
+class UsageReport(NamedTuple):
     """Counts as an endpoint gave them; None is "not said".
 
     `output_tokens` may or may not include `reasoning_tokens`: endpoints differ.

@@ -110,7 +110,7 @@ def test_every_variable_that_a_document_names_is_a_setting() -> None:
 def test_the_tools_table_names_every_tool_and_every_argument_in_published_order() -> None:
     expected = []
     for tool in TOOLS.values():
-        schema = tool.arguments.published_schema()
+        schema = tool.input_schema
         required = schema["required"]
         names = [f"**`{name}`**" if name in required else f"`{name}`" for name in schema["properties"]]
         expected.append([f"`{tool.name}`", ", ".join(names)])

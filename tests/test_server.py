@@ -1,7 +1,6 @@
 """What a host sees of the server before it calls anything: tools, limits of size, hints, instructions."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -16,6 +15,7 @@ from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
 from grok_mcp.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
+from grok_mcp.tools import schemas
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.spec import Call
 from tests.conftest import Result, host_on
@@ -108,7 +108,7 @@ async def test_a_fault_of_our_own_is_a_reference_and_no_traceback(caplog: pytest
         raise RuntimeError("secret xai-0123456789")
 
     grok = Grok(Settings())
-    async with Client(build_server(grok, {"ask_grok": replace(ASK, run=fail)})) as client:
+    async with Client(build_server(grok, {"ask_grok": ASK._replace(run=fail)})) as client:
         result = Result(await client.call_tool("ask_grok", {"prompt": "Hi"}))
     assert result.error["code"] == "internal"
     assert result.text == IsStr(regex=r"\[internal\] A fault of this server \(reference \w{8}\)\. .*")
@@ -174,3 +174,7 @@ async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> Non
             for number in range(100):
                 group.start_soon(ask, number)
     assert answers == {number: f"Question {number}" for number in range(100)}
+
+
+def test_the_published_schemas_are_those_of_the_models() -> None:
+    assert schemas.derived() == schemas.PUBLISHED, "run `python -m grok_mcp.tools.schemas`"

@@ -5,8 +5,7 @@ To add one, add a module and its entry here.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from grok_mcp.dialects import chat_completions, responses, responses_events
 from grok_mcp.events import Event
@@ -14,8 +13,7 @@ from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(NamedTuple):
     """How one wire format asks; replies are read by `parse`."""
 
     name: str

@@ -1,4 +1,4 @@
-"""What all tools' arguments have in common: read tolerantly, published as a flat schema.
+"""What all tools' arguments have in common: they are read tolerantly.
 
 Hosts differ: some send JSON as text, numbers as text, null for absent, or names of their own. All of that is
 taken; a name that looks like a misspelling of ours becomes a warning.
@@ -8,15 +8,11 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from grok_mcp.errors import InvalidArgumentError
-
-_DROPPED_KEYWORDS = frozenset({"title", "default", "format", "minLength", "minItems", "additionalProperties"})
-_RANGES = frozenset({"minimum", "maximum", "exclusiveMinimum", "pattern", "maxItems", "maxLength"})
 
 Effort = Literal["none", "low", "medium", "high", "xhigh"]
 
@@ -24,7 +20,7 @@ Effort = Literal["none", "low", "medium", "high", "xhigh"]
 class SamplingOptions(BaseModel):
     """The rarely needed options of `ask_grok` and `grok_structured`; any other name is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)  # frozen: as a default it need not be copied
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # frozen: no copy as a default
 
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     seed: int | None = None
@@ -45,7 +41,9 @@ class SamplingOptions(BaseModel):
 class Arguments(BaseModel):
     """The arguments that every tool has."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="ignore", coerce_numbers_to_str=True, populate_by_name=True, defer_build=True
+    )
 
     instructions: str = ""
     conversation_id: str | None = None
@@ -54,12 +52,11 @@ class Arguments(BaseModel):
     max_output_tokens: Annotated[int | None, Field(ge=1)] = None
 
     @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> tuple[Self, list[str]]:
-        """The arguments, and warnings about misspelt names.
+    def read(cls, raw: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Self, list[str]]:
+        """The arguments, and warnings about misspelt names; `schema` is the published one.
 
         Raises InvalidArgumentError that names the argument.
         """
-        schema = cls.published_schema()
         properties, required = schema["properties"], schema["required"]
         known = {
             name: _tolerant(value, properties[name]) for name, value in raw.items() if name in properties
@@ -75,39 +72,6 @@ class Arguments(BaseModel):
             hint = " ".join(_misspelt(raw, properties))
             faults = "; ".join(_fault(one) for one in error.errors(include_url=False, include_input=False))
             raise InvalidArgumentError(f"{faults}.", f"{hint} Correct it and call again.".strip()) from None
-
-    @classmethod
-    @cache
-    def published_schema(cls) -> dict[str, Any]:
-        """The flat JSON Schema of the arguments: no references, unions, titles, defaults or bounds."""
-        schema = cls.model_json_schema(by_alias=True)
-        properties = {name: _flat(one) for name, one in schema["properties"].items()}
-        return {
-            "type": "object",
-            "properties": dict(sorted(properties.items(), key=lambda one: cls.order().index(one[0]))),
-            "required": schema.get("required", []),
-            "additionalProperties": False,
-        }
-
-    @classmethod
-    def order(cls) -> list[str]:
-        """The names in the order they are published: a tool's own before the common ones."""
-        names = [field.alias or name for name, field in cls.model_fields.items()]
-        common = [name for name in names if name in Arguments.model_fields]
-        return [name for name in names if name not in common] + common
-
-
-def _flat(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """One property without what hosts stumble over: unions with null, titles, defaults, bounds."""
-    if "anyOf" in schema:
-        (known,) = (one for one in schema["anyOf"] if one != {"type": "null"})
-        schema = {**known, **{name: value for name, value in schema.items() if name != "anyOf"}}
-    flat = {name: value for name, value in schema.items() if name not in _DROPPED_KEYWORDS | _RANGES}
-    if "items" in flat:
-        flat["items"] = _flat(flat["items"])
-    if "$ref" in flat:
-        flat = {"type": "object", **{name: value for name, value in flat.items() if name != "$ref"}}
-    return flat
 
 
 def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:

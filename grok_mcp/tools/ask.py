@@ -22,7 +22,7 @@ MAX_TOOLS = 128
 class ToolResult(BaseModel):
     """What the caller's function returned for one tool call; an error text is a result too."""
 
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True, defer_build=True)
 
     tool_call_id: str
     output: str

@@ -4,25 +4,23 @@ Each tool is one file that defines one `ToolSpec`; `tools/__init__.py` lists the
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
 from grok_mcp.tools.arguments import Arguments
+from grok_mcp.tools.schemas import PUBLISHED
 from grok_mcp.turn import Observer, ignore
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Who calls, and who watches; `caller` separates one caller's conversations from another's."""
 
     caller: str = "local"
     observe: Observer = ignore
 
 
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
+class ToolSpec(NamedTuple):
     """One tool. `renders` says whether its answer is shown as Markdown or as JSON."""
 
     name: str
@@ -33,3 +31,16 @@ class ToolSpec:
     renders: Literal["text", "data"] = "text"
     output_schema: Mapping[str, Any] | None = None
     always_load: bool = False
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """The published schema of the arguments."""
+        return PUBLISHED[self.name]
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[Arguments, list[str]]:
+        """The arguments of a call, and warnings about misspelt names; raises InvalidArgumentError."""
+        return self.arguments.read(raw, self.input_schema)
+
+    def prepare(self) -> None:
+        """Build the arguments' validator now; else the first call does."""
+        self.arguments.model_rebuild()
