@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _UNSUPPORTED = (
-    re.compile(r"Argument not supported on this model: [`'\"]?(\w+)"),
-    re.compile(r"does not support (?:the )?parameter [`'\"]?(\w+)"),
-    re.compile(r"does not support [`'\"](\w+)[`'\"] value"),
-    re.compile(r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w+)"),
-    re.compile(r"(?i)[`'\"]?(\w+)[`'\"]? is not supported (?:with|by|on|for) this model"),
+    r"Argument not supported on this model: [`'\"]?(\w+)",
+    r"does not support (?:the )?parameter [`'\"]?(\w+)",
+    r"does not support [`'\"](\w+)[`'\"] value",
+    r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w+)",
+    r"(?i)[`'\"]?(\w+)[`'\"]? is not supported (?:with|by|on|for) this model",
 )
 
 
@@ -75,7 +75,7 @@ def _word(value: Any) -> str:
 def unsupported_parameter(body: ErrorBody) -> str | None:
     """The snake_case name of the parameter that the endpoint says this model does not take."""
     for pattern in _UNSUPPORTED:
-        found = pattern.search(body.message)
+        found = re.search(pattern, body.message)
         if found:
             return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", found[1])
     if body.param and "unsupported" in body.code.lower():

@@ -14,11 +14,8 @@ from grok_mcp.errors import InvalidArgumentError
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
-_DATA_URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)?(;[^,]*)?;base64,", re.IGNORECASE)
-_SENSITIVE = re.compile(
-    r"(?:^\.|\.env$|id_[a-z0-9]+$|\.(?:pem|key|p12|pfx|kdbx)$|credential|secret|shadow$|passwd$)",
-    re.IGNORECASE,
-)
+_DATA_URI = r"(?i)data:([a-z]+/[a-z0-9.+-]+)?(;[^,]*)?;base64,"
+_SENSITIVE = r"(?i)(?:^\.|\.env$|id_[a-z0-9]+$|\.(?:pem|key|p12|pfx|kdbx)$|credential|secret|shadow$|passwd$)"
 
 
 def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]:
@@ -42,7 +39,7 @@ def _read(image: str, name: str, roots: Sequence[Path]) -> str:
 
 
 def _decoded(image: str, name: str) -> bytes:
-    head = _DATA_URI.match(image)
+    head = re.match(_DATA_URI, image)
     try:
         if head is None:
             raise ValueError
@@ -63,7 +60,7 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
         named = url2pathname(image.removeprefix("file://")) if image.startswith("file://") else image
         path = Path(named).expanduser().resolve(strict=True)
         inside = any(path.is_relative_to(root.resolve()) for root in roots)
-        if inside and path.is_file() and not any(_SENSITIVE.search(part) for part in path.parts[1:]):
+        if inside and path.is_file() and not any(re.search(_SENSITIVE, part) for part in path.parts[1:]):
             if path.stat().st_size > MAX_IMAGE_BYTES:
                 raise _too_large(name)
             return path.read_bytes()

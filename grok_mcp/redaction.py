@@ -8,15 +8,15 @@ import re
 MAX_QUOTE = 300
 
 _MASK = "***"
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+")
-_NAMED = re.compile(
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_BEARER = r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"
+_NAMED = (
     r"(?i)((?:api[-_ ]?key(?: provided)?|authorization|password|secret|token)[\"']?\s*[:=]\s*[\"']?)"
     r"[^\s\"',;]{4,}"
 )
-_PREFIXED = re.compile(r"\b(?:xai|sk|gsk|rk|pk|ghp|hf)[-_][A-Za-z0-9_\-]{6,}")
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*")
-_LONG = re.compile(r"\b(?=[A-Za-z_\-]*\d)(?=[\d_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}")
+_PREFIXED = r"\b(?:xai|sk|gsk|rk|pk|ghp|hf)[-_][A-Za-z0-9_\-]{6,}"
+_JWT = r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*"
+_LONG = r"\b(?=[A-Za-z_\-]*\d)(?=[\d_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}"
 
 # C0 but tab, line feed and carriage return, C1, bidi controls, zero-width and word-joining characters,
 # tag characters and supplementary variation selectors. The zero-width joiners U+200C and U+200D stay:
@@ -30,11 +30,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def mask_secrets(text: str) -> str:
     """Replace everything that looks like a key, a token or a bearer value."""
-    text = _BEARER.sub(rf"\1 {_MASK}", text)
-    text = _NAMED.sub(rf"\1{_MASK}", text)
-    text = _PREFIXED.sub(_MASK, text)
-    text = _JWT.sub(_MASK, text)
-    return _LONG.sub(lambda m: m[0] if _UUID.fullmatch(m[0]) else _MASK, text)
+    text = re.sub(_BEARER, rf"\1 {_MASK}", text)
+    text = re.sub(_NAMED, rf"\1{_MASK}", text)
+    text = re.sub(_PREFIXED, _MASK, text)
+    text = re.sub(_JWT, _MASK, text)
+    return re.sub(_LONG, lambda m: m[0] if re.fullmatch(_UUID, m[0]) else _MASK, text)
 
 
 def join_surrogates(text: str) -> str:

@@ -2,7 +2,8 @@
 
 Pure: bytes and numbers in, an exception out. `upstream.py` calls it for refused requests, `grok.py`
 for errors inside a stream. The signs come from the public documents and reports of xAI and the
-gateways; they are matched by words first, because one status means different things at each.
+gateways; they are matched by words first, because one status means different things at each. Patterns are
+compiled when first needed: no start should wait for what only failures use.
 """
 
 import re
@@ -38,31 +39,29 @@ _GENERIC_STATUS = {
 }
 """Beginnings of `code` or `type` where a body comes without a telling status (200, or in a stream)."""
 
-_AUTH = re.compile(
+_AUTH = (
     r"incorrect api key|invalid api key|invalid_api_key|no credentials|unauthenticated"
     r"|\b(?:invalid|no)_token\b|token_(?:expired|mismatched)|api key (?:is )?(?:missing|required)"
 )
-_SAFETY = re.compile(
+_SAFETY = (
     r"usage guidelines|safety_check|content.?policy|content_filter|policy violation"
     r"|moderation|flagged|violates"
 )
-_CREDIT = re.compile(
+_CREDIT = (
     r"used all available credits|spending limit|insufficient (?:credits|balance|user quota|quota)"
     r"|insufficient_(?:user_)?quota|used_up|used up|out of credits|exceeded your current quota"
     r"|\bbalance\b"
 )
-_LIVE_SEARCH = re.compile(r"live search is deprecated|agent tools api")
-_SEARCH_TOOL = re.compile(
+_LIVE_SEARCH = r"live search is deprecated|agent tools api"
+_SEARCH_TOOL = (
     r"unknown variant `?(?:web_search|x_search)|untagged enum modeltoolchoice"
     r"|(?:unknown|unsupported|unrecognized)[^.]*(?:web_search|x_search|search_parameters|plugins)"
 )
-_NO_MODEL = re.compile(
+_NO_MODEL = (
     r"model_not_found|no available channel|\bmodel\b.*\b(?:does not exist|not found|not exist)"
     r"|\b(?:does not exist|not found)\b.*\bmodel\b|no endpoints found"
 )
-_UNAVAILABLE = re.compile(
-    r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity"
-)
+_UNAVAILABLE = r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity"
 
 
 class Endpoint(NamedTuple):
@@ -110,7 +109,7 @@ def _effective_status(status: int, body: ErrorBody) -> int:
     if body.status is not None and 300 <= body.status <= 599:
         return body.status
     for words in (body.code.lower(), body.message.lower()):
-        if _UNAVAILABLE.search(words):
+        if re.search(_UNAVAILABLE, words):
             return 503
     for beginning, meant in _GENERIC_STATUS.items():
         if any(word.startswith(beginning) for word in (body.code.lower(), *body.code.lower().split())):
@@ -128,17 +127,17 @@ def _kind(status: int, words: str, endpoint: Endpoint) -> _Kind:
 
 
 def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
-    if status == 410 or _LIVE_SEARCH.search(words) or _SEARCH_TOOL.search(words):
+    if status == 410 or re.search(_LIVE_SEARCH, words) or re.search(_SEARCH_TOOL, words):
         advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
         return errors.SearchUnavailableError, advice, False
-    if status in (400, 401) and (_AUTH.search(words) or status == 401):
+    if status in (400, 401) and (re.search(_AUTH, words) or status == 401):
         return _auth(endpoint)
-    if status in (400, 403, 503, 200) and _SAFETY.search(words):
+    if status in (400, 403, 503, 200) and re.search(_SAFETY, words):
         return errors.ContentRefusedError, "Rephrase the request; a retry will not help.", False
-    if status == 402 or (status in (400, 403, 429, 200) and _CREDIT.search(words)):
+    if status == 402 or (status in (400, 403, 429, 200) and re.search(_CREDIT, words)):
         advice = f"Top up or raise the limit of the account behind {endpoint.key_variable}."
         return errors.InsufficientCreditError, advice, False
-    if _NO_MODEL.search(words) and status in (200, 400, 403, 404, 422, 503):
+    if re.search(_NO_MODEL, words) and status in (200, 400, 403, 404, 422, 503):
         advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."
         return errors.ModelNotFoundError, advice, False
     return None
