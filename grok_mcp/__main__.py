@@ -9,8 +9,18 @@ import os
 import sys
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command line; the process exits with its status."""
+    try:
+        _main()
+    except KeyboardInterrupt:  # while modules load; later on each command ends by itself
+        sys.exit(INTERRUPTED)
+
+
+def _main() -> None:
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = sys.argv[1:]
