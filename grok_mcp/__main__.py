@@ -8,7 +8,6 @@ import gc
 import os
 import sys
 
-
 INTERRUPTED = 130
 
 
