@@ -17,6 +17,9 @@ def serve() -> int:
     settings = read_settings()
     if settings is None:
         return EXIT_BAD_SETTINGS
+    if sys.__stdin__ is None or sys.__stdout__ is None:
+        sys.stderr.write("grok-mcp: a server on stdio needs an open stdin and stdout\n")
+        return EXIT_BAD_SETTINGS
     import anyio
 
     anyio.run(_serve_stdio, settings)

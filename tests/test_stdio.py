@@ -126,6 +126,14 @@ def test_wrong_settings_are_one_line_each_on_stderr_and_status_2(
     assert "never-shown" not in stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_server_without_a_way_to_its_client_says_so(closed: str) -> None:
+    command = ["sh", "-c", f'exec "$0" -m grok_mcp {closed}', sys.executable]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "grok-mcp: a server on stdio needs an open stdin and stdout\n"
+
+
 def test_a_variable_that_is_no_setting_is_told_and_does_no_harm() -> None:
     answers, stderr, status = session(INITIALIZE, GROK_MCP_TIMOUT="5")
     assert (len(answers), status) == (1, 0)
