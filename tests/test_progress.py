@@ -80,11 +80,11 @@ async def test_searches_and_sources_are_phases() -> None:
 
 
 async def test_the_first_note_comes_when_the_endpoint_is_silent_too() -> None:
-    async with Endpoint(Reply(end="silent")) as endpoint, watched_host_on(endpoint, timeout=1.3) as host:
+    async with Endpoint(Reply(end="silent")) as endpoint, watched_host_on(endpoint, timeout=3) as host:
         result = await host.ask(watch=True)
     assert result.error["code"] == "timeout"
-    ((at, message),) = result.notes
-    assert 1.0 <= at < 1.3
+    at, message = result.notes[0]
+    assert 1.0 <= at < 3
     assert message.startswith("waiting for The endpoint")
 
 
