@@ -24,7 +24,7 @@ from grok_mcp.taxonomy import Endpoint
 from grok_mcp.turn import Observer, Turn, ignore
 from grok_mcp.upstream import Timeouts, Upstream
 
-WARM_AFTER_S = 0.2
+WARM_AFTER_S = 0.2  # by then the host has its list of tools, and the processor is free
 
 if TYPE_CHECKING:
     from grok_mcp.sandbox import SandboxServer
