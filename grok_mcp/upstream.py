@@ -18,11 +18,11 @@ from grok_mcp import __version__, errors
 from grok_mcp.error_bodies import read_error_body
 from grok_mcp.redaction import quote
 from grok_mcp.reply import Reply
+from grok_mcp.settings import LOOPBACK
 from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 20
 MAX_ERROR_BYTES = 64 * 1024
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Timeouts(NamedTuple):
@@ -98,7 +98,7 @@ class Upstream:
 
     def _client(self, url: str) -> httpx2.AsyncClient:
         parts = urlsplit(url)
-        local = parts.hostname in _LOOPBACK
+        local = parts.hostname in LOOPBACK
         if self._tls is None:
             # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
             unused = local and parts.scheme == "http"

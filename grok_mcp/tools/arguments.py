@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from grok_mcp.errors import InvalidArgumentError
-
-Effort = Literal["none", "low", "medium", "high", "xhigh"]
+from grok_mcp.settings import ReasoningEffort
 
 
 class SamplingOptions(BaseModel):
@@ -48,7 +47,7 @@ class Arguments(BaseModel):
     instructions: str = ""
     conversation_id: str | None = None
     model: str | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: ReasoningEffort | None = None
     max_output_tokens: Annotated[int | None, Field(ge=1)] = None
 
     @classmethod

@@ -2,12 +2,12 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from grok_mcp.grok import Grok
-from grok_mcp.messages import Answer, Message, Search
+from grok_mcp.messages import Answer, Message, Search, SearchMode, SourceKind
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
@@ -40,11 +40,9 @@ class SearchArguments(Arguments):
     """The arguments of `grok_search`."""
 
     query: str
-    sources: Annotated[
-        tuple[Literal["web", "x", "news", "rss"], ...], Field(description="Default web, x")
-    ] = ("web", "x")
+    sources: Annotated[tuple[SourceKind, ...], Field(description="Default web, x")] = ("web", "x")
     mode: Annotated[
-        Literal["on", "auto", "off"],
+        SearchMode,
         Field(description="Default on: must search"),
     ] = "on"
     from_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
