@@ -40,8 +40,9 @@ class Grok:
         named = GATEWAYS.get(settings.gateway or "")
         self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
         self._base_url = settings.base_url or self.gateway.base_url
-        key = self.gateway.own_key or settings.key()
-        self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (key,) if key else ())
+        secret = settings.key()
+        key = self.gateway.own_key or secret
+        self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
         self._upstream = Upstream(self._endpoint, key, timeouts)
         self._has_key = key is not None

@@ -6,6 +6,8 @@ Called wherever text that we did not write (error bodies, web titles, answers of
 import re
 
 MAX_QUOTE = 300
+MIN_SECRET = 6
+"""Anything shorter is no key, and masking it would take ordinary words apart."""
 
 _MASK = "***"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -52,7 +54,7 @@ def one_line(text: str) -> str:
 def quote(text: str, secrets: tuple[str, ...] = (), limit: int = MAX_QUOTE) -> str:
     """Foreign text fit for an error sentence: one line, secrets masked, at most `limit` characters."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= MIN_SECRET:
             text = text.replace(secret, _MASK)
     text = mask_secrets(one_line(text[: 20 * limit]))
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

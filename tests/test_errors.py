@@ -112,6 +112,19 @@ async def test_no_key_that_an_endpoint_quotes_reaches_the_host(leak: str) -> Non
         assert secret not in shown
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"XAI_API_KEY": "x"}, "Some context exceeds the maximum"),
+        ({"gateway": "sandbox"}, "The sandbox is closed"),
+    ],
+)
+async def test_a_key_that_is_no_secret_takes_no_words_apart(settings: dict[str, Any], words: str) -> None:
+    async with Endpoint(body({"error": words}, status=400)) as endpoint:
+        async with host_on(endpoint, **settings) as host:
+            assert words in (await host.ask()).text
+
+
 async def test_upstream_text_is_quoted_short_and_without_control_characters() -> None:
     words = "bad\x1b[31m request\u202e " + "very " * 200
     async with Endpoint(body({"error": words}, status=400)) as endpoint, host_on(endpoint) as host:
