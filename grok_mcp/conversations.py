@@ -5,7 +5,7 @@ branches. Handles belong to the caller who got them, expire, and only the newest
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cachetools import TTLCache
@@ -14,6 +14,8 @@ from grok_mcp.errors import ConversationNotFoundError
 from grok_mcp.messages import Message, ToolCall
 
 MAX_CONVERSATIONS = 2_000
+MAX_CHARACTERS = 256_000_000
+"""Of texts, images, calls and reasoning; turns that several conversations share count once."""
 LIFETIME_S = 24 * 3600
 
 
@@ -32,10 +34,17 @@ class Conversation(NamedTuple):
 
 
 class Conversations:
-    """The store of this process, bounded in number and time."""
+    """The store of this process, bounded in number, size and time."""
 
-    def __init__(self, maximum: int = MAX_CONVERSATIONS, lifetime_s: float = LIFETIME_S) -> None:
+    def __init__(
+        self,
+        maximum: int = MAX_CONVERSATIONS,
+        lifetime_s: float = LIFETIME_S,
+        max_characters: int = MAX_CHARACTERS,
+    ) -> None:
         self._kept: TTLCache[tuple[str, str], Conversation] = TTLCache(maximum, lifetime_s)
+        self._max_characters = max_characters
+        self._unweighed = 0  # characters that came in since all were weighed; an upper bound
 
     def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none.
@@ -56,4 +65,26 @@ class Conversations:
         """Store a conversation; returns its handle."""
         handle = f"conv_{secrets.token_urlsafe(16)}"
         self._kept[caller, handle] = conversation
+        self._unweighed += _weigh([conversation])
+        if self._unweighed > self._max_characters // 4:
+            self._shed()
         return handle
+
+    def _shed(self) -> None:
+        """Drop what was used longest ago until the rest is within three quarters of the bound."""
+        while _weigh(self._kept.values()) > self._max_characters * 3 // 4 and len(self._kept) > 1:
+            for _ in range(1 + len(self._kept) // 16):
+                self._kept.popitem()
+        self._unweighed = 0
+
+
+def _weigh(conversations: Iterable[Conversation]) -> int:
+    """The characters in some conversations, shared turns counted once."""
+    turns = {id(turn): turn for one in conversations for turn in one.messages}
+    return sum(map(_size, turns.values()))
+
+
+def _size(turn: Message) -> int:
+    sealed = (value for item in turn.reasoning for value in item.values() if isinstance(value, str))
+    arguments = (call.arguments for call in turn.tool_calls)
+    return len(turn.text) + sum(map(len, (*turn.images, *arguments, *sealed)))

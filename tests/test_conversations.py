@@ -1,4 +1,4 @@
-"""The store of conversations: bounded in number and time, whatever is put into it."""
+"""The store of conversations: bounded in number, size and time, whatever is put into it."""
 
 import pytest
 
@@ -19,6 +19,36 @@ def test_ten_thousand_conversations_leave_the_newest_two_thousand() -> None:
     ]
     with pytest.raises(ConversationNotFoundError):
         store.open(handles[-MAX_CONVERSATIONS - 1], "local")
+
+
+def test_large_conversations_leave_before_there_are_too_many() -> None:
+    store = Conversations(max_characters=1_000_000)
+    image = Message("user", "Look", images=("data:image/png;base64," + "A" * 100_000,))
+    handles = [
+        store.keep(store.open(None, "local")._replace(messages=(image._replace(text=str(number)),)), "local")
+        for number in range(100)
+    ]
+    alive = [handle for handle in handles if is_open(store, handle)]
+    assert alive == handles[-len(alive) :], "the oldest leave first"
+    assert 5 <= len(alive) <= 10
+
+
+def test_turns_that_branches_share_count_once() -> None:
+    store = Conversations(max_characters=1_000_000)
+    opened = store.open(None, "local")._replace(messages=(Message("user", "x" * 300_000),))
+    handles = [
+        store.keep(opened._replace(messages=(*opened.messages, Message("assistant", str(number)))), "local")
+        for number in range(50)
+    ]
+    assert all(is_open(store, handle) for handle in handles)
+
+
+def is_open(store: Conversations, handle: str) -> bool:
+    try:
+        store.open(handle, "local")
+    except ConversationNotFoundError:
+        return False
+    return True
 
 
 def test_a_conversation_expires() -> None:

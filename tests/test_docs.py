@@ -147,6 +147,7 @@ def test_every_error_code_stands_in_the_errors_table_once() -> None:
 def test_the_bounds_of_the_store_are_the_documented_ones() -> None:
     privacy = README.split("## Privacy")[1].split("##")[0]
     assert f"{conversations.MAX_CONVERSATIONS:,}" in privacy
+    assert f"{conversations.MAX_CHARACTERS // 10**6} million characters" in privacy
     assert "for a day" in privacy
     assert conversations.LIFETIME_S == 24 * 3600
 
