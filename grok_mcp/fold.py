@@ -16,10 +16,15 @@ SEPARATOR = "\n\n"
 """Between two message items; parts of one item join without anything between."""
 
 
+BLOCK = 1_024
+"""Pieces that are joined at a time: a long answer in small pieces would else take several times its size."""
+
+
 class Part:
     """The text of one place, and where characters were taken out of it."""
 
     def __init__(self) -> None:
+        self.blocks: list[str] = []
         self.pieces: list[str] = []
         self.length = 0
         self.removed: list[int] = []
@@ -39,7 +44,13 @@ class Part:
         else:
             self.length += len(text)
         self.pieces.append(text)
+        if len(self.pieces) >= BLOCK:
+            self._join_pieces()
         return text
+
+    def _join_pieces(self) -> None:
+        self.blocks.append("".join(self.pieces))
+        self.pieces.clear()
 
     @property
     def text(self) -> str:
@@ -47,9 +58,9 @@ class Part:
         if self.held:
             self.pieces.append(join_surrogates(self.held))
             self.held = ""
-        if len(self.pieces) > 1:
-            self.pieces = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
+        self._join_pieces()
+        self.blocks = ["".join(self.blocks)]
+        return self.blocks[0]
 
 
 class ToolCallParts:

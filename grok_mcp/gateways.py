@@ -15,8 +15,10 @@ class Gateway:
 
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
     `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
-    tell). `own_key` is sent in place of the user's. `serves_xai_models`: what models.py knows holds here;
-    elsewhere an old id may still be an old model. `notice` is a warning on every answer.
+    tell). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
+    its own list, the richest first. `own_key` is sent in place of the user's. `serves_xai_models`: what
+    models.py knows holds here; elsewhere an old id may still be an old model. `notice` is a warning on every
+    answer.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Gateway:
     max_tokens_field: str = "max_tokens"
     reasoning_inside: bool = True
     default_model: str = "grok-4"
+    models: tuple[str, ...] = ()
+    model_lists: tuple[str, ...] = ("/models",)
     own_key: str | None = None
     serves_xai_models: bool = False
     notice: str | None = None
@@ -47,6 +51,7 @@ _XAI = Gateway(
     max_tokens_field="max_completion_tokens",
     reasoning_inside=False,
     default_model="grok-4.7",
+    model_lists=("/language-models", "/models"),
     serves_xai_models=True,
 )
 
@@ -66,6 +71,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             title="Nebula",
             base_url="https://llm.ai-nebula.com/v1",
             hosts=("llm.ai-nebula.com",),
+            models=("grok-4", "grok-4-fast-reasoning", "grok-3", "grok-3-fast"),
         ),
         Gateway(
             name="theturbo",
@@ -73,18 +79,28 @@ GATEWAYS: Mapping[str, Gateway] = {
             base_url="https://gateway.theturbo.ai/v1",
             hosts=("gateway.theturbo.ai",),
             affinity_header="X-Conversation-Id",
+            models=("grok-4", "grok-4-fast-reasoning", "grok-4-fast-non-reasoning", "grok-3"),
         ),
         Gateway(
             name="acedata",
             title="AceData",
             base_url="https://api.acedata.cloud/grok",
             hosts=("api.acedata.cloud",),
+            models=(
+                "grok-4",
+                "grok-4-1-fast",
+                "grok-4-1-fast-non-reasoning",
+                "grok-3",
+                "grok-3-mini",
+                "grok-2-vision",
+            ),
         ),
         Gateway(
             name="surgeai",
             title="SurgeAI",
             base_url=None,  # its page names no API address: GROK_MCP_BASE_URL has to
             hosts=("surgeai.one",),
+            models=("grok-4", "grok-3"),
         ),
         Gateway(
             name="openrouter",
@@ -93,6 +109,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             hosts=("openrouter.ai",),
             search_dialects=("openrouter",),
             default_model="x-ai/grok-4.7",
+            models=("x-ai/grok-4.7",),
         ),
         Gateway(
             name="generic",
@@ -127,7 +144,7 @@ def find_gateway(base_url: str) -> Gateway:
     return GATEWAYS["generic"]
 
 
-_ENDPOINT_PATHS = ("/chat/completions", "/responses", "/models")
+_ENDPOINT_PATHS = ("/chat/completions", "/responses", "/models", "/language-models")
 
 
 def endpoint_url(base_url: str, path: str) -> str:

@@ -7,17 +7,19 @@ form, and what to do with an answer that broke.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from grok_mcp import errors, events
 from grok_mcp.calls import Calls
+from grok_mcp.catalog import Catalog
 from grok_mcp.conversations import Conversations
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
 from grok_mcp.messages import Answer, ChatRequest
+from grok_mcp.models import is_known
 from grok_mcp.plan import Plan
 from grok_mcp.settings import Settings
 from grok_mcp.taxonomy import Endpoint
@@ -45,6 +47,7 @@ class Grok:
         self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
         self._upstream = Upstream(self._endpoint, key, timeouts)
+        self.catalog = Catalog(self.gateway, self._get)
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -109,8 +112,20 @@ class Grok:
                 return
             except GrokError as error:
                 turn.failure = error
-                if turn.fold.has_content or not turn.plan.mend(error):
+                if turn.fold.has_content or not await self._mend(turn.plan, error):
                     return
+
+    async def _mend(self, plan: Plan, error: GrokError) -> bool:
+        """Another form for a request that was refused; False where there is none left to try."""
+        if not isinstance(error, errors.ModelNotFoundError):
+            return plan.mend(error)
+        # A new model may at first be served in one dialect only (seen in 2026); its name is in the list.
+        model = plan.request.model
+        if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
+            plan.ask_otherwise()
+            return True
+        error.advice = f"{self.catalog.advice(model)}{error.advice}"
+        return False
 
     async def _attempts(self, turn: Turn, observe: Observer) -> None:
         def may_retry(error: Exception) -> bool | float:
@@ -163,6 +178,11 @@ class Grok:
     def _headers(self, request: ChatRequest) -> Mapping[str, str]:
         header = self.gateway.affinity_header
         return {header: request.cache_key} if header and request.cache_key else {}
+
+    async def _get(self, path: str) -> Any:
+        """One of the endpoint's JSON documents."""
+        self._check_key()
+        return await self._upstream.get(endpoint_url(await self._address(), path))
 
     async def _address(self) -> str:
         """The base URL; the sandbox is started here, with the first call that needs it."""

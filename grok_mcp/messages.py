@@ -64,6 +64,14 @@ class ResponseFormat(NamedTuple):
     name: str = "result"
     schema: Mapping[str, Any] | None = None
 
+    @property
+    def in_words(self) -> str:
+        """The same for an endpoint that takes no schema, or paid no heed to it."""
+        text = json.dumps(self.schema, ensure_ascii=False, separators=(",", ":"))
+        return (
+            f"Answer with one JSON value and nothing else. It must be valid against this JSON Schema:\n{text}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:

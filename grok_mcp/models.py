@@ -5,16 +5,23 @@ here works just as well: nothing is refused or left out for it. To add a model, 
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
+
+EVERY_EFFORT = ("none", "low", "medium", "high", "xhigh")
 
 NON_REASONING_ONLY = ("presence_penalty", "frequency_penalty", "stop")
 """Options that xAI's reasoning models answer with HTTP 400."""
 
 
+LONG_CONTEXT_TOKENS = 200_000
+"""From so many tokens of input on, a whole request is billed at twice the prices."""
+
+
 class Model(NamedTuple):
-    """One model. Prices are USD for a million tokens, below 200,000 tokens of input; twice that beyond.
+    """One model. Prices are USD for a million tokens, for inputs below `LONG_CONTEXT_TOKENS`.
 
     `efforts` are the documented values of `reasoning_effort`, the default first; `refused_efforts` those that
     were seen to be refused.
@@ -31,6 +38,12 @@ class Model(NamedTuple):
     images: bool = True
     aliases: tuple[str, ...] = ()
 
+    @property
+    def refused_parameters(self) -> tuple[str, ...]:
+        """The parameters that the endpoint is known to refuse in every value."""
+        options = NON_REASONING_ONLY if self.reasoning else ()
+        return (*options, "reasoning_effort") if self.refused_efforts == EVERY_EFFORT else options
+
     def refuses(self, parameter: str, value: object) -> bool:
         """Whether the endpoint is known to refuse this parameter with this value."""
         if parameter in NON_REASONING_ONLY:
@@ -42,8 +55,6 @@ def _usd(text: str) -> tuple[Decimal, Decimal, Decimal]:
     input_usd, cached_usd, output_usd = (Decimal(part) for part in text.split())
     return input_usd, cached_usd, output_usd
 
-
-_EVERY_EFFORT = ("none", "low", "medium", "high", "xhigh")
 
 _MODELS = (
     Model("grok-4.7", 500_000, *_usd("2.00 0.50 6.00"), ("high", "low", "medium", "xhigh")),
@@ -67,14 +78,14 @@ _MODELS = (
         "grok-4.20-0309-reasoning",
         1_000_000,
         *_usd("1.25 0.20 2.50"),
-        refused_efforts=_EVERY_EFFORT,
+        refused_efforts=EVERY_EFFORT,
         aliases=("grok-4.20", "grok-4.20-reasoning"),
     ),
     Model(
         "grok-4.20-0309-non-reasoning",
         1_000_000,
         *_usd("1.25 0.20 2.50"),
-        refused_efforts=_EVERY_EFFORT,
+        refused_efforts=EVERY_EFFORT,
         reasoning=False,
         aliases=("grok-4.20-non-reasoning",),
     ),
@@ -85,10 +96,12 @@ _MODELS = (
         ("low", "medium", "high", "xhigh"),
         aliases=("grok-4.20-multi-agent",),
     ),
-    Model("grok-build-0.1", 256_000, *_usd("1.00 0.20 2.00"), refused_efforts=_EVERY_EFFORT),
+    Model("grok-build-0.1", 256_000, *_usd("1.00 0.20 2.00"), refused_efforts=EVERY_EFFORT),
 )
 
 MODELS: Mapping[str, Model] = {model.id: model for model in _MODELS}
+
+RETIRED_ON = "2026-05-15"
 
 RETIRED: Mapping[str, str] = {
     "grok-4-1-fast-reasoning": "grok-4.3",
@@ -99,7 +112,7 @@ RETIRED: Mapping[str, str] = {
     "grok-3": "grok-4.3",
     "grok-code-fast-1": "grok-build-0.1",
 }
-"""Ids that xAI retired on 2026-05-15, and the models that serve and bill them since."""
+"""Ids that xAI retired, and the models that serve and bill them since."""
 
 _BY_NAME = {name: model for model in _MODELS for name in (model.id, *model.aliases)}
 
@@ -109,6 +122,18 @@ def find_model(name: str) -> Model | None:
     return _BY_NAME.get(name.rsplit("/", 1)[-1])
 
 
-def similar(name: str, known: Iterable[str] = _BY_NAME) -> list[str]:
-    """Up to three known ids that look like this one, the likeliest first."""
-    return difflib.get_close_matches(name.rsplit("/", 1)[-1].lower().replace("grok-4-", "grok-4."), known, 3)
+def is_known(name: str) -> bool:
+    """Whether we know this id, served or retired."""
+    return find_model(name) is not None or name in RETIRED
+
+
+def similar(name: str, known: Iterable[str]) -> list[str]:
+    """Up to three of the known ids that look like this one, the likeliest first."""
+    wanted = _bare(name)
+    by_bare = {_bare(one): one for one in known}
+    return [by_bare[one] for one in difflib.get_close_matches(wanted, by_bare, 3)]
+
+
+def _bare(name: str) -> str:
+    """An id without vendor prefix, in the spelling that a dash in place of the dot is closest to."""
+    return re.sub(r"(?<=\d)-(?=\d)", ".", name.rsplit("/", 1)[-1].lower())

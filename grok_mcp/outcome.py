@@ -1,5 +1,6 @@
 """Turns a finished `Fold` into an `Answer`: text, citations, calls, reason, usage and honest warnings."""
 
+import re
 from dataclasses import replace
 from typing import cast
 
@@ -7,7 +8,7 @@ from grok_mcp.citations import cite
 from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer, ChatRequest, FinishReason, ToolCall
-from grok_mcp.models import RETIRED
+from grok_mcp.models import RETIRED, RETIRED_ON, find_model
 from grok_mcp.redaction import join_surrogates, one_line
 from grok_mcp.usage import Usage, normalise, with_cost_estimate
 
@@ -79,16 +80,28 @@ def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> li
     return []
 
 
+_VARIANT = re.compile(r"(-(\d{4,}|beta|latest|reasoning|non-reasoning))*")
+"""What may follow the name of a model without making another model of it."""
+
+
 def _redirect(asked: str, answered: str, gateway: Gateway) -> list[str]:
     """A sentence where another model answers than was asked; an alias of the same model is none."""
-    wanted = asked.rsplit("/", 1)[-1].partition("!")[0]
+    wanted, got = asked.rsplit("/", 1)[-1].partition("!")[0], answered.rsplit("/", 1)[-1]
     if gateway.serves_xai_models and wanted in RETIRED:
-        return [f"The model {wanted} was retired on 2026-05-15; {RETIRED[wanted]} answers and is billed."]
-    wanted = wanted.removesuffix("-latest")
-    got = answered.rsplit("/", 1)[-1]
-    if got.startswith(wanted) or wanted == "grok":
+        serving = got if got != wanted else RETIRED[wanted]
+        return [f"The model {wanted} was retired on {RETIRED_ON}; {one_line(serving)} answers and is billed."]
+    if _same(wanted, got):
         return []
     return [f"The model {one_line(wanted)} was asked for; {one_line(answered)} answered."]
+
+
+def _same(wanted: str, got: str) -> bool:
+    """Whether two names mean one model, as far as that can be told from them."""
+    model = find_model(wanted)
+    if model is not None and find_model(got) is not None:
+        return model == find_model(got)
+    wanted = wanted.removesuffix("-latest")
+    return wanted == "grok" or (got.startswith(wanted) and bool(_VARIANT.fullmatch(got, len(wanted))))
 
 
 def _finish_warnings(reason: FinishReason) -> list[str]:

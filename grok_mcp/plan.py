@@ -4,11 +4,8 @@ Each change (another dialect, another way to search, a parameter left out, JSON 
 most once a call; what an endpoint can't do is remembered for the process.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from grok_mcp import errors
 from grok_mcp.dialects import DIALECTS
@@ -77,6 +74,25 @@ class Plan:
         """Sentences about everything that is not as it was asked for."""
         return self._kept + self._said
 
+    @property
+    def other_dialect(self) -> str | None:
+        """The dialect that could still be tried in this call, if there is one."""
+        if "dialect" in self._done or self.search_dialect:
+            return None
+        return next((name for name in self._gateway.dialects if name != self.dialect), None)
+
+    def ask_otherwise(self) -> None:
+        """Use the other dialect for this model, now and later: it is served in that one only."""
+        self._change_dialect(
+            f"The endpoint does not serve {self._asked.model} by {self.dialect}", self._asked.model
+        )
+        self._choose()
+
+    def _change_dialect(self, cause: str, model: str = "") -> None:
+        self._kept.append(f"{cause}; {self.other_dialect} was used.")
+        self._refused.add(f"wire:{self.dialect}:{model}")
+        self._done.add("dialect")
+
     def _search_dialect(self) -> tuple[str | None, tuple[str, ...]]:
         """How to search in this form, and what would be left to try after it."""
         search = self._asked.search
@@ -97,7 +113,9 @@ class Plan:
 
     def _wire_dialect(self, request: ChatRequest) -> str:
         known = tuple(filter(None, (self._settings.dialect, *self._gateway.dialects)))
-        usable = [name for name in known if f"wire:{name}" not in self._refused] or list(known)
+        usable = [
+            name for name in known if not {f"wire:{name}:", f"wire:{name}:{request.model}"} & self._refused
+        ] or list(known)
         chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
         if chat_only and "chat_completions" in usable and not self._settings.dialect:
             return "chat_completions"
@@ -112,7 +130,7 @@ class Plan:
             ("dialect", self._other_dialect),
         ):
             if name not in self._done and change(error):
-                if name != "search":  # each way to search is tried once, and there are few
+                if name not in ("search", "format"):  # of these each form is tried once, and there are few
                     self._done.add(name)
                 self._choose()
                 return True
@@ -133,12 +151,15 @@ class Plan:
     def _format_in_words(self, error: GrokError) -> bool:
         wanted = self._asked.response_format
         refused = isinstance(error, errors.BadRequestError) and _FORMAT.search(error.message)
-        if wanted is None or wanted.schema is None or not refused:
+        if wanted is None or not refused:
             return False
+        if wanted.schema is None:  # it takes no `json_object` either
+            self._asked = replace(self._asked, response_format=None)
+            return True
         self._asked = replace(
             self._asked,
             response_format=ResponseFormat(wanted.name, None),
-            instructions=f"{self._asked.instructions}\n\n{_in_words(wanted.schema)}".lstrip(),
+            instructions=f"{self._asked.instructions}\n\n{wanted.in_words}".lstrip(),
         )
         self._kept.append("The endpoint refused the schema: it was given to the model in words.")
         return True
@@ -160,15 +181,7 @@ class Plan:
         return True
 
     def _other_dialect(self, error: GrokError) -> bool:
-        others = [name for name in self._gateway.dialects if name != self.dialect]
-        if self.search_dialect or not isinstance(error, errors.EndpointError) or not others:
+        if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
             return False
-        self._refused.add(f"wire:{self.dialect}")
-        self._kept.append(f"The endpoint does not speak {self.dialect}; {others[0]} was used.")
+        self._change_dialect(f"The endpoint does not speak {self.dialect}")
         return True
-
-
-def _in_words(schema: Mapping[str, Any]) -> str:
-    """The schema for an endpoint that takes none."""
-    text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
-    return f"Answer with one JSON value and nothing else. It must be valid against this JSON Schema:\n{text}"

@@ -5,9 +5,9 @@ Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. `serve.p
 """
 
 import asyncio
-import json
-import re
+import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Self
@@ -16,31 +16,13 @@ import anyio
 import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
 
 from grok_mcp.calls import Calls
-from grok_mcp.stdio_streams import MAX_LINE, LineReader, LineWriter, OverlongLine, take_standard_streams
+from grok_mcp.stdio_messages import RefusedLineError, decode, encode
+from grok_mcp.stdio_streams import LineReader, LineWriter
 
 _GONE_CHECK_S = 0.1  # how often a closing server looks whether the client is still there
 _LAST_ANSWERS_S = 1.0  # for the results of interrupted calls to reach the writer
-
-# The id of a message that can't be parsed as a whole: beside the other short members at its start
-# or its end, where every client's serialiser puts it.
-_ID = rb'"id"\s*:\s*(-?\d{1,18}|"[^"\\]*")'
-_SHORT = rb'"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"'
-_LEADING_ID = re.compile(rb"\s*\{\s*(?:" + _SHORT + rb"\s*,\s*)*" + _ID + rb"\s*[,}]")
-_TRAILING_ID = re.compile(rb",\s*" + _ID + rb"\s*(?:,\s*" + _SHORT + rb"\s*)*\}\s*$")
-
-
-class _Refused(Exception):
-    """A line that is no message of the protocol; `answer` tells the client so."""
-
-    def __init__(self, code: int, reason: str, request_id: object = None) -> None:
-        if isinstance(request_id, bool) or not isinstance(request_id, str | int):
-            request_id = None
-        error = types.ErrorData(code=code, message=reason)
-        self.answer = types.JSONRPCError(jsonrpc="2.0", id=request_id, error=error)
 
 
 async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None:
@@ -50,7 +32,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
     are written before this returns. A signal while it is closing, or a client that is gone,
     interrupts them at once.
     """
-    stdin, stdout = take_standard_streams()
+    stdin, stdout = _take_standard_streams()
     ended = anyio.Event()
     grace = anyio.CancelScope()
 
@@ -84,6 +66,18 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
             await incoming.settled()
         reader.close()
     await writer.flush()
+
+
+def _take_standard_streams() -> tuple[int, int]:
+    """Private descriptors of stdin and stdout; whatever else uses 0 and 1 misses the wire."""
+    nothing = os.open(os.devnull, os.O_RDWR)  # becomes stderr where that is closed; stays open
+    stdin, stdout = os.dup(0), os.dup(1)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    if sys.platform != "win32":  # pragma: no branch
+        os.set_blocking(stdin, True)
+        os.set_blocking(stdout, True)
+    return stdin, stdout
 
 
 async def _settled_or_gone(incoming: "_Incoming", writer: LineWriter) -> None:
@@ -136,9 +130,9 @@ class _Incoming(_Stream):
                 raise anyio.EndOfStream
             try:
                 message = decode(line)
-            except _Refused as refusal:
+            except RefusedLineError as refusal:
                 with suppress(anyio.BrokenResourceError):
-                    await self._writer.write(encode(refusal.answer))
+                    await self._writer.write(*encode(refusal.answer))
                 continue
             if not isinstance(message, types.JSONRPCRequest):
                 return SessionMessage(message)
@@ -169,68 +163,7 @@ class _Outgoing(_Stream):
         line = encode(item.message)
         if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
             await self._on_answer()
-        await self._writer.write(line)
-
-
-def decode(line: bytes) -> types.JSONRPCMessage:
-    """The message in one line. What is merely damaged text in a string is served as U+FFFD."""
-    if isinstance(line, OverlongLine):
-        reason = f"Invalid Request: a message may have {MAX_LINE >> 20} MiB"
-        raise _Refused(types.INVALID_REQUEST, reason, _outer_id(line))
-    try:
-        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-    except ValidationError:
-        return _decode_doubtful(line)
-    if isinstance(message, types.JSONRPCNotification) and b'"id"' in line:
-        return _decode_doubtful(line)
-    return message
-
-
-def _decode_doubtful(line: bytes) -> types.JSONRPCMessage:
-    text = line.decode("utf-8", "replace")
-    try:
-        value = json.loads(text.removeprefix("\ufeff"))
-        mended = _without_surrogates(json.dumps(value, ensure_ascii=False))
-    except RecursionError:
-        reason = "Invalid Request: nested too deeply"
-        raise _Refused(types.INVALID_REQUEST, reason, _outer_id(line)) from None
-    except ValueError:
-        raise _Refused(types.PARSE_ERROR, "Parse error: the line is not JSON") from None
-    request_id = value.get("id") if isinstance(value, dict) else None
-    if text.startswith("\ufeff"):
-        raise _Refused(types.INVALID_REQUEST, "Invalid Request: begins with a byte order mark", request_id)
-    try:
-        message = types.jsonrpc_message_adapter.validate_json(mended, by_name=False)
-    except ValidationError:
-        message = None
-    # The SDK takes a request whose id it can't use for a notification, which nobody answers.
-    if message is None or (isinstance(message, types.JSONRPCNotification) and "id" in value):
-        reason = "Invalid Request: not a JSON-RPC 2.0 message"
-        raise _Refused(types.INVALID_REQUEST, reason, request_id)
-    return message
-
-
-def _outer_id(line: bytes) -> str | int | None:
-    found = _LEADING_ID.match(line) or _TRAILING_ID.search(line[-1024:])
-    if found is None:
-        return None
-    text = found[1].decode("utf-8", "replace")
-    return text.strip('"') if text.startswith('"') else int(text)
-
-
-def encode(message: types.JSONRPCMessage) -> bytes:
-    """One line for the wire, the same that the SDK's own transport writes."""
-    try:
-        return types.jsonrpc_message_adapter.dump_json(message, by_alias=True, exclude_unset=True) + b"\n"
-    except PydanticSerializationError:  # a lone surrogate: the one thing UTF-8 can't carry
-        value = message.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        return _without_surrogates(text).encode() + b"\n"
-
-
-def _without_surrogates(text: str) -> str:
-    """Join the halves of a pair, and put U+FFFD for a half that is alone."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        await self._writer.write(*line)
 
 
 def _on_signals(callback: Callable[[], None]) -> None:

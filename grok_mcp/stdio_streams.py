@@ -7,7 +7,6 @@ only block in the system, and report with `call_soon_threadsafe`.
 import asyncio
 import os
 import select
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,18 +26,6 @@ _SAFE_WRITE = getattr(select, "PIPE_BUF", 512)
 
 class OverlongLine(bytes):
     """The two ends of a line over `MAX_LINE`, whose middle was not kept."""
-
-
-def take_standard_streams() -> tuple[int, int]:
-    """Private descriptors of stdin and stdout; whatever else uses 0 and 1 misses the wire."""
-    nothing = os.open(os.devnull, os.O_RDWR)  # becomes stderr where that is closed; stays open
-    stdin, stdout = os.dup(0), os.dup(1)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    if sys.platform != "win32":  # pragma: no branch
-        os.set_blocking(stdin, True)
-        os.set_blocking(stdout, True)
-    return stdin, stdout
 
 
 class LineSplitter:
@@ -149,7 +136,7 @@ class LineWriter:
         if self._poll is not None:
             self._poll.register(fd, select.POLLOUT)
             self._gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
-        self._pending: list[bytes] = []
+        self._pending: deque[bytes] = deque()
         self._unwritten = 0  # bytes, those with the thread included
         self._sending = False  # a push is scheduled, or the thread is at work
         self._advanced = asyncio.Event()
@@ -158,12 +145,12 @@ class LineWriter:
         self._thread: threading.Thread | None = None
         self._thread_total = 0  # written by the thread; read by the loop to see that bytes move
 
-    async def write(self, line: bytes) -> None:
-        """Queue one line; waits while the client is far behind."""
+    async def write(self, *pieces: bytes) -> None:
+        """Queue one line, in pieces; waits while the client is far behind."""
         if self._broken:
             raise anyio.BrokenResourceError
-        self._pending.append(line)
-        self._unwritten += len(line)
+        self._pending.extend(pieces)
+        self._unwritten += sum(map(len, pieces))
         if not self._sending:
             self._sending = True
             self._loop.call_soon(self._push)
@@ -194,22 +181,35 @@ class LineWriter:
             raise anyio.BrokenResourceError
 
     def _push(self) -> None:
-        data = memoryview(b"".join(self._pending))
-        self._pending.clear()
-        size = len(data)
+        self._sending = True
         try:
-            while data and self._poll is not None and self._poll.poll(0):
-                data = data[os.write(self._fd, data[:_SAFE_WRITE]) :]
+            while self._pending:
+                data = memoryview(self._next())
+                size = len(data)
+                while data and self._poll is not None and self._poll.poll(0):
+                    data = data[os.write(self._fd, data[:_SAFE_WRITE]) :]
+                self._advance(size - len(data))
+                if data:
+                    self._hand_over(data)
+                    return
         except OSError:
             self._break()
             return
-        self._sending = bool(data)
-        if data:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="stdout", daemon=True)
-                self._thread.start()
-            self._handed.put(data)
-        self._advance(size - len(data))
+        self._sending = False
+
+    def _next(self) -> bytes:
+        """What is written next: many short lines together, no more than a little of a long one."""
+        batch, size = [], 0
+        while self._pending and size < _CHUNK:
+            batch.append(self._pending.popleft())
+            size += len(batch[-1])
+        return b"".join(batch)
+
+    def _hand_over(self, data: memoryview) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="stdout", daemon=True)
+            self._thread.start()
+        self._handed.put(data)
 
     def _advance(self, size: int) -> None:
         self._unwritten -= size
@@ -232,10 +232,8 @@ class LineWriter:
                 self._loop.call_soon_threadsafe(self._handed_written, size)
 
     def _handed_written(self, size: int) -> None:
-        self._sending = bool(self._pending)
         self._advance(size)
-        if self._pending:
-            self._push()
+        self._push()
 
     def _break(self) -> None:
         self._broken = True

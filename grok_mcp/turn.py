@@ -10,7 +10,6 @@ from grok_mcp.errors import GrokError
 from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer
-from grok_mcp.models import similar
 from grok_mcp.outcome import build_answer
 from grok_mcp.plan import Plan
 from grok_mcp.taxonomy import Endpoint, classify
@@ -80,9 +79,6 @@ class Turn:
             duration_s=time.monotonic() - self.started,
             time_to_first_token_s=self.first_content and self.first_content - self.started,
         )
-        if isinstance(failure, errors.ModelNotFoundError):
-            close = ", ".join(similar(self.plan.request.model))
-            failure.advice = f"Did you mean {close}? {failure.advice}" if close else failure.advice
         if failure and not answer.text:
             failure.usage = usage if fold.report else None
             raise failure

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import anyio
 import httpx2
 
 from grok_mcp import __version__, errors
@@ -23,6 +24,10 @@ from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 20
 MAX_ERROR_BYTES = 64 * 1024
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+GET_S = 10.0
+
+_REQUEST_IDS = ("x-request-id", "x-trace-id", "x-generation-id", "cf-ray")
 
 
 class Timeouts(NamedTuple):
@@ -61,27 +66,44 @@ class Upstream:
     ) -> AsyncIterator[Reply]:
         """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        own = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        async with self._sent("POST", url, own | dict(headers), content) as response:
+            yield Reply(response)
+
+    async def get(self, url: str) -> Any:
+        """GET a JSON document, None where it is none. Raises a GrokError for every failure."""
+        body = b""
+        with anyio.move_on_after(GET_S):
+            async with self._sent("GET", url, {"Accept": "application/json"}) as response:
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_DOCUMENT_BYTES:
+                        return None
+            try:
+                return json.loads(body)
+            except (ValueError, RecursionError):
+                return None
+        raise errors.UpstreamTimeoutError(
+            f"{self.endpoint.title} did not answer within {GET_S:g} s.", "Try again in a moment."
+        )
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> AsyncIterator[httpx2.Response]:
+        """The response to one request, refused statuses raised; closed at the end."""
+        own = {"User-Agent": f"grok-mcp-server/{__version__}"}
+        if self._key:
+            own["Authorization"] = f"Bearer {self._key}"
         with self._pool(url) as client, self._foreign_errors(url):
-            request = client.build_request(
-                "POST", _parsed(url), content=content, headers=self._headers(headers)
-            )
+            request = client.build_request(method, _parsed(url), content=content, headers=own | dict(headers))
             response = await client.send(request, stream=True)
             try:
                 if response.status_code >= 300:
                     raise await self._refused(response)
-                yield Reply(response)
+                yield response
             finally:
                 await response.aclose()
-
-    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        own = {
-            "Content-Type": "application/json",
-            "Accept": "application/json, text/event-stream",
-            "User-Agent": f"grok-mcp-server/{__version__}",
-        }
-        if self._key:
-            own["Authorization"] = f"Bearer {self._key}"
-        return own | dict(headers)
 
     @contextmanager
     def _pool(self, url: str) -> Iterator[httpx2.AsyncClient]:
@@ -134,7 +156,7 @@ class Upstream:
             self.endpoint,
             status=response.status_code,
             retry_after_s=retry_after_s(headers.get("retry-after")),
-            request_id=headers.get("x-request-id") or headers.get("x-trace-id") or headers.get("cf-ray"),
+            request_id=next(filter(None, map(headers.get, _REQUEST_IDS)), None),
         )
 
     @contextmanager

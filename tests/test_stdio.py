@@ -262,3 +262,22 @@ async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(en
     text = answer["result"]["content"][0]["text"]
     assert text.startswith("So far, so good.\n\nNote: The answer is incomplete: [interrupted]")
     assert status == 0
+
+
+LONG = ('A "quoted" word, a \\ backslash, é, 🚀 and a tab\t.\n' * 30_000)[:-1]
+
+
+@pytest.mark.anyio
+async def test_a_long_answer_arrives_whole_beside_short_ones() -> None:
+    async with Endpoint(chat(LONG), chat("Short.")) as endpoint:
+        lines = (INITIALIZE, INITIALIZED, ask(2), ask(3), request(4, "ping"))
+        answers, _, status = await anyio.to_thread.run_sync(
+            lambda: session(*lines, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x")
+        )
+    texts = [
+        answer["result"]["content"][0]["text"] for answer in answers if "content" in answer.get("result", {})
+    ]
+    assert sorted(len(text) > 1_000_000 for text in texts) == [False, True]
+    assert max(texts, key=len).startswith(f"{LONG}\n\n")
+    assert {answer["id"] for answer in answers} == {1, 2, 3, 4}
+    assert status == 0

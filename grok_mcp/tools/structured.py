@@ -115,9 +115,10 @@ def _checked(schemas: Any, validator: Any, text: str, *, wrapped: bool) -> tuple
 
 
 def _repair(request: ChatRequest, answer: Answer, faults: list[str]) -> ChatRequest:
-    """The same conversation with the answer and its faults behind it."""
+    """The same conversation with the answer, its faults and the schema, which the model may not have seen."""
+    assert request.response_format is not None
     complaint = "\n".join(
-        ["This is not valid against the schema:", *faults, "Answer again with the corrected JSON only."]
+        ["This is not valid against the schema:", *faults, "Correct it.", request.response_format.in_words]
     )
     said = Message("assistant", answer.text, reasoning=answer.reasoning)
     return replace(request, messages=(*request.messages, said, Message("user", complaint)), search=None)

@@ -566,7 +566,7 @@ async def test_a_gateway_that_may_serve_other_weights_is_sent_everything() -> No
 async def test_a_retired_model_works_and_is_said_to_be_served_by_another() -> None:
     async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint, gateway="xai") as host:
         text = (await host.ask(model="grok-3")).text
-    assert "Note: The model grok-3 was retired on 2026-05-15; grok-4.3 answers and is billed." in text
+    assert "Note: The model grok-3 was retired on 2026-05-15; grok-4.7 answers and is billed." in text
     assert endpoint.requests[0].body["model"] == "grok-3"
 
 

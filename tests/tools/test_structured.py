@@ -116,6 +116,27 @@ async def test_an_endpoint_that_refuses_schemas_gets_the_schema_in_words() -> No
     assert "in words" in result.structured["warnings"][0]
 
 
+async def test_an_endpoint_that_takes_no_format_at_all_still_gets_the_schema_in_words() -> None:
+    refused = body({"error": {"message": "response_format is not supported"}}, status=400)
+    async with Endpoint(refused, refused, chat(json.dumps(NGERULMUD))) as endpoint:
+        async with host_on(endpoint, max_retries=0) as host:
+            result = await get_json(host)
+    last = endpoint.requests[2].body
+    assert "response_format" not in last
+    assert '"population"' in last["messages"][0]["content"]
+    assert result.structured["data"] == NGERULMUD
+    assert len(result.structured["warnings"]) == 1
+
+
+async def test_an_endpoint_that_ignores_the_format_is_shown_the_schema_in_the_second_turn() -> None:
+    async with Endpoint(chat("Ngerulmud has 271 people."), chat(json.dumps(NGERULMUD))) as endpoint:
+        async with host_on(endpoint) as host:
+            result = await get_json(host)
+    complaint = endpoint.requests[1].body["messages"][-1]["content"]
+    assert '"population"' in complaint
+    assert result.structured["data"] == NGERULMUD
+
+
 async def test_json_whose_stream_broke_is_no_mismatch() -> None:
     async with Endpoint(Reply(chat('{"city"').pieces[:1], end="cut")) as endpoint:
         async with host_on(endpoint) as host:
