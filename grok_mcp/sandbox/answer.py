@@ -85,6 +85,17 @@ def stop_at(answer: Answer, marks: Sequence[str]) -> Answer:
     return replace(cut_to(answer, min(places)), cut=False) if places else answer
 
 
+def echoed(answer: Answer, words: str) -> Answer:
+    """The answer with some words before it, in a piece of their own."""
+    if not words or not answer.pieces:
+        return answer
+    moved = (
+        replace(one, start=one.start + len(words), end=one.end + len(words)) if one.number else one
+        for one in answer.citations
+    )
+    return replace(answer, pieces=(words, *answer.pieces), citations=tuple(moved))
+
+
 def split_words(text: str) -> list[str]:
     """A text in pieces of one word, each with the space before it."""
     return re.findall(r"\s*\S+|\s+$", text)

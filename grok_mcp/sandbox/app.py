@@ -3,18 +3,19 @@
 import json
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from grok_mcp.sandbox.bends import bend_body, bend_events
 from grok_mcp.sandbox.chat_completions import CREATED, ChatCompletion
 from grok_mcp.sandbox.chat_request import read_chat
-from grok_mcp.sandbox.errors import TEAM, RefusalError, default_error, error_body, error_json
+from grok_mcp.sandbox.decisions import refuse, twist
+from grok_mcp.sandbox.errors import TEAM, UNAVAILABLE, WRONG_KEY, RefusalError, error_body, refusal
 from grok_mcp.sandbox.faults import HEADER, Fault, FaultBook
 from grok_mcp.sandbox.models import list_language_models, list_models
 from grok_mcp.sandbox.plan import Reply, make_reply
@@ -28,8 +29,15 @@ JSON = dict[str, Any]
 
 TIMED_OUT = "Timed out waiting for first token"
 
-_Reader = Callable[[JSON, str], Question]
-_Writer = Callable[[JSON, Question, Reply, str], ChatCompletion | ResponsesReply]
+
+class _Dialect(NamedTuple):
+    name: str
+    read: Callable[[JSON, str], Question]
+    write: Callable[[JSON, Question, Reply, str], ChatCompletion | ResponsesReply]
+
+
+_CHAT = _Dialect("chat", read_chat, ChatCompletion)
+_RESPONSES = _Dialect("responses", read_responses, ResponsesReply)
 
 
 def create_app(*, pace: float = 0.03) -> Starlette:
@@ -53,10 +61,10 @@ class _Sandbox:
         self._faults = FaultBook()
 
     async def chat(self, request: Request) -> ASGIApp:
-        return await self._answer(request, read_chat, ChatCompletion)
+        return await self._answer(request, _CHAT)
 
     async def responses(self, request: Request) -> ASGIApp:
-        return await self._answer(request, read_responses, ResponsesReply)
+        return await self._answer(request, _RESPONSES)
 
     async def models(self, request: Request) -> ASGIApp:
         return self._look_up(request, list_models(CREATED))
@@ -68,56 +76,56 @@ class _Sandbox:
         return self._look_up(request, _KEY)
 
     def _look_up(self, request: Request, body: JSON) -> ASGIApp:
+        fault = Fault()
         try:
             _check_key(request)
             fault = self._faults.take(request.headers.get(HEADER, ""))
-        except RefusalError as refusal:
-            return _refuse(refusal)
+        except RefusalError as error:
+            return _refuse(error, fault)
         return _fail(fault) or self._paced(body_pieces(body, fault), fault, "application/json")
 
-    async def _answer(self, request: Request, read: _Reader, write: _Writer) -> ASGIApp:
+    async def _answer(self, request: Request, dialect: _Dialect) -> ASGIApp:
+        fault = Fault()
         try:
             _check_key(request)
             body = await _read_body(request)
             model, _, script = str(body.get("model") or "").partition("!")
             fault = self._faults.take(script or request.headers.get(HEADER, ""))
-            failure = _fail(fault)
-            if failure is not None:
-                return failure
-            return self._reply(request, body | {"model": model}, fault, read, write)
-        except RefusalError as refusal:
-            return _refuse(refusal)
+            return _fail(fault) or self._reply(request, body | {"model": model}, fault, dialect)
+        except RefusalError as error:
+            return _refuse(error, fault)
 
-    def _reply(self, request: Request, body: JSON, fault: Fault, read: _Reader, write: _Writer) -> ASGIApp:
+    def _reply(self, request: Request, body: JSON, fault: Fault, dialect: _Dialect) -> ASGIApp:
         try:
-            question = read(body, request.headers.get("x-grok-conv-id", ""))
+            refuse(fault.decisions, dialect.name, body)
+            question = dialect.read(body, request.headers.get("x-grok-conv-id", ""))
         except (AttributeError, KeyError, TypeError, ValueError):
             text = "Failed to deserialize the JSON body into the target type"
-            raise RefusalError(422, f"{text}: a field is of a wrong form") from None
+            raise refusal(422, f"{text}: a field is of a wrong form") from None
+        question = twist(fault.decisions, question)
         reply = make_reply(question, self._cache.cached_tokens(question))
-        wire = write(body, question, reply, _reply_id(body))
+        wire = dialect.write(body, question, reply, _reply_id(body))
         if not body.get("stream") or fault.json:
-            return self._paced(body_pieces(wire.body(), fault), fault, "application/json")
-        pieces = stream_pieces(wire.events(), fault, lambda: wire.error_event(_error(fault)))
+            pieces = body_pieces(bend_body(fault.bends, wire.body()), fault)
+            return self._paced(pieces, fault, "application/json")
+        events = wire.events(bend_events(fault.bends))
+        error = refusal(503, fault.message)
+        pieces = stream_pieces(events, fault, lambda: wire.error_event(fault.body, error))
         return self._paced(pieces, fault, "text/event-stream")
 
     def _paced(self, pieces: Iterable[bytes], fault: Fault, media_type: str) -> PacedResponse:
         pace = self._pace if media_type == "text/event-stream" else 0
         if fault.pace is not None:
             pace = fault.pace
-        return PacedResponse(pieces, pace=pace, fault=fault, media_type=media_type)
+        return PacedResponse(pieces, pace=pace, fault=fault, media_type="" if fault.notype else media_type)
 
 
 def _check_key(request: Request) -> None:
     key = request.headers.get("authorization", "").removeprefix("Bearer").strip()
     if not key:
-        code, message = default_error(401)
-        raise RefusalError(401, message, code=code)
+        raise refusal(401)
     if key == "invalid" or "wrong" in key:
-        raise RefusalError(
-            400,
-            "Incorrect API key provided: wr***ng. You can obtain an API key from https://console.x.ai.",
-        )
+        raise refusal(400, WRONG_KEY)
 
 
 async def _read_body(request: Request) -> JSON:
@@ -127,10 +135,9 @@ async def _read_body(request: Request) -> JSON:
     try:
         body = json.loads(raw)
     except ValueError:
-        message = "Failed to parse the request body as JSON"
-        raise RefusalError(400, message) from None
+        raise refusal(400, "Failed to parse the request body as JSON") from None
     if not isinstance(body, dict):
-        raise RefusalError(422, "Failed to deserialize the JSON body into the target type: expected a struct")
+        raise refusal(422, "Failed to deserialize the JSON body into the target type: expected a struct")
     return body
 
 
@@ -140,30 +147,22 @@ def _reply_id(body: JSON) -> str:
     return str(UUID(bytes=digest[:16], version=4))
 
 
-def _refuse(refusal: RefusalError) -> Response:
-    shape = "text" if refusal.status == 422 else "xai"
-    body, kind = error_body(shape, refusal.status, refusal.code, refusal.message)
-    return Response(body, refusal.status, media_type=kind)
+def _refuse(error: RefusalError, fault: Fault) -> PacedResponse:
+    """The answer to a refused request, in the words, shape and time of the fault script."""
+    if fault.message:
+        error = RefusalError(error.status, fault.message, code=error.code)
+    body, kind = error_body(fault.body, error)
+    headers = [(b"content-length", str(len(body)).encode())]
+    if fault.retry_after is not None:
+        headers.append((b"retry-after", f"{fault.retry_after:g}".encode()))
+    return PacedResponse([body], pace=0, fault=fault, media_type=kind, headers=headers, status=error.status)
 
 
 def _fail(fault: Fault) -> PacedResponse | None:
     """The answer of a fault script that refuses the whole request."""
-    status = fault.status or (200 if fault.error200 else None)
-    if status is None:
-        return None
-    code, message = default_error(fault.status or 503)
-    message = fault.message or (message if fault.status else TIMED_OUT)
-    shape = "text" if (status, fault.body) == (422, "xai") else fault.body
-    body, kind = error_body(shape, status, code, message)
-    headers = [(b"content-length", str(len(body)).encode())]
-    if fault.retry_after is not None:
-        headers.append((b"retry-after", f"{fault.retry_after:g}".encode()))
-    return PacedResponse([body], pace=0, fault=fault, media_type=kind, headers=headers, status=status)
-
-
-def _error(fault: Fault) -> JSON:
-    code, message = default_error(503)
-    return error_json(fault.body, 503, code, fault.message or message)
+    if fault.status:
+        return _refuse(refusal(fault.status), fault)
+    return _refuse(RefusalError(200, TIMED_OUT, code=UNAVAILABLE), fault) if fault.error200 else None
 
 
 _KEY = {

@@ -1,9 +1,10 @@
 """Writes a reply as chat completions: a stream of chunks or one body."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from grok_mcp.sandbox.answer import Answer
+from grok_mcp.sandbox.errors import RefusalError, error_json
 from grok_mcp.sandbox.plan import Reply
 from grok_mcp.sandbox.question import Question
 
@@ -39,8 +40,20 @@ class ChatCompletion:
             choices.append({"index": index, "message": message, "finish_reason": finish})
         return self._envelope("chat.completion", choices) | {"usage": self._usage()} | self._links()
 
-    def events(self) -> Iterator[JSON]:
-        """The chunks of the stream."""
+    def events(self, bend: Callable[[Iterable[JSON]], Iterable[JSON]]) -> Iterable[JSON]:
+        """The chunks of the stream, bent as a fault script says."""
+        return bend(self._events())
+
+    def error_event(self, shape: str, error: RefusalError) -> JSON:
+        """An error in the middle of the stream; OpenRouter puts it beside a choice that ends with it."""
+        told = error_json(shape, error)
+        if shape != "openrouter":
+            return told
+        reasons = {"finish_reason": "error", "native_finish_reason": "error"}
+        choices = [{"index": 0, "delta": {"content": ""}, **reasons}]
+        return self._envelope("chat.completion.chunk", choices) | {"provider": "xAI", "error": told["error"]}
+
+    def _events(self) -> Iterator[JSON]:
         last = len(self._reply.answers) - 1
         for index, answer in enumerate(self._reply.answers):
             opening = {"role": "assistant"}
@@ -53,10 +66,6 @@ class ChatCompletion:
             yield closing
         if self._apart:
             yield self._envelope("chat.completion.chunk", []) | {"usage": self._usage()}
-
-    def error_event(self, error: JSON) -> JSON:
-        """An error in the middle of the stream."""
-        return error
 
     def _deltas(self, answer: Answer) -> Iterator[JSON]:
         for piece in self._reply.reasoning_pieces:

@@ -1,9 +1,10 @@
 """Reads the body of a chat completions request."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from grok_mcp.sandbox.errors import RefusalError, default_error
+from grok_mcp.sandbox.errors import RefusalError, refusal
 from grok_mcp.sandbox.models import choose_effort, find_model, refuse_parameters
 from grok_mcp.sandbox.question import (
     MAX_DOMAINS,
@@ -24,29 +25,44 @@ from grok_mcp.sandbox.search import Scope
 
 MAX_CHOICES = 8
 
+OPENROUTER_SEARCH = "openrouter:web_search"
+OPENROUTER_RESULTS = 5
+LIVE_RESULTS = 8
+
 _DEFAULT_SOURCES = ({"type": "web"}, {"type": "x"})
+
+
+class _Search(NamedTuple):
+    """Whether to search, where, how much at most, and how sources are named."""
+
+    mode: str = "off"
+    scopes: tuple[Scope, ...] = ()
+    limit: int = LIVE_RESULTS
+    cites: str = "none"
 
 
 def read_chat(body: dict[str, Any], conversation: str = "") -> Question:
     """What a chat completions request asks for."""
     model, default = find_model(body.get("model"))
+    if body.get("deferred"):
+        raise RefusalError(400, "The sandbox has no deferred completions: leave `deferred` out, or stream.")
     tools = body.get("tools") or []
     _check_tools(tools)
     refuse_parameters(model, body)
-    functions = tuple(map(read_function, tools))
+    functions = tuple(read_function(tool) for tool in tools if tool.get("type") == "function")
     kind, schema = read_format(body.get("response_format") or {})
     stop = body.get("stop") or ()
-    search, scopes, cites = _read_search(body)
+    search = _read_search(body)
     return Question(
         model,
         choose_effort(model, body.get("reasoning_effort"), default),
         _read_turns(body.get("messages")),
         functions,
         read_tool_choice(body.get("tool_choice"), functions),
-        scopes,
-        search,
-        max_sources=read_whole(body.get("search_parameters") or {}, "max_search_results") or 8,
-        cites=cites,
+        search.scopes,
+        search.mode,
+        max_sources=search.limit,
+        cites=search.cites,
         format=kind,
         schema=schema,
         max_tokens=read_whole(body, "max_completion_tokens", "max_tokens"),
@@ -66,7 +82,7 @@ def _read_turns(messages: object) -> tuple[Turn, ...]:
     for message in messages:
         turn = read_turn(str(message.get("role")), message.get("content"))
         calls = joined(message.get("tool_calls"))
-        turns.append(Turn(turn.role, turn.text + calls, turn.images))
+        turns.append(replace(turn, text=turn.text + calls))
     return tuple(turns)
 
 
@@ -76,9 +92,8 @@ def _check_tools(tools: list[dict[str, Any]]) -> None:
     for place, tool in enumerate(tools):
         kind = tool.get("type")
         if kind == "live_search":
-            code, message = default_error(410)
-            raise RefusalError(410, message, code=code)
-        if kind != "function":
+            raise refusal(410)
+        if kind not in ("function", OPENROUTER_SEARCH):
             raise RefusalError(
                 422,
                 "Failed to deserialize the JSON body into the target type:"
@@ -87,20 +102,34 @@ def _check_tools(tools: list[dict[str, Any]]) -> None:
             )
 
 
-def _read_search(body: dict[str, Any]) -> tuple[str, tuple[Scope, ...], str]:
-    plugins = [plugin.get("id") for plugin in body.get("plugins") or []]
-    if "web" in plugins or str(body["model"]).endswith(":online"):
-        return "on", (Scope(frozenset({"web", "news"})), Scope(frozenset({"x"}))), "plugin"
-    wanted = body.get("search_parameters")
+def _read_search(body: dict[str, Any]) -> _Search:
+    plugins = [plugin for plugin in body.get("plugins") or [] if plugin.get("id") == "web"]
+    if plugins or str(body["model"]).endswith(":online"):
+        return _openrouter("on", plugins[0] if plugins else {})
+    tools = [tool for tool in body.get("tools") or [] if tool.get("type") == OPENROUTER_SEARCH]
+    if tools:
+        return _openrouter("auto", tools[0].get("parameters") or {})
+    return _read_live_search(body.get("search_parameters"))
+
+
+def _openrouter(mode: str, options: dict[str, Any]) -> _Search:
+    """OpenRouter's web plugin searches always, its server tool when the model wants to."""
+    limit = read_whole(options, "max_results") or OPENROUTER_RESULTS
+    scopes = (Scope(frozenset({"web", "news"})), Scope(frozenset({"x"})))
+    return _Search(mode, scopes, limit, "plugin")
+
+
+def _read_live_search(wanted: dict[str, Any] | None) -> _Search:
     if wanted is None:
-        return "off", (), "none"
+        return _Search()
     mode = wanted.get("mode", "auto")
     if mode not in ("on", "off", "auto"):
         raise RefusalError(422, f"search_parameters.mode: unknown variant `{mode}`")
     first, last = read_dates(wanted)
     sources = wanted.get("sources") or _DEFAULT_SOURCES
-    cites = "links" if wanted.get("return_citations", True) else "none"
-    return mode, tuple(_read_scope(source, first, last) for source in sources), cites
+    scopes = tuple(_read_scope(source, first, last) for source in sources)
+    limit = read_whole(wanted, "max_search_results") or LIVE_RESULTS
+    return _Search(mode, scopes, limit, "links" if wanted.get("return_citations", True) else "none")
 
 
 def _read_scope(source: dict[str, Any], first: str, last: str) -> Scope:

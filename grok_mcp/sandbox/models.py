@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from grok_mcp.sandbox.errors import TEAM, RefusalError
+from grok_mcp.sandbox.errors import TEAM, RefusalError, refusal
 
 LONG_CONTEXT_TOKENS = 200_000
 
@@ -12,7 +12,10 @@ _FOUR = ("low", "medium", "high", "xhigh")
 
 @dataclass(frozen=True)
 class Model:
-    """A model; its prices are in ticks a token, which is USD per million times 10,000."""
+    """A model; its prices are in ticks a token, which is USD per million times 10,000.
+
+    `chat_only` is one that the responses dialect does not know yet, as new models were seen to be.
+    """
 
     id: str
     input_price: int
@@ -23,6 +26,7 @@ class Model:
     default_effort: str = "high"
     reasons: bool = True
     aliases: tuple[str, ...] = ()
+    chat_only: bool = False
 
 
 MODELS = (
@@ -67,6 +71,7 @@ MODELS = (
         aliases=("grok-4.20-multi-agent",),
     ),
     Model("grok-build-0.1", 10_000, 2_000, 20_000, 256_000),
+    Model("grok-chat-preview", 20_000, 5_000, 60_000, 500_000, _FOUR, chat_only=True),
 )
 
 # retired on 2026-05-15: the target that serves them, and its effort
@@ -83,14 +88,18 @@ _RETIRED = {
 _BY_NAME = {name: model for model in MODELS for name in (model.id, *model.aliases)}
 
 
+def no_model(name: object) -> RefusalError:
+    """The refusal of a model that is not served."""
+    return refusal(404, f"The model {name} does not exist or your team {TEAM} does not have access to it.")
+
+
 def find_model(name: object) -> tuple[Model, str]:
     """The model that serves a name, and its effort where the request names none."""
     asked = str(name or "").removeprefix("x-ai/").removesuffix(":online")
     target, effort = _RETIRED.get(asked, (asked, ""))
     model = _BY_NAME.get(target)
     if model is None:
-        message = f"The model {asked} does not exist or your team {TEAM} does not have access to it."
-        raise RefusalError(404, message, code="not-found")
+        raise no_model(asked)
     return model, effort or model.default_effort
 
 

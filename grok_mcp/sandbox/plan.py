@@ -11,6 +11,7 @@ from grok_mcp.sandbox.answer import (
     Sentence,
     count_tokens,
     cut_to,
+    echoed,
     split_words,
     stop_at,
     write,
@@ -73,7 +74,7 @@ def make_reply(question: Question, cached_tokens: int) -> Reply:
     answers = []
     for number in range(1, question.choices + 1):
         answer = Answer(()) if calls else _answer(question, searches, number)
-        answer = stop_at(answer, question.stop)
+        answer = stop_at(echoed(answer, question.echo), question.stop)
         answers.append(answer if room is None else cut_to(answer, room))
     usage = _count(question, searches, calls, reasoning, answers, cached_tokens)
     return Reply(reasoning, searches, calls, tuple(answers), usage)
@@ -114,9 +115,12 @@ def _names(prompt: str, function: Function) -> bool:
 def _answer(question: Question, searches: tuple[Search, ...], number: int) -> Answer:
     sources = list({source.url: source for one in searches for source in one.sources}.values())
     inline = question.cites == "inline"
-    if question.format != "text":
-        value = sample(question.schema) if question.format == "json_schema" else _object(question)
-        return write([Sentence(_dump(value))], sources, inline=False)
+    wanted = _json(question)
+    if wanted is not None:
+        sentences = [Sentence(wanted)]
+        if question.fenced:
+            sentences = [Sentence("```json\n"), *sentences, Sentence("\n```\n")]
+        return write(sentences, sources, inline=False)
     sentences = [Sentence(describe(question, number))]
     pages = [source for source in sources if not source.handle]
     uncited = pages[-MAX_UNCITED:] if len(pages) > 1 else []
@@ -131,8 +135,14 @@ def _answer(question: Question, searches: tuple[Search, ...], number: int) -> An
     return write(sentences, uncited, inline=inline)
 
 
-def _object(question: Question) -> dict[str, Any]:
-    return {"from": "sandbox", "prompt": question.prompt[:80]}
+def _json(question: Question) -> str | None:
+    """The JSON that is asked for, by its format or in words; None where prose is."""
+    schema = question.schema if question.format == "json_schema" else question.told_schema
+    if schema is not None:
+        return _dump(sample(schema))
+    if question.format == "text":
+        return None
+    return _dump({"from": "sandbox", "prompt": question.prompt[:80]})
 
 
 def _dump(value: Any) -> str:
@@ -164,4 +174,5 @@ def _count(
         x_calls=tools.count("x"),
         posts=sum(bool(source.handle) for source in found) if server_side else 0,
         live_sources=0 if server_side else len(found),
+        attachments=question.files,
     )

@@ -45,9 +45,9 @@ def describe(question: Question, number: int) -> str:
     if number > 1:
         parts.append(f" (choice {number})")
     parts.append(f": you asked “{quote(question.prompt)}”.")
-    if question.images:
-        plural = "s" if question.images > 1 else ""
-        parts.append(f" {question.images} image{plural} came with it.")
+    for count, kind in ((question.images, "image"), (question.files, "file")):
+        if count:
+            parts.append(f" {count} {kind}{'s' if count > 1 else ''} came with it.")
     if question.results:
         parts.append(f" Your functions returned: {'; '.join(question.results)}.")
     return "".join(parts)

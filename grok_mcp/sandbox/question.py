@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ class Turn:
     role: str
     text: str
     images: int = 0
+    files: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Question:
     cites: str = "inline"
     format: str = "text"
     schema: Any = None
+    fenced: bool = False
+    echo: str = ""
     max_tokens: int | None = None
     cap_holds_reasoning: bool = False
     stop: tuple[str, ...] = ()
@@ -67,9 +71,25 @@ class Question:
         return tuple(turn.text for turn in last if turn.role == "tool")
 
     @property
+    def told_schema(self) -> Any:
+        """The JSON Schema that the messages tell in words, the last one; None where there is none."""
+        for turn in reversed(self.turns):
+            for told in reversed(turn.text.split("JSON Schema:")[1:]):
+                with suppress(ValueError, RecursionError):
+                    schema, _ = json.JSONDecoder().raw_decode(told.lstrip())
+                    if isinstance(schema, dict):
+                        return schema
+        return None
+
+    @property
     def images(self) -> int:
         """How many images came with the conversation."""
         return sum(turn.images for turn in self.turns)
+
+    @property
+    def files(self) -> int:
+        """How many files came with the conversation."""
+        return sum(turn.files for turn in self.turns)
 
 
 def read_turn(role: str, content: object) -> Turn:
@@ -84,13 +104,21 @@ def read_turn(role: str, content: object) -> Turn:
     images = [part for part in content if part.get("type") in ("image_url", "input_image")]
     for part in images:
         _check_image(part.get("image_url"))
-    return Turn(role, "\n".join(texts), len(images))
+    files = [part for part in content if part.get("type") in ("file", "input_file")]
+    for part in files:
+        _check_file(part.get("file", part))
+    return Turn(role, "\n".join(texts), len(images), len(files))
 
 
 def _check_image(image: object) -> None:
     url = image.get("url") if isinstance(image, dict) else image
     if not re.match(r"https://|data:image/(png|jpe?g);base64,", str(url)):
         raise RefusalError(400, "Unsupported image: give a https address or a png or jpeg data URI.")
+
+
+def _check_file(file: dict[str, Any]) -> None:
+    if not any(isinstance(file.get(name), str) for name in ("file_id", "file_url", "file_data")):
+        raise RefusalError(400, "A file part needs a file_id, a file_url or file_data.")
 
 
 def read_function(tool: dict[str, Any]) -> Function:

@@ -1,9 +1,10 @@
 """Writes a reply in the responses dialect: a stream of events or one body."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from grok_mcp.sandbox.errors import JSON_BODIES, RefusalError, error_json
 from grok_mcp.sandbox.output_items import JSON, annotations, call_item, function_item, search_item
 from grok_mcp.sandbox.plan import Reply
 from grok_mcp.sandbox.question import Question
@@ -26,24 +27,25 @@ class ResponsesReply:
 
     def body(self) -> JSON:
         """The whole reply as one object."""
-        for _ in self.events():
+        for _ in self._events():
             pass
         return self._response(self._status)
 
-    def events(self) -> Iterator[JSON]:
-        """The events of the stream."""
-        for number, event in enumerate(self._events()):
+    def events(self, bend: Callable[[Iterable[JSON]], Iterable[JSON]]) -> Iterator[JSON]:
+        """The events of the stream, bent as a fault script says, then numbered."""
+        for number, event in enumerate(bend(self._events())):
             self._sequence = number + 1
             yield {"sequence_number": number} | event
 
-    def error_event(self, error: JSON) -> JSON:
-        """An error in the middle of the stream."""
-        message = error.get("error", error)
+    def error_event(self, shape: str, error: RefusalError) -> JSON:
+        """An error in the middle of the stream: the event of this dialect, or a gateway's own object."""
+        if shape in JSON_BODIES and shape != "xai":
+            return error_json(shape, error)
         return {
             "sequence_number": self._sequence,
             "type": "error",
             "code": None,
-            "message": message if isinstance(message, str) else message.get("message"),
+            "message": error.message,
             "param": None,
         }
 
@@ -196,7 +198,7 @@ class ResponsesReply:
                 "code_interpreter_calls": 0,
                 "file_search_calls": 0,
                 "mcp_calls": 0,
-                "document_search_calls": 0,
+                "document_search_calls": usage.attachments,
                 "image_generation_calls": 0,
             },
             "context_details": {

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from grok_mcp.sandbox.errors import RefusalError
-from grok_mcp.sandbox.models import choose_effort, find_model, refuse_parameters
+from grok_mcp.sandbox.errors import RefusalError, refusal
+from grok_mcp.sandbox.models import choose_effort, find_model, no_model, refuse_parameters
 from grok_mcp.sandbox.question import (
     MAX_DOMAINS,
     MAX_FUNCTIONS,
@@ -25,10 +25,12 @@ from grok_mcp.sandbox.search import Scope
 def read_responses(body: dict[str, Any], conversation: str = "") -> Question:
     """What a responses request asks for."""
     model, default = find_model(body.get("model"))
+    if model.chat_only:
+        raise no_model(model.id)
     refuse_parameters(model, body)
     if body.get("previous_response_id") is not None:
         message = f"Response {body['previous_response_id']} does not exist: nothing is stored here."
-        raise RefusalError(404, message, code="not-found")
+        raise refusal(404, message)
     tools = body.get("tools") or []
     if len(tools) > MAX_FUNCTIONS:
         raise RefusalError(400, f"At most {MAX_FUNCTIONS} tools may be given.")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import struct
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from grok_mcp.sandbox.app import create_app
+from grok_mcp.sandbox.sending import RESET
 
 START_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 5.0
@@ -94,12 +96,26 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Does not log the answers that a fault script breaks off on purpose."""
+    """Lets a fault script reset its connection; does not log the answers that one breaks off on purpose."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = logging.getLogger("grok_mcp.sandbox")
         self.logger.setLevel(logging.CRITICAL)
+        app = self.app
+
+        async def with_reset(scope: Any, receive: Any, send: Any) -> None:
+            extensions = {**scope.get("extensions", {}), RESET: self._reset}
+            await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = with_reset
+
+    def _reset(self) -> None:
+        if not self.transport.is_closing():
+            connection = self.transport.get_extra_info("socket")
+            # closing a socket that lingers for no time is a reset
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
 
 
 def _listen(address: tuple[str, int]) -> socket.socket:

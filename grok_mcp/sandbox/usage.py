@@ -14,6 +14,9 @@ CALL_TICKS = 50_000_000
 LIVE_SOURCE_TICKS = 250_000_000
 """A source of the legacy live search: 0.025 USD."""
 
+ATTACHMENT_TICKS = 100_000_000
+"""The search of an attached file: 10 USD per 1,000."""
+
 MAX_CONVERSATIONS = 256
 
 
@@ -30,6 +33,7 @@ class Usage:
     x_calls: int = 0
     posts: int = 0
     live_sources: int = 0
+    attachments: int = 0
 
     @property
     def output_tokens(self) -> int:
@@ -51,7 +55,8 @@ class Usage:
         if self.input_tokens >= LONG_CONTEXT_TOKENS:
             tokens *= 2
         calls = (self.web_calls + self.posts) * CALL_TICKS
-        return tokens + calls + self.live_sources * LIVE_SOURCE_TICKS
+        extra = self.live_sources * LIVE_SOURCE_TICKS + self.attachments * ATTACHMENT_TICKS
+        return tokens + calls + extra
 
 
 def count_turn(turn: Turn) -> int:

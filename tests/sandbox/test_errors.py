@@ -33,6 +33,14 @@ def test_an_unknown_model_is_refused_as_404(grok: Endpoint, model: str | None) -
     assert f"The model {model or ''} does not exist or your team" in response.json()["error"]
 
 
+def test_a_model_may_be_served_by_chat_completions_only(grok: Endpoint) -> None:
+    response = grok.send_responses(model="grok-chat-preview")
+    assert response.status_code == 404
+    assert "The model grok-chat-preview does not exist" in response.json()["error"]
+    assert grok.chat(model="grok-chat-preview")["model"] == "grok-chat-preview"
+    assert "grok-chat-preview" in {model["id"] for model in grok.client.get("models").json()["data"]}
+
+
 def test_a_body_that_is_empty_or_no_json_is_refused(grok: Endpoint) -> None:
     post = grok.client.post
     assert post("responses", headers=JSON_TYPE).status_code == 415

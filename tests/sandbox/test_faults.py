@@ -5,7 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.sandbox.faults import BODIES, MAX_SCRIPTS, FaultBook
+from grok_mcp.sandbox.errors import BODIES, JSON_BODIES
+from grok_mcp.sandbox.faults import GRAMMAR, MAX_SCRIPTS, WORDS, FaultBook
 
 from .wire import Endpoint, joined, parse
 
@@ -58,6 +59,32 @@ def test_an_error_body_takes_every_known_shape(grok: Endpoint, shape: str) -> No
         "html": "<!DOCTYPE html><html><head><title>502</title></head><body>Error 502 a &lt;</body></html>",
         "empty": "",
         "fastapi": {"detail": "a <"},
+        "details": {"detail": [{"loc": ["body"], "msg": "a <", "type": "value_error"}]},
+        "message": {"message": "a <"},
+        "newapi": {
+            "error": {
+                "message": "a < (request id: 20261122000000000000001)",
+                "type": "new_api_error",
+                "param": "",
+                "code": "The service is currently unavailable",
+            }
+        },
+        "acedata": {
+            "success": False,
+            "error": {"code": "api_error", "message": "a <"},
+            "trace_id": "2cf86e86-0000-4000-8000-032c0f2a4e89",
+        },
+        "openrouter": {
+            "error": {
+                "code": 502,
+                "message": "Provider returned error",
+                "metadata": {
+                    "provider_name": "xAI",
+                    "raw": '{"code": "The service is currently unavailable", "error": "a <"}',
+                },
+            },
+            "user_id": "user_sandbox",
+        },
     }
     assert seen == expected[shape]
 
@@ -84,7 +111,24 @@ def test_the_count_of_scripts_is_bounded() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["sing", "status", "status=200", "body=xml", "stall=-1", "delay=nan", "hang=1", "cut=many", "=5"],
+    [
+        "sing",
+        "status",
+        "status=200",
+        "body=xml",
+        "stall=-1",
+        "delay=nan",
+        "hang=1",
+        "cut=many",
+        "=5",
+        "twice=2",
+        "failed",
+        "served",
+        "credits",
+        "credits=500",
+        "notools=yes",
+        "prose=1",
+    ],
 )
 def test_a_script_that_is_not_understood_is_answered_with_the_grammar(grok: Endpoint, script: str) -> None:
     response = grok.send_chat(fault=script)
@@ -94,6 +138,14 @@ def test_a_script_that_is_not_understood_is_answered_with_the_grammar(grok: Endp
     assert grok.client.get("models", headers={"X-Sandbox-Fault": script}).status_code == 400
 
 
+def test_the_grammar_has_a_line_for_every_word() -> None:
+    """Between the first line and the last one, below the titles of its sections."""
+    _, *lines, _ = GRAMMAR.splitlines()
+    signs = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert signs == [f"{name}={word.takes}" if word.takes else name for name, word in WORDS.items()]
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines if line.startswith("  "))
+
+
 def test_error200_is_an_error_in_a_json_body_with_status_200(grok: Endpoint) -> None:
     response = grok.send_chat(fault="error200", stream=True)
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
@@ -101,6 +153,8 @@ def test_error200_is_an_error_in_a_json_body_with_status_200(grok: Endpoint) -> 
         "code": "The service is currently unavailable",
         "error": "Timed out waiting for first token",
     }
+    error = grok.send_chat(fault="error200;body=openrouter", stream=True).json()["error"]
+    assert error["code"] == 502
 
 
 def test_json_answers_a_stream_with_one_body(grok: Endpoint) -> None:
@@ -112,27 +166,61 @@ def test_json_answers_a_stream_with_one_body(grok: Endpoint) -> None:
     assert body["object"] == "response" and "usage" not in body
 
 
-def test_streams_bend_as_the_flags_say(grok: Endpoint) -> None:
-    plain = grok.chat_events("Bend")
-    assert grok.chat_events("Bend", fault="nousage") == plain[:-1]
-    inside = grok.chat_events("Bend", fault="nousage", stream_options=None)
-    assert "usage" not in inside[-1] and inside[-1]["choices"][0]["finish_reason"] == "stop"
-    without = grok.chat_events("Bend", fault="noindex")
-    assert not any("index" in choice for event in without for choice in event["choices"])
-    assert grok.chat_events("Bend", fault="emptyfinish")[-2]["choices"][0]["finish_reason"] == ""
-    assert grok.responses_events("Bend", fault="nousage")[-1]["response"]["usage"] is None
-
-
 def test_frames_bend_as_the_flags_say(grok: Endpoint) -> None:
     plain = grok.send_chat("Frames", stream=True).text
     assert grok.send_chat("Frames", "nodone", stream=True).text == plain.removesuffix("data: [DONE]\n\n")
-    assert grok.send_chat("Frames", "crlf", stream=True).text == plain.replace("\n", "\r\n")
+    assert grok.send_chat("Frames", "noblank", stream=True).text == plain.removesuffix("\n\n")
+    assert grok.send_chat("Frames", "noblank;nodone", stream=True).text.endswith("}")
+    assert grok.send_chat("Frames", "crlf", stream=True).content.decode() == plain.replace("\n", "\r\n")
+    assert grok.send_chat("Frames", "cr", stream=True).content.decode() == plain.replace("\n", "\r")
     commented = grok.send_chat("Frames", "keepalive", stream=True).text
     assert commented.count(": keepalive\n\n") == plain.count("data: {")
     assert (
         grok.send_chat("Frames 🚋", "split", stream=True).text
         == grok.send_chat("Frames 🚋", stream=True).text
     )
+
+
+def test_bom_and_notype_stand_before_any_reply(grok: Endpoint) -> None:
+    for stream in (True, False):
+        plain = grok.send_chat("Frames", stream=stream)
+        assert grok.send_chat("Frames", "bom", stream=stream).content == b"\xef\xbb\xbf" + plain.content
+        untyped = grok.send_chat("Frames", "notype", stream=stream)
+        assert "content-type" not in untyped.headers and untyped.content == plain.content
+
+
+def test_multiline_and_eventlines_only_write_events_in_another_way(grok: Endpoint) -> None:
+    """The standard joins the data lines of an event by line feeds, which keeps the JSON what it is."""
+    plain = grok.responses_events("Frames")
+    text = grok.send_responses("Frames", "multiline;eventlines;nodone", stream=True).text
+    blocks = [block.split("\n") for block in text.removesuffix("\n\n").split("\n\n")]
+    assert len(blocks) == len(plain)
+    for number, (lines, event) in enumerate(zip(blocks, plain, strict=True)):
+        assert lines[:2] == [f"event: {event['type']}", f"id: {number}"]
+        assert len(lines) > 4 and all(line.startswith("data: ") for line in lines[2:])
+        assert json.loads("\n".join(line.removeprefix("data: ") for line in lines[2:])) == event
+    assert grok.send_chat("Frames", "eventlines", stream=True).text.startswith(
+        "event: message\nid: 0\ndata: {"
+    )
+
+
+def test_reset_sends_its_events_and_then_a_tcp_reset(grok: Endpoint) -> None:
+    body = {"model": "grok-4.7!reset=3", "input": "Hi", "stream": True}
+    arrived = b""
+    with (
+        pytest.raises(httpx2.ReadError) as caught,
+        grok.client.stream("POST", "responses", json=body) as reply,
+    ):
+        for piece in reply.iter_bytes():
+            arrived += piece
+    causes = [
+        caught.value,
+        caught.value.__cause__,
+        caught.value.__cause__ and caught.value.__cause__.__cause__,
+    ]
+    assert any(isinstance(cause, ConnectionResetError) for cause in causes)
+    assert len(parse(arrived.decode())) == 3
+    assert grok.chat("Are you there?")["choices"]
 
 
 def test_cut_breaks_the_connection_after_some_events(grok: Endpoint) -> None:
@@ -155,17 +243,31 @@ def test_end_closes_the_stream_cleanly_without_its_end(grok: Endpoint) -> None:
     assert grok.send_chat(fault="end=0").text == ""
 
 
-@pytest.mark.parametrize("shape", ["xai", "openai"])
+@pytest.mark.parametrize("shape", BODIES)
 def test_error_puts_an_error_object_into_a_chat_stream(grok: Endpoint, shape: str) -> None:
+    """Of the shape that a refusal has; those that are no JSON become xAI's."""
     response = grok.send_chat(fault=f"error=2;message=oops;body={shape}", stream=True)
     events = parse(response.text)
     assert len(events) == 3
-    error = events[-1]["error"]
-    assert (error if shape == "xai" else error["message"]) == "oops"
+    refusal = grok.send_chat(fault=f"status=503;message=oops;body={shape}")
+    if shape in ("text", "html", "empty"):
+        refusal = grok.send_chat(fault="status=503;message=oops")
+    if shape == "openrouter":
+        assert events[-1]["error"] == refusal.json()["error"]
+    else:
+        assert events[-1] == refusal.json()
     assert response.text.endswith("data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("shape", ["xai", "openai"])
+def test_an_error_of_openrouter_stands_beside_a_choice_that_ends_with_it(grok: Endpoint) -> None:
+    chunk = parse(grok.send_chat(fault="error=2;body=openrouter", stream=True).text)[-1]
+    assert chunk["choices"] == [
+        {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": "error"}
+    ]
+    assert (chunk["provider"], chunk["error"]["code"]) == ("xAI", 503)
+
+
+@pytest.mark.parametrize("shape", ["xai", "text"])
 def test_error_puts_an_error_event_into_a_responses_stream(grok: Endpoint, shape: str) -> None:
     events = parse(grok.send_responses(fault=f"error=2;body={shape}", stream=True).text)
     assert events[-1] == {
@@ -175,6 +277,13 @@ def test_error_puts_an_error_event_into_a_responses_stream(grok: Endpoint, shape
         "message": "Service temporarily unavailable.",
         "param": None,
     }
+
+
+@pytest.mark.parametrize("shape", [shape for shape in JSON_BODIES if shape != "xai"])
+def test_error_puts_the_object_of_a_gateway_into_a_responses_stream(grok: Endpoint, shape: str) -> None:
+    events = parse(grok.send_responses(fault=f"error=2;body={shape}", stream=True).text)
+    assert len(events) == 3
+    assert events[-1] == grok.send_responses(fault=f"status=503;body={shape}").json()
 
 
 def test_garbage_is_a_line_that_is_no_json(grok: Endpoint) -> None:

@@ -164,6 +164,34 @@ def test_the_web_plugin_answers_with_nested_annotations_and_a_cost(grok: Endpoin
     assert joined(events) == message["content"]
 
 
+def openrouter_tool(**parameters: Any) -> dict[str, Any]:
+    return {"type": "openrouter:web_search", "parameters": parameters}
+
+
+def test_the_server_tool_of_openrouter_searches_where_it_seems_useful(grok: Endpoint) -> None:
+    fields: dict[str, Any] = {"tools": [openrouter_tool(engine="auto")]}
+    plugin = grok.chat("latest tram", plugins=[{"id": "web"}])["choices"][0]["message"]
+    assert grok.chat("latest tram", **fields)["choices"][0]["message"] == plugin
+    assert grok.chat("Say hello", **fields)["usage"]["server_tool_use"] == {"web_search_requests": 0}
+    assert grok.chat("Say hello", tools=[{"type": "openrouter:web_search"}])["choices"]
+
+
+def test_openrouter_finds_no_more_than_max_results(grok: Endpoint) -> None:
+    for fields in (
+        {"plugins": [{"id": "web", "max_results": 2}]},
+        {"tools": [openrouter_tool(max_results=2)]},
+    ):
+        notes = grok.chat("latest tram", **fields)["choices"][0]["message"]["annotations"]
+        assert len(notes) == 2
+    assert grok.send_chat(plugins=[{"id": "web", "max_results": 0}]).status_code == 400
+
+
+def test_openrouter_searches_beside_functions(grok: Endpoint) -> None:
+    tools = [openrouter_tool(), {"type": "function", "function": {"name": "get_weather"}}]
+    message = grok.chat("get_weather", tools=tools)["choices"][0]["message"]
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ["get_weather"]
+
+
 @pytest.mark.parametrize(
     ("tool", "status", "words"),
     [

@@ -1,0 +1,107 @@
+"""Bends of the usage: how endpoints count, and the forms in which they tell it."""
+
+from collections.abc import Iterator
+
+from grok_mcp.sandbox.bending import JSON, Bending, Events, without
+
+TICKS_PER_USD = 10**10
+
+
+def _drop(envelope: JSON) -> JSON:
+    return without(envelope, "usage")
+
+
+def _drop_events(events: Events) -> Iterator[JSON]:
+    for event in events:
+        if event.get("choices") == [] and "usage" in event:
+            continue  # the chunk that was there for the usage alone
+        if "response" in event:
+            event = event | {"response": event["response"] | {"usage": None}}
+        yield _drop(event)
+
+
+DROPPED = Bending(lambda events, _: _drop_events(events), lambda body, _: _drop(body))
+
+
+def beside_finish(events: Events) -> Iterator[JSON]:
+    """The usage in the chunk with the finish reason, as in 2025, instead of in one of its own."""
+    held: JSON | None = None
+    for event in events:
+        if held is not None and event.get("choices") == [] and "usage" in event:
+            event = held | {"usage": event["usage"]}
+        elif held is not None:
+            yield held
+        held = event
+    if held is not None:
+        yield held
+
+
+def running(events: Events) -> Iterator[JSON]:
+    """Usage so far in every chunk; only the last one counts, added up they would be many times too much."""
+    chunks = list(events)
+    usage = chunks[-1].get("usage") if chunks else None
+    if usage is None or "prompt_tokens" not in usage:
+        yield from chunks
+        return
+    for number, chunk in enumerate(chunks[:-1], 1):
+        written = usage["completion_tokens"] * number // len(chunks)
+        counts = {"prompt_tokens": usage["prompt_tokens"], "completion_tokens": written}
+        yield chunk | {"usage": counts | {"total_tokens": sum(counts.values())}}
+    yield chunks[-1]
+
+
+def misspelt(usage: JSON) -> JSON:
+    """Nebula's spelling of the details."""
+    if "completion_tokens_details" not in usage:
+        return usage
+    details = {"completion_token_details": usage["completion_tokens_details"]}
+    return without(usage, "completion_tokens_details") | details
+
+
+def inclusive(usage: JSON) -> JSON:
+    """Reasoning inside the completion tokens, as all but xAI count."""
+    if "prompt_tokens" not in usage:
+        return usage
+    return usage | {"completion_tokens": usage["total_tokens"] - usage["prompt_tokens"]}
+
+
+def rebuilt(usage: JSON) -> JSON:
+    """What new-api makes of xAI's counts."""
+    usage = inclusive(usage)
+    details = usage["completion_tokens_details"]
+    text = usage["completion_tokens"] - details["reasoning_tokens"]
+    kept = {name: value for name, value in usage.items() if "tokens" in name}
+    return kept | {"completion_tokens_details": details | {"text_tokens": text}}
+
+
+def in_dollars(usage: JSON) -> JSON:
+    """OpenRouter's form: inclusive, and billed in USD."""
+    ticks = usage.get("cost_in_usd_ticks")
+    if ticks is None or "prompt_tokens" not in usage:
+        return usage
+    kept = without(inclusive(usage), "cost_in_usd_ticks", "num_sources_used")
+    return kept | {"cost": ticks / TICKS_PER_USD}
+
+
+def cached_beside(usage: JSON) -> JSON:
+    """More cached tokens than input tokens, which then hold only those that were not cached."""
+    name = "prompt_tokens" if "prompt_tokens" in usage else "input_tokens"
+    fresh = (usage[name] - 1) // 2
+    details = usage[f"{name}_details"] | {"cached_tokens": usage[name] - fresh}
+    return usage | {name: fresh, f"{name}_details": details}
+
+
+def as_text(usage: JSON) -> JSON:
+    """Every count in digits between quotes; the price stays a number."""
+
+    def told(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: told(inner) for name, inner in value.items()}
+        return str(value) if isinstance(value, int) else value
+
+    return {name: value if name == "cost_in_usd_ticks" else told(value) for name, value in usage.items()}
+
+
+def as_nulls(usage: JSON) -> JSON:
+    """Every field there, and none with a value."""
+    return dict.fromkeys(usage)
