@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.crowd import calls_at_once
 from benchmarks.figures import Figure
 from benchmarks.latency import first_note, instant_call
+from benchmarks.network import over_http
 from benchmarks.stage import Stage, stage
 from benchmarks.startup import cold_start, idle_memory
 from benchmarks.streaming import cpu_per_token, long_answer
@@ -30,6 +31,7 @@ MEASUREMENTS: Mapping[str, Callable[[Stage, int], list[Figure]]] = {
     "tokens": cpu_per_token,
     "long": long_answer,
     "crowd": calls_at_once,
+    "network": over_http,
 }
 
 

@@ -6,7 +6,7 @@ from benchmarks.child import check
 from benchmarks.figures import Figure, Samples, interleaved
 from benchmarks.stage import Stage, ask
 
-_MODEL = "grok-bench-d1000"
+MODEL = "grok-bench-d1000"
 _LIMITS_S = {100: 1.3, 500: 2.0}
 
 
@@ -19,7 +19,7 @@ def calls_at_once(stage: Stage, runs: int) -> list[Figure]:
             with stage.ours() as server:
                 idle = server.reset_peak()
                 began = time.perf_counter()
-                server.post(ask(_MODEL) for _ in range(count))
+                server.post(ask(MODEL) for _ in range(count))
                 answers = server.answers(count)
                 wall = time.perf_counter() - began
                 if count == max(_LIMITS_S):
@@ -29,7 +29,7 @@ def calls_at_once(stage: Stage, runs: int) -> list[Figure]:
             return [wall]
 
         def raw(count: int = count) -> Samples:
-            return [stage.raw(_MODEL, count=count, together=True)["wall"]]
+            return [stage.raw(MODEL, count=count, together=True)["wall"]]
 
         taken = interleaved(min(runs, 4), {"raw": raw, "ours": ours})
         name = f"{count} calls at once, endpoint takes 1 s"

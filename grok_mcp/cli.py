@@ -34,12 +34,15 @@ class ServeCommand(click.Command):
 
     @cached_property
     def _flags(self) -> list[click.Parameter]:
-        from grok_mcp.settings import Settings, variables_of
+        from grok_mcp.environment import variables_of
+        from grok_mcp.settings import Settings
 
         return [
             click.Option(
                 [f"--{name.replace('_', '-')}"],
-                metavar=_metavar(field.annotation),
+                is_flag=field.annotation is bool,
+                flag_value="true" if field.annotation is bool else None,
+                metavar=None if field.annotation is bool else _metavar(field.annotation),
                 help=f"{field.description} ({variables_of(name)[-1]})",
             )
             for name, field in Settings.model_fields.items()
@@ -73,9 +76,8 @@ def cli() -> None:
 
 
 @cli.command(cls=ServeCommand)
-@click.option("--transport", type=click.Choice(["stdio"]), default="stdio", help="how hosts connect")
 @click.pass_context
-def serve(ctx: click.Context, /, transport: str, **flags: str | None) -> None:
+def serve(ctx: click.Context, /, **flags: str | None) -> None:
     """Serve MCP; a flag wins over the environment.
 
     Keys have no flag, because other users can see a command line: set XAI_API_KEY or take --api-key-file.
@@ -90,7 +92,7 @@ def serve(ctx: click.Context, /, transport: str, **flags: str | None) -> None:
 
 def _set_variable(name: str, value: str) -> None:
     """Let a flag stand in the environment in place of whatever sets the same there."""
-    from grok_mcp.settings import variables_of
+    from grok_mcp.environment import variables_of
 
     variables = variables_of(name)
     for variable in [one for one in os.environ if one.upper() in variables]:
@@ -114,6 +116,22 @@ def demo(ctx: click.Context, pace: float | None) -> None:
 
 
 @cli.command()
+@click.argument("name")
+@click.pass_context
+def token(ctx: click.Context, name: str) -> None:
+    """Make a token for a caller of the network transports.
+
+    Prints the token once, for the caller, and the line that lets it in, for the file of GROK_MCP_TOKEN_FILE.
+    """
+    if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
+        _fail(ctx, f"{name!r} is no name for a caller: at most 64 characters, none of them : or #", BAD_USAGE)
+    from grok_mcp.http_auth import new_token
+
+    made, line = new_token(name.strip())
+    click.echo(f"The token, which is shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 takes a free port")
 @click.option("--host", default="127.0.0.1", show_default=True, help="a loopback address")
 @click.option(
@@ -127,7 +145,9 @@ def demo(ctx: click.Context, pace: float | None) -> None:
 @click.pass_context
 def sandbox(ctx: click.Context, port: int, host: str, pace: float) -> None:
     """Run the sandbox endpoint alone, until Ctrl-C."""
-    if not _is_loopback(host):
+    from grok_mcp.addresses import is_loopback
+
+    if not is_loopback(host):
         _fail(
             ctx, f"--host: the sandbox serves this machine only; {host!r} is no loopback address", BAD_USAGE
         )
@@ -153,15 +173,6 @@ No model answers there, nothing is charged, any key is good. Ctrl-C ends it. To 
 
   XAI_BASE_URL={url} XAI_API_KEY=sandbox grok-mcp
   curl {url}/models -H 'Authorization: Bearer sandbox'"""
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import IPv4Address
-
-    try:
-        return host == "localhost" or IPv4Address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _signals() -> Any:

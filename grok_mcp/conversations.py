@@ -6,7 +6,7 @@ branches. Handles belong to the caller who got them, expire, and only the newest
 
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from cachetools import TTLCache
 
@@ -33,8 +33,45 @@ class Conversation(NamedTuple):
         return self.messages[-1].tool_calls if self.messages else ()
 
 
-class Conversations:
-    """The store of this process, bounded in number, size and time."""
+class Conversations(Protocol):
+    """Where conversations are kept; `redis_store.py` has the store of several processes."""
+
+    async def open(self, handle: str | None, caller: str) -> Conversation:
+        """The conversation behind a handle, a new one for none.
+
+        Raises ConversationNotFoundError for a handle that is unknown, expired or another caller's.
+        """
+        ...
+
+    async def keep(self, conversation: Conversation, caller: str) -> str | None:
+        """Store a conversation; returns its handle, None where it can't be stored at the moment."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what the store holds outside this process."""
+        ...
+
+
+def new_conversation() -> Conversation:
+    """A conversation without turns."""
+    return Conversation(root=secrets.token_hex(16))
+
+
+def new_handle() -> str:
+    """A name that nobody can guess."""
+    return f"conv_{secrets.token_urlsafe(16)}"
+
+
+def not_found() -> ConversationNotFoundError:
+    """The error for a handle that leads nowhere, the same whatever the reason."""
+    return ConversationNotFoundError(
+        "There is no conversation with this conversation_id, or it has expired.",
+        "Leave conversation_id out and repeat what matters of the earlier turns in the prompt.",
+    )
+
+
+class LocalConversations:
+    """The store of one process, bounded in number, size and time."""
 
     def __init__(
         self,
@@ -46,29 +83,26 @@ class Conversations:
         self._max_characters = max_characters
         self._unweighed = 0  # characters that came in since all were weighed; an upper bound
 
-    def open(self, handle: str | None, caller: str) -> Conversation:
-        """The conversation behind a handle, a new one for none.
-
-        Raises ConversationNotFoundError for a handle that is unknown, expired or another caller's.
-        """
+    async def open(self, handle: str | None, caller: str) -> Conversation:
+        """The conversation behind a handle, a new one for none."""
         if handle is None:
-            return Conversation(root=secrets.token_hex(16))
+            return new_conversation()
         found = self._kept.get((caller, handle.strip()))
         if found is None:
-            raise ConversationNotFoundError(
-                "There is no conversation with this conversation_id, or it has expired.",
-                "Leave conversation_id out and repeat what matters of the earlier turns in the prompt.",
-            )
+            raise not_found()
         return found
 
-    def keep(self, conversation: Conversation, caller: str) -> str:
+    async def keep(self, conversation: Conversation, caller: str) -> str:
         """Store a conversation; returns its handle."""
-        handle = f"conv_{secrets.token_urlsafe(16)}"
+        handle = new_handle()
         self._kept[caller, handle] = conversation
         self._unweighed += _weigh([conversation])
         if self._unweighed > self._max_characters // 4:
             self._shed()
         return handle
+
+    async def aclose(self) -> None:
+        """Nothing to let go of."""
 
     def _shed(self) -> None:
         """Drop what was used longest ago until the rest is within three quarters of the bound."""

@@ -146,5 +146,5 @@ Event = (
     | Waiting
 )
 
-CONTENT = (TextDelta, TextDone, ReasoningDelta, ToolCallDelta, SearchStep)
+CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, SearchStep)
 """Events that a caller is billed for: after the first of them nothing is sent again."""

@@ -177,6 +177,11 @@ class Fold:
         return pieces
 
     @property
+    def has_answer(self) -> bool:
+        """Whether there is any text or call."""
+        return bool(self.tool_calls) or any(part.length for part in self.parts.values())
+
+    @property
     def choices(self) -> list[int]:
         """The numbers of the alternatives that have text, in order."""
         return sorted({place.choice for place in self.parts})

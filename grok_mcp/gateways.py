@@ -16,9 +16,9 @@ class Gateway:
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
     `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
     tell). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
-    its own list, the richest first. `own_key` is sent in place of the user's. `serves_xai_models`: what
-    models.py knows holds here; elsewhere an old id may still be an old model. `notice` is a warning on every
-    answer.
+    its own list, the richest first; `key_check` is a path that only a good key may read. `own_key` is sent in
+    place of the user's. `serves_xai_models`: what models.py knows holds here; elsewhere an old id may still
+    be an old model. `notice` is a warning on every answer.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Gateway:
     default_model: str = "grok-4"
     models: tuple[str, ...] = ()
     model_lists: tuple[str, ...] = ("/models",)
+    key_check: str = "/models"
     own_key: str | None = None
     serves_xai_models: bool = False
     notice: str | None = None
@@ -52,6 +53,7 @@ _XAI = Gateway(
     reasoning_inside=False,
     default_model="grok-4.7",
     model_lists=("/language-models", "/models"),
+    key_check="/api-key",
     serves_xai_models=True,
 )
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from grok_mcp import errors, events
+from grok_mcp import errors, events, telemetry
 from grok_mcp.calls import Calls
 from grok_mcp.catalog import Catalog
-from grok_mcp.conversations import Conversations
+from grok_mcp.conversations import Conversations, LocalConversations
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
 from grok_mcp.messages import Answer, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.plan import Plan
+from grok_mcp.readiness import Readiness
 from grok_mcp.settings import Settings
 from grok_mcp.taxonomy import Endpoint
 from grok_mcp.turn import Observer, Turn, ignore
@@ -38,7 +39,7 @@ class Grok:
     def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
         self.settings = settings
         self.calls = calls or Calls()
-        self.conversations = Conversations()
+        self.conversations = _conversations(settings)
         named = GATEWAYS.get(settings.gateway or "")
         self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
         self._base_url = settings.base_url or self.gateway.base_url
@@ -48,6 +49,7 @@ class Grok:
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
         self._upstream = Upstream(self._endpoint, key, timeouts)
         self.catalog = Catalog(self.gateway, self._get)
+        self.readiness = Readiness(self.gateway, self._get)
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -67,6 +69,12 @@ class Grok:
         """
         self._check_key()
         turn = Turn(Plan(request, self.gateway, self.settings, self._refused))
+        with telemetry.call(self.gateway, turn.plan.request, self._base_url) as turn.record:
+            answer = await self._complete(turn, observe)
+            turn.record.answer(answer, turn.failure)
+        return answer
+
+    async def _complete(self, turn: Turn, observe: Observer) -> Answer:
         timeout = anyio.move_on_after(self.settings.timeout)
         with self.calls.track() as scope, timeout, scope:
             async with self._place(observe):
@@ -80,6 +88,7 @@ class Grok:
                 f"{self.gateway.title} did not finish within {self.settings.timeout:g} s.",
                 "Raise GROK_MCP_TIMEOUT or ask for less; the same call would take as long again.",
             )
+        self.readiness.note(turn.failure)
         return turn.conclude(self.gateway)
 
     def _check_key(self) -> None:
@@ -112,7 +121,10 @@ class Grok:
                 return
             except GrokError as error:
                 turn.failure = error
-                if turn.fold.has_content or not await self._mend(turn.plan, error):
+                if turn.fold.has_content:
+                    return
+                if not await self._mend(turn.plan, error):
+                    turn.failure = turn.plan.verdict(error)
                     return
 
     async def _mend(self, plan: Plan, error: GrokError) -> bool:
@@ -161,10 +173,14 @@ class Grok:
 
     async def _attempt(self, turn: Turn, observe: Observer) -> None:
         turn.restart()
+        with turn.record.attempt(turn.plan.dialect, turn.fold):
+            await self._send(turn, observe)
+
+    async def _send(self, turn: Turn, observe: Observer) -> None:
         dialect = DIALECTS[turn.plan.dialect]
         url = endpoint_url(await self._address(), dialect.path)
         body = dialect.build_body(turn.plan.request, self.gateway)
-        async with self._upstream.stream(url, body, self._headers(turn.plan.request)) as reply:
+        async with self._upstream.stream(url, body, self._headers(turn)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
                     for event in parse(payload, turn.fold.model):
@@ -175,9 +191,9 @@ class Grok:
             await reply.drain()
         turn.check_end(self._endpoint, done=reply.done)
 
-    def _headers(self, request: ChatRequest) -> Mapping[str, str]:
-        header = self.gateway.affinity_header
-        return {header: request.cache_key} if header and request.cache_key else {}
+    def _headers(self, turn: Turn) -> Mapping[str, str]:
+        header, key = self.gateway.affinity_header, turn.plan.request.cache_key
+        return {**turn.record.headers, **({header: key} if header and key else {})}
 
     async def _get(self, path: str) -> Any:
         """One of the endpoint's JSON documents."""
@@ -209,5 +225,15 @@ class Grok:
     async def aclose(self) -> None:
         """Close connections, and the sandbox where it runs."""
         await self._upstream.aclose()
+        await self.conversations.aclose()
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
+
+
+def _conversations(settings: Settings) -> Conversations:
+    """The store that the settings ask for."""
+    if settings.redis_url is None:
+        return LocalConversations()
+    from grok_mcp.redis_store import RedisConversations  # an extra, for servers of several processes
+
+    return RedisConversations(settings.redis_url.get_secret_value())

@@ -36,19 +36,20 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
-        usage=_usage(fold, request, gateway),
+        usage=used(fold, request, gateway),
         reasoning=tuple(kept.item for kept in fold.reasoning.values()),
     )
     searched = None
     if request.search:
-        searched = bool(fold.searches or citations or answer.usage.sources_used)
+        counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
+        searched = bool(fold.searches or citations or any(counted))
         warnings += _search_warnings(request, answer, searched)
     warnings += [gateway.notice] if gateway.notice else []
     warnings += _redirect(request.model, answer.model, gateway) + _finish_warnings(reason)
     return replace(answer, searched=searched, warnings=tuple(warnings))
 
 
-def _usage(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
+def used(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
     """What the endpoint has counted so far, with a cost where one is reported or can be estimated."""
     if fold.report is None:
         return Usage()

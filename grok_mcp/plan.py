@@ -165,9 +165,8 @@ class Plan:
         return True
 
     def _search_otherwise(self, error: GrokError) -> bool:
-        gone = isinstance(error, errors.SearchUnavailableError | errors.EndpointError)
         search = self._asked.search
-        if not (gone or error.status == 422) or not self.search_dialect or not search:
+        if not self._refuses_search(error) or not search:
             return False
         if self._fallbacks:
             self._refused.add(f"search:{self.search_dialect}")
@@ -179,6 +178,23 @@ class Plan:
             return False
         self._kept.append(f"The endpoint does not search by {self.search_dialect}; {following}.")
         return True
+
+    def _refuses_search(self, error: GrokError) -> bool:
+        refused = isinstance(error, errors.SearchUnavailableError) or error.status in (404, 405, 422)
+        return (
+            refused and self.search_dialect is not None and not isinstance(error, errors.ModelNotFoundError)
+        )
+
+    def verdict(self, error: GrokError) -> GrokError:
+        """What the caller is told of a refusal that no other form could mend."""
+        if not self._refuses_search(error) or isinstance(error, errors.SearchUnavailableError):
+            return error
+        return errors.SearchUnavailableError(
+            f"{self._gateway.title} does not search by {self.search_dialect}: {error.message}",
+            "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
+            status=error.status,
+            request_id=error.request_id,
+        )
 
     def _other_dialect(self, error: GrokError) -> bool:
         if not isinstance(error, errors.EndpointError) or self.other_dialect is None:

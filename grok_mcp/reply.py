@@ -18,6 +18,9 @@ from grok_mcp.redaction import quote
 from grok_mcp.sse import EventSplitter
 
 DRAIN_S = 0.25
+BOM = b"\xef\xbb\xbf"
+FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""What a stream of server-sent events begins with."""
 
 
 class Reply:
@@ -37,13 +40,13 @@ class Reply:
         first = b""
         async for chunk in self._chunks:
             first += chunk
-            if first.strip():
+            if not _undecided(first):
                 break
         if _is_json(first, self._response.headers.get("content-type", "")):
             yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
             return
         splitter = EventSplitter()
-        async with aclosing(self._from(first.removeprefix(b"\xef\xbb\xbf"))) as pieces:
+        async with aclosing(self._from(first.lstrip(BOM))) as pieces:
             async for piece in pieces:
                 for data in splitter.feed(piece):
                     if (payload := self._decoded_event(data)) is not None:
@@ -89,12 +92,22 @@ class Reply:
         return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
 
 
+def _start(first: bytes) -> bytes:
+    return first.lstrip(BOM + b" \t\r\n")
+
+
+def _undecided(first: bytes) -> bool:
+    """Whether more bytes are needed to tell a stream from JSON."""
+    start = _start(first)
+    return any(name.startswith(start) for name in FIELDS)
+
+
 def _is_json(first: bytes, content_type: str) -> bool:
-    """Decide by the first byte; where that says nothing, by the content type."""
-    start = first.lstrip(b"\xef\xbb\xbf \t\r\n")[:6]
+    """Decide by the first bytes; where they say nothing, by the content type."""
+    start = _start(first)
     if start[:1] in (b"{", b"["):
         return True
-    if start.startswith((b"data", b"event", b":", b"id", b"retry")):
+    if start.startswith(FIELDS):
         return False
     return "event-stream" not in content_type
 

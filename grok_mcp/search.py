@@ -60,9 +60,10 @@ def _unsaid_by_responses(search: Search) -> Iterator[tuple[str, str]]:
 
 
 def _unsaid_by_search_parameters(search: Search) -> Iterator[tuple[str, str]]:
-    if search.allowed_domains and "web" not in search.sources:
+    kinds = set(search.sources)
+    if search.allowed_domains and ("news" in kinds or "web" not in kinds):
         yield "allowed_domains", f"Use only pages of {', '.join(search.allowed_domains)}."
-    if len(search.rss_links) > 1:
+    if "rss" not in kinds:
         yield from _feeds(search)
     if search.image_understanding or search.video_understanding:
         yield "image and video understanding", "Look at images and videos where they matter."

@@ -4,53 +4,47 @@ Settings are read before the SDK is imported, so that wrong ones are told at onc
 """
 
 import gc
-import logging
 import sys
 
-from grok_mcp.settings import Settings, SettingsError, load_settings, unknown_variables
+from grok_mcp.environment import read_settings
+from grok_mcp.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
 
 
 def serve() -> int:
-    """Serve one client on stdin and stdout until it leaves; returns the exit status."""
+    """Serve until the client leaves or a signal comes; returns the exit status."""
     settings = read_settings()
     if settings is None:
         return EXIT_BAD_SETTINGS
+    if settings.transport != "stdio":
+        from grok_mcp.http_serve import serve_http  # no part of a start on stdio
+
+        gc.enable()
+        return serve_http(settings)
     if sys.__stdin__ is None or sys.__stdout__ is None:
         sys.stderr.write("grok-mcp: a server on stdio needs an open stdin and stdout\n")
         return EXIT_BAD_SETTINGS
     import anyio
 
-    anyio.run(_serve_stdio, settings)
-    return 0
+    return anyio.run(_serve_stdio, settings)
 
 
-def read_settings() -> Settings | None:
-    """The settings; where they are wrong, one line for each fault on stderr, and None."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        for fault in error.faults:
-            sys.stderr.write(f"grok-mcp: {fault}\n")
-        return None
-    for name in unknown_variables():
-        sys.stderr.write(f"grok-mcp: {name} is no setting of this version and has no effect\n")
-    return settings
-
-
-async def _serve_stdio(settings: Settings) -> None:
+async def _serve_stdio(settings: Settings) -> int:
+    from grok_mcp.errors import GrokError
     from grok_mcp.grok import Grok
+    from grok_mcp.logs import configure_logging
     from grok_mcp.server import build_server
     from grok_mcp.stdio import serve_stdio
+    from grok_mcp.telemetry_setup import close, configure
 
-    logging.basicConfig(
-        stream=sys.stderr, level=settings.log_level.upper(), format="grok-mcp: %(levelname)s %(message)s"
-    )
-    for library in ("httpx2", "httpcore2", "mcp"):  # they log requests and headers below this level
-        logging.getLogger(library).setLevel(logging.WARNING)
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is told as progress
-    grok = Grok(settings)
+    configure_logging(settings)
+    configure()
+    try:
+        grok = Grok(settings)
+    except GrokError as error:
+        sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
+        return EXIT_BAD_SETTINGS
     server = build_server(grok)
     gc.freeze()
     gc.enable()
@@ -58,3 +52,5 @@ async def _serve_stdio(settings: Settings) -> None:
         await serve_stdio(server, grok.calls, settings.grace)
     finally:
         await grok.aclose()
+        close()
+    return 0

@@ -11,31 +11,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from grok_mcp.redaction import quote
+from grok_mcp.addresses import is_loopback
+from grok_mcp.keys import fault_of
 
 PREFIX = "GROK_MCP_"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 GatewayName = Literal[
     "xai", "xai-us", "nebula", "theturbo", "acedata", "surgeai", "openrouter", "generic", "sandbox"
 ]
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
-
-_PLACEHOLDER = re.compile(
-    r"\$\{.*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|%\w+%|<.*>|your[-_ ].*(?:key|token).*|xai-\.{3}|xai-your.*",
-    re.IGNORECASE,
-)
-
-
-class SettingsError(Exception):
-    """Wrong settings; `faults` has one line for each, naming the variable."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
 
 
 class Settings(BaseSettings):
@@ -102,9 +89,58 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="what goes to stderr")
     ] = "warning"
+    log_format: Annotated[Literal["text", "json"], Field(description="form of the lines on stderr")] = "text"
     grace: Annotated[
         float, Field(ge=0, description="time for calls in flight when the server is told to end")
     ] = 10
+    redis_url: Annotated[
+        SecretStr | None,
+        Field(description="Redis that holds what several processes share, as in redis://host:6379/0"),
+    ] = None
+    transport: Annotated[
+        Literal["stdio", "streamable-http", "sse", "http"],
+        Field(description="how clients connect; `http` is all network transports"),
+    ] = "stdio"
+    host: Annotated[str, Field(description="address that the network transports listen at")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="port that they listen at; 0 takes any")] = 8000
+    workers: Annotated[int, Field(ge=1, le=64, description="processes that serve the network")] = 1
+    sticky: Annotated[
+        bool,
+        Field(description="each client stays at one process, as SSE needs where there are several"),
+    ] = False
+    token_file: Annotated[
+        Path | None, Field(description="file of callers' tokens; `grok-mcp token NAME` makes its lines")
+    ] = None
+    oauth_issuer: Annotated[str | None, Field(description="OAuth issuer whose JWTs are accepted")] = None
+    oauth_audience: Annotated[
+        str | None, Field(description="audience that such a token must have; else the public URL")
+    ] = None
+    oauth_jwks_url: Annotated[
+        str | None, Field(description="the issuer's keys; else found by its metadata")
+    ] = None
+    oauth_scopes: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="scopes that it must have, separated by spaces"),
+    ] = ()
+    public_url: Annotated[
+        str | None, Field(description="address of this server as its clients see it, with the path /mcp")
+    ] = None
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="further values of the Host header, separated by spaces; `name:*` for any port"),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="further values of the Origin header"),
+    ] = ()
+    max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body")] = 32 * 1024 * 1024
+    insecure_no_auth: Annotated[
+        bool,
+        Field(description="serve the network without authentication: anyone may spend your money"),
+    ] = False
 
     @field_validator("image_roots", mode="before")
     @classmethod
@@ -113,10 +149,15 @@ class Settings(BaseSettings):
             return [Path(part).expanduser() for part in value.split(os.pathsep) if part.strip()]
         return value
 
-    @field_validator("base_url")
+    @field_validator("oauth_scopes", "allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _split_words(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("base_url", "public_url", "oauth_issuer", "oauth_jwks_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s?#]+[^\s#]*", value.strip()):
+        if value is not None and not re.fullmatch(r"(?i:https?)://[^/\s?#]+[^\s#]*", value.strip()):
             raise ValueError("must be an address as in https://api.x.ai/v1")
         return value.strip() if value else value
 
@@ -128,6 +169,8 @@ class Settings(BaseSettings):
         "progress",
         "results",
         "log_level",
+        "log_format",
+        "transport",
         mode="before",
     )
     @classmethod
@@ -136,25 +179,48 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_gateway(self) -> "Settings":
+        name = "GROK_MCP_GATEWAY"
         if self.gateway in ("generic", "surgeai") and self.base_url is None:
-            raise ValueError(f"the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
-        if self.gateway == "sandbox" and self.base_url and urlsplit(self.base_url).hostname not in LOOPBACK:
-            raise ValueError("the sandbox runs on this machine: take XAI_BASE_URL away")
+            raise ValueError(f"{name}: the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
+        if self.gateway == "sandbox" and self.base_url and not is_loopback(urlsplit(self.base_url).hostname):
+            raise ValueError(f"{name}: the sandbox runs on this machine: take XAI_BASE_URL away")
         return self
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"(?:rediss?|unix)://.", value.get_secret_value().strip()):
+            raise ValueError("must be an address as in redis://:password@host:6379/0")
+        return value
+
+    @model_validator(mode="after")
+    def _check_oauth(self) -> "Settings":
+        if self.oauth_issuer and not self.public_url:
+            raise ValueError("GROK_MCP_OAUTH_ISSUER: needs GROK_MCP_PUBLIC_URL, which clients are told")
+        for name in ("oauth_issuer", "oauth_jwks_url"):
+            parts = urlsplit(getattr(self, name) or "https://")
+            if parts.scheme != "https" and not is_loopback(parts.hostname):
+                raise ValueError(f"{PREFIX}{name.upper()}: must be an https address")
+        return self
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes serve the same clients, so that none may rely on its own memory."""
+        return self.workers > 1 or self.redis_url is not None
 
     def key(self) -> str | None:
         """The first usable API key; None where there is none (`missing_key_reason` says why)."""
-        return next((key for _, key in self._keys() if _fault_of(key) is None), None)
+        return next((key for _, key in self._keys() if fault_of(key) is None), None)
 
     def key_variable(self) -> str:
         """The variable that the key comes from, or should come from."""
-        return next((name for name, key in self._keys() if _fault_of(key) is None), "XAI_API_KEY")
+        return next((name for name, key in self._keys() if fault_of(key) is None), "XAI_API_KEY")
 
     def missing_key_reason(self) -> str:
         """Why there is no key, as the beginning of a sentence."""
         for variable, key in self._keys():
             if key:
-                return f"{variable} {_fault_of(key)}"
+                return f"{variable} {fault_of(key)}"
         if self.api_key_file is not None:
             return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
         return "There is no API key"
@@ -168,57 +234,3 @@ class Settings(BaseSettings):
             with suppress(OSError, ValueError):
                 text = self.api_key_file.expanduser().read_text(encoding="utf-8")
                 yield "GROK_MCP_API_KEY_FILE", text.strip()
-
-
-def _fault_of(key: str) -> str | None:
-    """What is wrong with a key, None for one that can be sent."""
-    if not key:
-        return "is empty"
-    if _PLACEHOLDER.fullmatch(key):
-        return "holds a placeholder that the host did not replace by the key"
-    if not key.isascii() or not key.isprintable() or " " in key:
-        return "holds characters that are in no key"
-    return None
-
-
-def load_settings() -> Settings:
-    """Read the environment, and the file that `GROK_MCP_ENV_FILE` names below it.
-
-    Raises SettingsError with one line for each fault.
-    """
-    env_file = os.environ.get("GROK_MCP_ENV_FILE") or None
-    if env_file and not Path(env_file).expanduser().is_file():
-        raise SettingsError([f"GROK_MCP_ENV_FILE: {env_file!r} is not a file"])
-    try:
-        path = Path(env_file).expanduser() if env_file else None
-        return Settings(_env_file=path)  # type: ignore[call-arg]  # the library's own keyword
-    except ValidationError as error:
-        raise SettingsError([_fault(one) for one in error.errors(include_url=False)]) from None
-
-
-def _fault(error: Any) -> str:
-    """One line: the variable, what is wrong, and the value unless it may be a secret."""
-    name = str(error["loc"][0]) if error["loc"] else "GROK_MCP_GATEWAY"
-    variable = name if name.isupper() else PREFIX + name.upper()
-    if variable == "XAI_BASE_URL" and not os.environ.get(variable):
-        variable = "GROK_MCP_BASE_URL"
-    message = error["msg"].removeprefix("Value error, ")
-    shown = "" if "KEY" in variable or not error["loc"] else f" (is {quote(str(error['input']), limit=80)!r})"
-    return f"{variable}: {message}{shown}"
-
-
-def unknown_variables() -> list[str]:
-    """Names with our prefix that are no setting: misspelt, or of another version."""
-    known = {variable for name in Settings.model_fields for variable in variables_of(name)}
-    known.add("GROK_MCP_ENV_FILE")
-    return sorted(
-        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
-    )
-
-
-def variables_of(field: str) -> tuple[str, ...]:
-    """The environment variables that set a field, the first one preferred."""
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return tuple(str(choice) for choice in alias.choices)
-    return (alias,) if isinstance(alias, str) else (PREFIX + field.upper(),)

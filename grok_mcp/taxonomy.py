@@ -6,6 +6,7 @@ gateways; they are matched by words first, because one status means different th
 compiled when first needed: no start should wait for what only failures use.
 """
 
+import math
 import re
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from grok_mcp.redaction import quote
 
 _GENERIC_STATUS = {
     "invalid-argument": 400,
+    "invalid_request": 400,
+    "bad_request": 400,
     "client specified an invalid argument": 400,
     "unauthenticated": 401,
     "permission-denied": 403,
@@ -130,7 +133,7 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status == 410 or re.search(_LIVE_SEARCH, words) or re.search(_SEARCH_TOOL, words):
         advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
         return errors.SearchUnavailableError, advice, False
-    if status in (400, 401) and (re.search(_AUTH, words) or status == 401):
+    if status == 401 or (status in (400, 200) and re.search(_AUTH, words)):
         return _auth(endpoint)
     if status in (400, 403, 503, 200) and re.search(_SAFETY, words):
         return errors.ContentRefusedError, "Rephrase the request; a retry will not help.", False
@@ -180,14 +183,21 @@ def _kind_by_status(status: int, endpoint: Endpoint) -> _Kind:
     return UpstreamError, "A retry is unlikely to help.", False
 
 
+LONGEST_WAIT_S = 1e9
+"""What a longer wait is told as: nobody waits for either."""
+
+
 def retry_after_s(value: str | None) -> float | None:
     """Seconds from a `Retry-After` header, which holds seconds or a date; None where it can't be read."""
     if not value:
         return None
     with suppress(ValueError):
-        return max(float(value), 0.0) if float(value) < 1e9 else None
+        seconds = float(value)
+        return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT_S)
     try:
-        when = parsedate_to_datetime(value)
+        seconds = (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return None
-    return max((when.astimezone(UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+    except OverflowError:
+        return LONGEST_WAIT_S
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

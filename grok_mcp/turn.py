@@ -10,9 +10,10 @@ from grok_mcp.errors import GrokError
 from grok_mcp.fold import Fold
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer
-from grok_mcp.outcome import build_answer
+from grok_mcp.outcome import build_answer, used
 from grok_mcp.plan import Plan
 from grok_mcp.taxonomy import Endpoint, classify
+from grok_mcp.telemetry import Record
 
 Observer = Callable[[events.Event, str], None]
 """Is told every event, and the text that it added; must not block."""
@@ -28,13 +29,17 @@ class Turn:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.fold = Fold()
+        self.record = Record()
         self.failure: GrokError | None = None
         self.unreadable = 0
         self.started = time.monotonic()
         self.first_content: float | None = None
+        self._earlier: list[Fold] = []
 
     def restart(self) -> None:
-        """Begin an attempt with nothing received."""
+        """Begin an attempt with nothing received; what an earlier one has spent still counts."""
+        if self.fold.report:
+            self._earlier.append(self.fold)
         self.fold = Fold(clean=self.plan.request.search is not None)
 
     def receive(self, event: events.Event, observe: Observer) -> None:
@@ -42,6 +47,7 @@ class Turn:
         observe(event, self.fold.add(event))
         if self.first_content is None and self.fold.has_content:
             self.first_content = time.monotonic()
+            self.record.content()
 
     def check_end(self, endpoint: Endpoint, *, done: bool) -> None:
         """Raise for an answer that failed, stopped without a sign of its end, or holds nothing."""
@@ -52,7 +58,7 @@ class Turn:
             raise errors.InterruptedAnswerError(
                 f"{endpoint.title} ended its answer before it was complete.", "Ask again."
             )
-        if fold.tool_calls or any(part.length for part in fold.parts.values()):
+        if fold.has_answer:
             return
         reason = fold.finish_reasons.get(0)
         if reason == "length":
@@ -72,15 +78,20 @@ class Turn:
 
     def conclude(self, gateway: Gateway) -> Answer:
         """The answer with its times and warnings, or the failure where no text came."""
+        if self.failure and self._is_whole(self.failure):
+            self.failure = None
         fold, failure = self.fold, self.failure
         answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
+        usage = answer.usage
+        for earlier in self._earlier:
+            usage = used(earlier, self.plan.request, gateway) + usage
         usage = replace(
-            answer.usage,
+            usage,
             duration_s=time.monotonic() - self.started,
             time_to_first_token_s=self.first_content and self.first_content - self.started,
         )
         if failure and not answer.text:
-            failure.usage = usage if fold.report else None
+            failure.usage = usage if fold.report or self._earlier else None
             raise failure
         warnings = [*self.plan.warnings, *answer.warnings]
         if self.unreadable:
@@ -88,3 +99,12 @@ class Turn:
         if failure:
             warnings.append(f"The answer is incomplete: [{failure.code}] {failure.message}")
         return replace(answer, usage=usage, warnings=tuple(dict.fromkeys(warnings)))
+
+    def _is_whole(self, failure: GrokError) -> bool:
+        """Whether only the stream broke, behind an answer whose end had been told."""
+        fold = self.fold
+        broke = isinstance(failure, _BROKE) and bool(fold.finish_reasons)
+        return broke and set(fold.choices) <= fold.finish_reasons.keys() and fold.has_answer
+
+
+_BROKE = (errors.UpstreamConnectionError, errors.UpstreamTimeoutError, errors.InterruptedAnswerError)

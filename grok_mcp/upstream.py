@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import anyio
 import httpx2
 
 from grok_mcp import __version__, errors
+from grok_mcp.addresses import is_loopback
 from grok_mcp.error_bodies import read_error_body
+from grok_mcp.network import AsyncioTransport
 from grok_mcp.redaction import quote
 from grok_mcp.reply import Reply
-from grok_mcp.settings import LOOPBACK
 from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
-CALLS_PER_POOL = 20
+CALLS_PER_POOL = 8
 MAX_ERROR_BYTES = 64 * 1024
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 GET_S = 10.0
@@ -120,17 +122,20 @@ class Upstream:
 
     def _client(self, url: str) -> httpx2.AsyncClient:
         parts = urlsplit(url)
-        local = parts.hostname in LOOPBACK
+        local = is_loopback(parts.hostname)
         if self._tls is None:
             # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
             unused = local and parts.scheme == "http"
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else httpx2.create_ssl_context()
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL)
+        direct = local or not getproxies()
         return httpx2.AsyncClient(
+            transport=AsyncioTransport(self._tls, limits) if direct else None,
             verify=self._tls,
             trust_env=not local,
             follow_redirects=False,
             timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL),
+            limits=limits,
         )
 
     def warm(self, url: str) -> None:

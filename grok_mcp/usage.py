@@ -15,7 +15,8 @@ TICKS_PER_USD = 10_000_000_000
 class UsageReport(NamedTuple):
     """Counts as an endpoint gave them; None is "not said".
 
-    `output_tokens` may or may not include `reasoning_tokens`: endpoints differ.
+    `output_tokens` may or may not include `reasoning_tokens`: endpoints differ. `reasoning_inside` says that
+    it does, where the wire format tells.
     """
 
     input_tokens: int | None = None
@@ -28,6 +29,7 @@ class UsageReport(NamedTuple):
     web_searches: int | None = None
     x_searches: int | None = None
     cost_usd: Decimal | None = None
+    reasoning_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,8 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
     `reasoning_inside` says whether the gateway counts reasoning inside the output; it only decides
     where the total does not.
     """
-    output, text = _split_output(report, reasoning_inside)
-    input_tokens, cached = _split_input(report, output)
+    input_tokens, cached = _split_input(report)
+    output, text = _split_output(report, report.reasoning_inside or reasoning_inside, input_tokens)
     total = report.total_tokens
     if total is None and input_tokens is not None and output is not None:
         total = input_tokens + output
@@ -120,28 +122,31 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
     )
 
 
-def _split_output(report: UsageReport, reasoning_inside: bool) -> tuple[int | None, int | None]:
+def _split_input(report: UsageReport) -> tuple[int | None, int | None]:
+    """Input tokens with cached ones, and the cached ones; some endpoints count these beside the input."""
+    prompt, cached, total = report.input_tokens, report.cached_tokens, report.total_tokens
+    if prompt is None or cached is None or cached <= prompt:
+        return prompt, cached
+    output, reasoning = report.output_tokens or 0, report.reasoning_tokens or 0
+    if total is None or total - prompt - cached in (output, output + reasoning):
+        return prompt + cached, cached
+    return prompt, prompt
+
+
+def _split_output(
+    report: UsageReport, reasoning_inside: bool, input_tokens: int | None
+) -> tuple[int | None, int | None]:
     """Output tokens with reasoning, and those of the text alone."""
     completion, reasoning = report.output_tokens, report.reasoning_tokens or 0
     if completion is None or not reasoning:
         return completion, completion
     inside = reasoning_inside and completion >= reasoning
-    if report.total_tokens is not None and report.input_tokens is not None:
-        beyond = report.total_tokens - report.input_tokens - completion
+    if report.total_tokens is not None and input_tokens is not None:
+        beyond = report.total_tokens - input_tokens - completion
         inside = beyond == 0 or (inside and beyond != reasoning)
     if inside:
         return completion, max(completion - reasoning, 0)
     return completion + reasoning, completion
-
-
-def _split_input(report: UsageReport, output: int | None) -> tuple[int | None, int | None]:
-    """Input tokens with cached ones, and the cached ones; some endpoints count these beside the input."""
-    prompt, cached = report.input_tokens, report.cached_tokens
-    if prompt is None or cached is None or cached <= prompt:
-        return prompt, cached
-    if report.total_tokens is None or report.total_tokens == prompt + cached + (output or 0):
-        return prompt + cached, cached
-    return prompt, prompt
 
 
 def with_cost_estimate(usage: Usage, model: str) -> Usage:

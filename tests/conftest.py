@@ -36,7 +36,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def instant_retries() -> Iterator[None]:
-    """Retries happen as often as they should and wait as long as the server says, but never back off."""
+    """Retries happen as often as they should, without any wait."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 

@@ -2,11 +2,14 @@
 
     async with Endpoint(sse("...")) as endpoint: ...
 
-Replies are used in order, the last one again and again; `endpoint.requests` keeps what came in.
+Replies are used in order, the last one again and again; for calls that run side by side, `choose` picks the
+reply by the request. `endpoint.requests` keeps what came in.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,24 +18,27 @@ from typing import Any, Self
 import anyio
 import anyio.abc
 
+DRIP_S = 0.02
+
 
 @dataclass
 class Request:
-    """One request as it came over the wire."""
+    """One request as it came over the wire, `at` that time on the event loop's clock."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Any
+    at: float
 
 
 @dataclass
 class Reply:
     """What the endpoint sends: pieces one by one, then `end`s the body.
 
-    `end`: `clean`, `cut` (closes in the middle of the chunked body), `hang` (sends nothing more) or
-    `silent` (does not even send a status line). `hold` makes the reply wait before the piece of that number
-    until `release` is set.
+    `end`: `clean`, `cut` (closes in the middle of the chunked body), `reset` (the same by a TCP reset),
+    `hang` (sends nothing more), `drip` (sends the last piece every 20 ms for ever) or `silent` (does not even
+    send a status line). `hold` makes the reply wait before the piece of that number until `release` is set.
     """
 
     pieces: tuple[bytes, ...] = ()
@@ -77,11 +83,13 @@ def events(*payloads: Any, done: bool = True, **options: Any) -> Reply:
 class Endpoint:
     """Listens on a free loopback port while the `async with` block runs."""
 
-    def __init__(self, *replies: Reply) -> None:
+    def __init__(self, *replies: Reply, choose: Callable[[Request], Reply] | None = None) -> None:
         self.replies = list(replies)
+        self._choose = choose
         self.requests: list[Request] = []
         self.closed = anyio.Event()
-        """Set when a client has closed its connection while a reply hung or was held."""
+        """Set when a client has closed its connection while a reply hung, dripped or was held."""
+        self.connections = 0
         self._served = 0
 
     @property
@@ -93,7 +101,7 @@ class Endpoint:
         self._port = self._listener.extra(anyio.abc.SocketAttribute.local_port)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._group.start_soon(self._listener.serve, self._connection)
+        self._group.start_soon(self._listener.serve, self.serve_connection)
         return self
 
     async def __aexit__(
@@ -103,19 +111,25 @@ class Endpoint:
         await self._group.__aexit__(None, None, None)
         await self._listener.aclose()
 
-    async def _connection(self, stream: anyio.abc.SocketStream) -> None:
+    async def serve_connection(self, stream: anyio.abc.ByteStream) -> None:
+        """Answer what comes over one connection."""
+        self.connections += 1
         async with stream:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 buffered = b""
                 while True:
                     request, buffered = await _read_request(stream, buffered)
                     self.requests.append(request)
-                    reply = self.replies[min(self._served, len(self.replies) - 1)]
-                    self._served += 1
-                    if not await self._answer(stream, reply):
+                    if not await self._answer(stream, self._reply_to(request)):
                         return
 
-    async def _answer(self, stream: anyio.abc.SocketStream, reply: Reply) -> bool:
+    def _reply_to(self, request: Request) -> Reply:
+        if self._choose:
+            return self._choose(request)
+        self._served += 1
+        return self.replies[min(self._served, len(self.replies)) - 1]
+
+    async def _answer(self, stream: anyio.abc.ByteStream, reply: Reply) -> bool:
         """Send one reply; False where the connection is to be closed behind it."""
         if reply.end == "silent":
             await self._until_closed(stream)
@@ -127,16 +141,27 @@ class Endpoint:
         await stream.send("\r\n".join([*head, "", ""]).encode())
         for number, piece in enumerate(reply.pieces):
             if number == reply.hold:
-                await self._held(stream, reply)
+                await self._while_open(stream, reply.release.wait)
             if piece:
-                await stream.send(b"%x\r\n%s\r\n" % (len(piece), piece))
-        if reply.end == "hang":
-            await self._until_closed(stream)
-        if reply.end == "clean":
-            await stream.send(b"0\r\n\r\n")
+                await _send_chunk(stream, piece)
+        await self._end(stream, reply)
         return reply.end == "clean"
 
-    async def _held(self, stream: anyio.abc.SocketStream, reply: Reply) -> None:
+    async def _end(self, stream: anyio.abc.ByteStream, reply: Reply) -> None:
+        if reply.end == "hang":
+            await self._until_closed(stream)
+        elif reply.end == "drip":
+            await self._while_open(stream, lambda: _drip(stream, reply.pieces[-1]))
+        elif reply.end == "reset":
+            lingering = struct.pack("ii", 1, 0)  # for no time at all: the close that follows is a reset
+            stream.extra(anyio.abc.SocketAttribute.raw_socket).setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, lingering
+            )
+        elif reply.end == "clean":
+            await stream.send(b"0\r\n\r\n")
+
+    async def _while_open(self, stream: anyio.abc.ByteStream, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work until it is done or the client has closed its connection."""
         async with anyio.create_task_group() as group:
 
             async def watch() -> None:
@@ -144,10 +169,10 @@ class Endpoint:
                 group.cancel_scope.cancel()
 
             group.start_soon(watch)
-            await reply.release.wait()
+            await work()
             group.cancel_scope.cancel()
 
-    async def _until_closed(self, stream: anyio.abc.SocketStream) -> None:
+    async def _until_closed(self, stream: anyio.abc.ByteStream) -> None:
         try:
             while True:
                 await stream.receive()
@@ -155,7 +180,19 @@ class Endpoint:
             self.closed.set()
 
 
-async def _read_request(stream: anyio.abc.SocketStream, buffered: bytes) -> tuple[Request, bytes]:
+async def _send_chunk(stream: anyio.abc.ByteStream, piece: bytes) -> None:
+    await stream.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+
+async def _drip(stream: anyio.abc.ByteStream, piece: bytes) -> None:
+    with suppress(anyio.BrokenResourceError):
+        while True:
+            await anyio.sleep(DRIP_S)
+            await _send_chunk(stream, piece)
+    await anyio.sleep_forever()  # whoever watches the connection sees it closed too
+
+
+async def _read_request(stream: anyio.abc.ByteStream, buffered: bytes) -> tuple[Request, bytes]:
     while b"\r\n\r\n" not in buffered:
         buffered += await stream.receive()
     head, _, rest = buffered.partition(b"\r\n\r\n")
@@ -166,7 +203,7 @@ async def _read_request(stream: anyio.abc.SocketStream, buffered: bytes) -> tupl
         rest += await stream.receive()
     method, path, _ = start.split(" ")
     sent = json.loads(rest[:length]) if length else None
-    return Request(method, path, headers, sent), rest[length:]
+    return Request(method, path, headers, sent, anyio.current_time()), rest[length:]
 
 
 def without(mapping: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from grok_mcp import __version__
 from grok_mcp.settings import PREFIX, Settings
 
 BOUND_S = 20
-COMMANDS = ("serve", "demo", "sandbox")
+COMMANDS = ("serve", "demo", "sandbox", "token")
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},
@@ -77,7 +77,7 @@ def holds_secret(annotation: object) -> bool:
 
 def test_serve_has_a_flag_for_each_setting_but_the_secret_ones() -> None:
     done = run("serve", "--help")
-    flags = set(re.findall(r"^  --([a-z-]+)", done.stdout, re.MULTILINE)) - {"transport"}
+    flags = set(re.findall(r"^  --([a-z-]+)", done.stdout, re.MULTILINE))
     fields = Settings.model_fields.items()
     assert flags == {name.replace("_", "-") for name, field in fields if not holds_secret(field.annotation)}
     assert "api-key" not in flags

@@ -13,10 +13,11 @@ import pytest
 import grok_mcp
 from grok_mcp import conversations
 from grok_mcp.cli import cli
+from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.sandbox.faults import read_fault
-from grok_mcp.settings import Settings, load_settings, variables_of
+from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import AskArguments
 from grok_mcp.tools.search import SearchOptions

@@ -1,16 +1,21 @@
 """Whatever an endpoint does wrong becomes one clear sentence, after the right number of requests."""
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import anyio
 import pytest
+import stamina
 from dirty_equals import IsPartialDict, IsStr
 
 from tests.conftest import PAYLOADS, host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events, sse
+from tests.endpoint import Endpoint, Reply, Request, body, chat, events, sse
+from tests.test_broken_streams import Asked, side_by_side
 
 pytestmark = pytest.mark.anyio
 
@@ -28,19 +33,73 @@ CODES = {
 SPECIAL = {"xai_chat_rejects_tool_type": "search_unavailable", "cloudflare_html": "timeout"}
 
 
+def code_due(case: dict[str, Any]) -> str:
+    return SPECIAL.get(case["name"], CODES[case["class"]])
+
+
 @pytest.mark.parametrize("case", ERRORS, ids=lambda case: case["name"])
-async def test_a_known_error_body_gets_its_code_and_number_of_requests(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_a_known_error_body_gets_its_code_and_number_of_requests(
+    case: dict[str, Any], retries: int
+) -> None:
     reply = body(case["body"], status=case["status"], content_type=case["content_type"])
     async with Endpoint(reply) as endpoint:
-        async with host_on(endpoint, max_retries=2) as host:
+        async with host_on(endpoint, max_retries=retries) as host:
             result = await host.ask()
     retried = case["retry"] == "yes_backoff"
-    assert result.error == IsPartialDict(
-        code=SPECIAL.get(case["name"], CODES[case["class"]]), retryable=retried, gateway="generic"
-    )
-    assert len(endpoint.requests) == (3 if retried else 1)
+    assert result.error == IsPartialDict(code=code_due(case), retryable=retried, gateway="generic")
+    assert len(endpoint.requests) == (1 + retries if retried else 1)
     assert len(result.text) < 2_000
     assert "xa***" not in result.text
+
+
+OBJECTS = [case for case in ERRORS if isinstance(case["body"], dict)]
+UNTOLD = {"xai_error_only_string", "fastapi_detail"}
+"""Their bodies have words only: without a status, nobody can tell what they mean."""
+TEXT = b'data: {"choices": [{"index": 0, "delta": {"content": "Half an ans"}}]}\n\n'
+
+
+def in_stream(case: dict[str, Any], *before: bytes) -> Asked:
+    """The error of this row as a `data:` line of a stream that began well."""
+    said = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
+    return Asked(Reply((*before, f"data: {said}\n\n".encode(), b"data: [DONE]\n\n")))
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+async def test_an_error_inside_a_stream_before_any_content_has_the_code_that_its_body_tells(
+    retries: int,
+) -> None:
+    cases = ERRORS
+    results = await side_by_side([in_stream(case) for case in cases], max_retries=retries)
+    due = {}
+    for case in cases:
+        told = case in OBJECTS and case["name"] not in UNTOLD
+        retried = told and case["retry"] == "yes_backoff"
+        due[case["name"]] = (code_due(case) if told else "upstream", 1 + retries if retried else 1)
+    came = {
+        case["name"]: (result.error["code"], requests)
+        for case, (result, requests) in zip(cases, results, strict=True)
+    }
+    assert came == due
+
+
+def words_of(case: dict[str, Any]) -> str:
+    """The beginning of what an error body says, in whichever shape."""
+    error = case["body"].get("error", case["body"])
+    words: str = error if isinstance(error, str) else error.get("message") or error["detail"]
+    return words.partition(":")[0][:40]
+
+
+async def test_an_error_inside_a_stream_behind_content_is_quoted_below_what_came_and_never_retried() -> None:
+    asked = [in_stream(case, TEXT) for case in OBJECTS]
+    results = await side_by_side(asked, max_retries=2, results="structured")
+    for case, (result, requests) in zip(OBJECTS, results, strict=True):
+        assert result.structured["text"] == "Half an ans", case["name"]
+        assert result.structured["finish_reason"] == "interrupted"
+        (warning,) = result.structured["warnings"]
+        assert warning.startswith("The answer is incomplete: [")
+        assert words_of(case) in warning
+        assert requests == 1, case["name"]
 
 
 def code_of(status: int) -> tuple[str, bool]:
@@ -125,6 +184,36 @@ async def test_a_key_that_is_no_secret_takes_no_words_apart(settings: dict[str, 
             assert words in (await host.ask()).text
 
 
+KEY_LIKE = re.compile(
+    r"(?:xai|sk)-[A-Za-z0-9]{4,}|bearer\s+[A-Za-z0-9._-]{4,}|eyJ[A-Za-z0-9_-]{4,}", re.IGNORECASE
+)
+KEYS = (
+    "xai-AbCdEf0123456789AbCdEf sk-or-v1-0123456789abcdef Bearer AbCdEf.0123456789 "
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl "
+)
+
+
+def with_keys(said: Any) -> Any:
+    """An error body with keys in front of each of its words."""
+    if isinstance(said, dict):
+        return {name: with_keys(value) for name, value in said.items()}
+    return KEYS + said if isinstance(said, str) else said
+
+
+@pytest.mark.parametrize("dirty", [False, True], ids=["as it is", "with keys in all its words"])
+async def test_no_row_of_the_known_errors_shows_anything_like_a_key(dirty: bool) -> None:
+    cases = [{**case, "body": with_keys(case["body"])} if dirty else case for case in ERRORS]
+    asked = []
+    for case in cases:
+        refused = body(case["body"], status=case["status"], content_type=case["content_type"])
+        asked += [Asked(refused), in_stream(case), in_stream(case, TEXT)]
+    results = await side_by_side(asked, max_retries=0, XAI_API_KEY=KEY)
+    assert len(KEY_LIKE.findall(KEYS)) == 4
+    for result, _ in results:
+        handle = r"conv_[\w-]+"  # random, so it may look like anything
+        assert not KEY_LIKE.search(re.sub(handle, "", result.raw.model_dump_json()))
+
+
 async def test_upstream_text_is_quoted_short_and_without_control_characters() -> None:
     words = "bad\x1b[31m request\u202e " + "very " * 200
     async with Endpoint(body({"error": words}, status=400)) as endpoint, host_on(endpoint) as host:
@@ -156,6 +245,66 @@ async def test_a_wait_may_be_given_as_a_date() -> None:
     async with Endpoint(refused) as endpoint, host_on(endpoint) as host:
         error = (await host.ask()).error
     assert 7_000 < error["retry_after_s"] <= 7_200
+
+
+async def test_a_wait_of_either_form_is_really_waited_for() -> None:
+    def in_two_seconds() -> str:
+        return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+
+    async def pause_s(wait: Callable[[], str]) -> float:
+        def choose(request: Request) -> Reply:
+            if len(endpoint.requests) > 1:
+                return chat("At last.")
+            return body("", status=429, retry_after=wait())
+
+        async with Endpoint(choose=choose) as endpoint, host_on(endpoint) as host:
+            assert "At last." in (await host.ask()).text
+        first, second = endpoint.requests
+        return second.at - first.at
+
+    pauses: dict[str, float] = {}
+
+    async def measure(form: str, wait: Callable[[], str]) -> None:
+        pauses[form] = await pause_s(wait)
+
+    with stamina.set_testing(False):
+        async with anyio.create_task_group() as group:
+            group.start_soon(measure, "seconds", lambda: "1")
+            group.start_soon(measure, "date", in_two_seconds)
+    assert 0.9 <= pauses["seconds"] < 3
+    assert 0.5 <= pauses["date"] < 4  # a date has whole seconds only
+
+
+@pytest.mark.parametrize(
+    ("wait", "requests"),
+    [
+        ("-5", 3),
+        ("-inf", 3),
+        ("nan", 3),
+        ("soon", 3),
+        ("", 3),
+        ("0x10", 3),
+        ("1 second", 3),
+        ("Fri, 99 Foo", 3),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 3),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 3),
+        ("Sun Nov  6 08:49:37 1994", 3),
+        ("999999999", 1),
+        ("10000000000", 1),
+        ("inf", 1),
+        ("Fri, 31 Dec 9999 23:59:59 -1200", 1),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 1),
+    ],
+)
+async def test_a_wait_that_makes_no_sense_is_no_wait_and_one_that_is_enormous_no_retry(
+    wait: str, requests: int
+) -> None:
+    async with Endpoint(body("", status=429, **{"Retry-After": wait})) as endpoint:
+        async with host_on(endpoint, max_retries=2) as host:
+            error = (await host.ask()).error
+    assert error == IsPartialDict(code="rate_limited", retryable=True)
+    assert error.get("retry_after_s", 0) >= 0
+    assert len(endpoint.requests) == requests
 
 
 async def test_nothing_is_sent_again_once_content_has_come() -> None:

@@ -167,7 +167,7 @@ async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> Non
 
         async def ask(number: int) -> None:
             handle = (await host.ask(f"Question {number}")).answer["conversation_id"]
-            kept = host.grok.conversations.open(handle, "local")
+            kept = await host.grok.conversations.open(handle, "local")
             answers[number] = kept.messages[0].text
 
         async with anyio.create_task_group() as group:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from grok_mcp.environment import SettingsError, load_settings, unknown_variables, variables_of
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
-from grok_mcp.settings import Settings, SettingsError, load_settings, unknown_variables, variables_of
+from grok_mcp.settings import Settings
 
 DEFAULTS = {
     "gateway": None,
@@ -40,6 +41,11 @@ def test_defaults_are_those_of_the_design() -> None:
         ("GROK_MCP_BASE_URL", "ftp://x", "http"),
         ("XAI_BASE_URL", "http://user:pw@ host/v1", "http"),
         ("GROK_MCP_PROGRESS", "loud", "'deltas'"),
+        ("GROK_MCP_REDIS_URL", "http://:secret@host", "redis://"),
+        ("GROK_MCP_OAUTH_ISSUER", "https://login.example", "GROK_MCP_PUBLIC_URL"),
+        ("GROK_MCP_OAUTH_JWKS_URL", "http://login.example/keys", "https"),
+        ("GROK_MCP_PORT", "70000", "65535"),
+        ("GROK_MCP_TRANSPORT", "carrier-pigeon", "'streamable-http'"),
         ("GROK_MCP_REASONING_EFFORT", "max", "'xhigh'"),
         ("GROK_MCP_ENV_FILE", "/nowhere/.env", "not a file"),
     ],

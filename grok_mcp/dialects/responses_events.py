@@ -173,6 +173,7 @@ def read_usage(usage: Mapping[str, Any]) -> UsageReport:
         web_searches=count(details.get("web_search_calls")),
         x_searches=count(details.get("x_search_calls")),
         cost_usd=reported_cost(usage),
+        reasoning_inside=True,
     )
 
 

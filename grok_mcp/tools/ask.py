@@ -87,7 +87,7 @@ def _function(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
     """Answer one `ask_grok` call."""
-    conversation = grok.conversations.open(arguments.conversation_id, call.caller)
+    conversation = await grok.conversations.open(arguments.conversation_id, call.caller)
     tools = arguments.tools or conversation.tools
     names = [tool["name"] for tool in tools]
     choice = arguments.tool_choice
@@ -111,7 +111,7 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
         options=arguments.options.model_dump(exclude_none=True),
     )
     answer = await grok.complete(request, call.observe)
-    return keep_turn(grok, conversation, request, answer, call)
+    return await keep_turn(grok, conversation, request, answer, call)
 
 
 def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Message, ...]:

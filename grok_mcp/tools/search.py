@@ -145,7 +145,7 @@ class SearchArguments(Arguments):
 
 async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
     """Answer one `grok_search` call."""
-    conversation = open_conversation(grok, arguments, call)
+    conversation = await open_conversation(grok, arguments, call)
     sampling = arguments.options.model_dump(include=set(SamplingOptions.model_fields), exclude_none=True)
     request = open_turn(
         grok,
@@ -156,7 +156,7 @@ async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
         options=sampling,
     )
     answer = await grok.complete(request, call.observe)
-    return keep_turn(grok, conversation, request, answer, call)
+    return await keep_turn(grok, conversation, request, answer, call)
 
 
 SEARCH = ToolSpec(

@@ -48,7 +48,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
     """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
     from grok_mcp import schema as schemas  # the validator is a large extension that only this tool needs
 
-    conversation = open_conversation(grok, arguments, call)
+    conversation = await open_conversation(grok, arguments, call)
     validator = await anyio.to_thread.run_sync(schemas.check_schema, arguments.json_schema)
     sent, wrapped, untold = schema_fit.fit(arguments.json_schema)
     images = await load_images(arguments.images, grok.settings.image_roots)
@@ -81,7 +81,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
     if faults:
         raise _mismatch(answer, faults)
     answer = replace(answer, data=value, has_data=True).with_warnings(untold)
-    return keep_turn(grok, conversation, request, answer, call)
+    return await keep_turn(grok, conversation, request, answer, call)
 
 
 async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:

@@ -21,9 +21,9 @@ async def load_images(images: tuple[str, ...], roots: tuple[Path, ...]) -> tuple
     return await anyio.to_thread.run_sync(read_images, images, roots) if images else ()
 
 
-def open_conversation(grok: Grok, arguments: Arguments, call: Call) -> Conversation:
+async def open_conversation(grok: Grok, arguments: Arguments, call: Call) -> Conversation:
     """The conversation to continue, refused where its last answer waits for function results."""
-    conversation = grok.conversations.open(arguments.conversation_id, call.caller)
+    conversation = await grok.conversations.open(arguments.conversation_id, call.caller)
     if conversation.pending_calls:
         raise InvalidArgumentError(
             "conversation_id: that answer waits for the results of its tool_calls.",
@@ -62,7 +62,7 @@ def open_turn(
     )
 
 
-def keep_turn(
+async def keep_turn(
     grok: Grok, conversation: Conversation, request: ChatRequest, answer: Answer, call: Call
 ) -> Answer:
     """The answer with a handle to continue from it. A broken answer continues from the text that came."""
@@ -73,4 +73,7 @@ def keep_turn(
         instructions=request.instructions,
         tools=request.tools or conversation.tools,
     )
-    return replace(answer, conversation_id=grok.conversations.keep(longer, call.caller))
+    handle = await grok.conversations.keep(longer, call.caller)
+    if handle is None:
+        return answer.with_warnings(["This answer can't be continued: the conversation could not be stored."])
+    return replace(answer, conversation_id=handle)

@@ -524,9 +524,9 @@ async def test_a_last_event_without_a_blank_line_behind_it_counts() -> None:
 async def test_a_handle_is_worth_nothing_to_another_caller() -> None:
     async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
         handle = (await host.ask()).answer["conversation_id"]
-        assert host.grok.conversations.open(handle, "local").messages
+        assert (await host.grok.conversations.open(handle, "local")).messages
         with pytest.raises(ConversationNotFoundError):
-            host.grok.conversations.open(handle, "somebody else")
+            await host.grok.conversations.open(handle, "somebody else")
 
 
 @pytest.mark.parametrize(

@@ -325,7 +325,7 @@ WISHES: list[tuple[str, dict[str, Any], list[str]]] = [
                 "max_turns": 2,
             },
         },
-        ["only pages of a.example", "https://g.example", "images and videos", "at most 2 times"],
+        ["only pages of a.example", "images and videos", "at most 2 times"],
     ),
     (
         "openrouter",
@@ -403,3 +403,41 @@ async def test_empty_optional_arguments_count_as_absent() -> None:
         )
     assert result.answer["searched"] is True
     assert [tool["type"] for tool in endpoint.requests[0].body["tools"]] == ["web_search", "x_search"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "reply"),
+    [
+        ("xai", body("Not Found", status=404, content_type="text/plain")),
+        ("openrouter", body({"error": {"code": 422, "message": "plugins: unknown"}}, status=422)),
+        ("openrouter", body("", status=405)),
+    ],
+    ids=["a missing path", "a field that is not known", "a method"],
+)
+async def test_the_last_way_to_search_that_is_refused_is_an_error_that_names_the_setting(
+    gateway: str, reply: Reply
+) -> None:
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway) as host:
+        result = await host.search()
+    assert result.error["code"] == "search_unavailable"
+    assert "GROK_MCP_SEARCH_DIALECT" in result.text
+    assert len(endpoint.requests) == 1
+
+
+async def test_searches_that_the_endpoint_counts_are_evidence_of_a_search() -> None:
+    counted = {"prompt_tokens": 1, "completion_tokens": 1, "server_tool_use": {"web_search_requests": 1}}
+    async with Endpoint(chat("So.", usage=counted)) as endpoint:
+        async with host_on(endpoint, gateway="openrouter") as host:
+            result = await host.search()
+    assert result.answer["searched"] is True
+    assert "No search ran" not in result.text
+
+
+async def test_a_filter_that_holds_for_some_kinds_of_source_only_is_told_for_the_others() -> None:
+    async with Endpoint(chat("So.")) as endpoint, host_on(endpoint, gateway="nebula") as host:
+        result = await host.search(sources=["web", "news"], allowed_domains=["a.example"])
+        await host.search(options={"rss_links": ["https://f.example/x"]})
+    first, second = (request.body["messages"][0]["content"] for request in endpoint.requests)
+    assert "Use only pages of a.example." in first
+    assert "no field for allowed_domains" in result.text
+    assert "https://f.example/x" in second

@@ -1,0 +1,19 @@
+"""Which addresses are this machine's own."""
+
+from ipaddress import ip_address
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether an address or name is this machine's own, reached from nowhere else."""
+    try:
+        return host == "localhost" or ip_address((host or "").strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Whether an address to listen at means all addresses of the machine."""
+    try:
+        return ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return host == ""

@@ -1,0 +1,66 @@
+"""What the connection says of a call: who makes it, what the client can show, whether it is still there."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.context import ServerRequestContext
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.requests import Request
+
+Context = ServerRequestContext[Any]
+
+LOCAL = "local"
+"""The caller where nobody has to say who they are: on stdio, and on loopback without authentication."""
+
+APPS_EXTENSION = "io.modelcontextprotocol/ui"
+STREAMED = "grok_mcp.streamed"
+"""Key in the ASGI scope of requests whose response is what the caller waits for."""
+
+GONE_CHECK_S = 0.25
+GONE_AFTER_S = 5.0
+
+
+def caller_of(ctx: Context) -> str:
+    """The name of the caller, as authentication has found it."""
+    user = ctx.request.scope.get("user") if isinstance(ctx.request, Request) else None
+    if not isinstance(user, AuthenticatedUser):
+        return LOCAL
+    return user.access_token.subject or user.access_token.client_id
+
+
+def shows_apps(ctx: Context) -> bool:
+    """Whether the client declared the MCP Apps extension, and so can show citations of its own accord."""
+    capabilities = ctx.session.client_capabilities
+    extensions = getattr(capabilities, "extensions", None) or {}
+    return APPS_EXTENSION in extensions
+
+
+@asynccontextmanager
+async def while_connected(ctx: Context) -> AsyncIterator[None]:
+    """Cancel what runs inside once the client has closed the response and stayed away for a while.
+
+    By the letter that is no cancellation before 2026-07-28, but hosts give up that way, and nobody could
+    be given the answer. Later clients are seen to by the SDK, at once.
+    """
+    request = ctx.request
+    if (
+        not isinstance(request, Request)
+        or not request.scope.get(STREAMED)
+        or ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS
+    ):
+        yield
+        return
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_when_gone, request, group.cancel_scope)
+        yield
+        group.cancel_scope.cancel()
+
+
+async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
+    while not await request.is_disconnected():
+        await anyio.sleep(GONE_CHECK_S)
+    await anyio.sleep(GONE_AFTER_S)
+    scope.cancel()

@@ -1,0 +1,83 @@
+"""Reads the settings from the environment, and says what is wrong with them in one line for each fault."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, ValidationError
+
+from grok_mcp.redaction import quote
+from grok_mcp.settings import PREFIX, Settings
+
+
+class SettingsError(Exception):
+    """Wrong settings; `faults` has one line for each, naming the variable."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def load_settings() -> Settings:
+    """Read the environment, and the file that `GROK_MCP_ENV_FILE` names below it.
+
+    Raises SettingsError with one line for each fault.
+    """
+    env_file = os.environ.get("GROK_MCP_ENV_FILE") or None
+    if env_file and not Path(env_file).expanduser().is_file():
+        raise SettingsError([f"GROK_MCP_ENV_FILE: {env_file!r} is not a file"])
+    try:
+        path = Path(env_file).expanduser() if env_file else None
+        settings = Settings(_env_file=path)  # type: ignore[call-arg]  # the library's own keyword
+    except ValidationError as error:
+        raise SettingsError([_fault(one) for one in error.errors(include_url=False)]) from None
+    if settings.redis_url is not None and find_spec("redis") is None:
+        raise SettingsError(["GROK_MCP_REDIS_URL: needs the extra: pip install 'grok-mcp-server[redis]'"])
+    return settings
+
+
+def _fault(error: Any) -> str:
+    """One line: the variable, what is wrong, and the value unless it may be a secret."""
+    if not error["loc"]:  # about several settings; the message names the variable
+        return str(error["msg"].removeprefix("Value error, "))
+    name = str(error["loc"][0])
+    variable = name if name.isupper() else PREFIX + name.upper()
+    if variable == "XAI_BASE_URL" and not os.environ.get(variable):
+        variable = "GROK_MCP_BASE_URL"
+    message = error["msg"].removeprefix("Value error, ")
+    shown = (
+        "" if "KEY" in variable or "REDIS" in variable else f" (is {quote(str(error['input']), limit=80)!r})"
+    )
+    return f"{variable}: {message}{shown}"
+
+
+def read_settings() -> Settings | None:
+    """The settings; where they are wrong, one line for each fault on stderr, and None."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        for fault in error.faults:
+            sys.stderr.write(f"grok-mcp: {fault}\n")
+        return None
+    for name in unknown_variables():
+        sys.stderr.write(f"grok-mcp: {name} is no setting of this version and has no effect\n")
+    return settings
+
+
+def unknown_variables() -> list[str]:
+    """Names with our prefix that are no setting: misspelt, or of another version."""
+    known = {variable for name in Settings.model_fields for variable in variables_of(name)}
+    known.add("GROK_MCP_ENV_FILE")
+    return sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
+
+
+def variables_of(field: str) -> tuple[str, ...]:
+    """The environment variables that set a field, the first one preferred."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (alias,) if isinstance(alias, str) else (PREFIX + field.upper(),)

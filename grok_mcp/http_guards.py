@@ -1,0 +1,123 @@
+"""What a request passes before the MCP transports of `http.py`: both are plain ASGI."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from grok_mcp.addresses import is_loopback
+
+BODY_S = 30.0
+"""Longest time for a request's body to arrive: who sends slower would hold memory for nothing."""
+BYTES_PER_S = 64 * 1024
+"""A large body gets one more second for each of these, so that an image passes a slow line."""
+
+MAX_HEADERS = 100
+MAX_BYTES = 32 * 1024
+
+_CLOSE = {"Connection": "close"}
+_FORWARDED = re.compile(r"for\s*=\s*([^;,\s]+)", re.IGNORECASE)
+
+
+class LoopbackOnly:
+    """Serves this machine only: the application may listen anywhere, and nobody has to say who they are."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        if scope["type"] == "http" and not all(map(is_loopback, _addresses(scope))):
+            refusal = PlainTextResponse(
+                "This server has no authentication set up and so serves its own machine only: "
+                "set GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER.\n",
+                403,
+            )
+            return await refusal(scope, receive, send)
+        await self._app(scope, receive, send)
+
+
+def _addresses(scope: Scope) -> list[str]:
+    """Where a request comes from, by its connection and by whatever proxies say; "" for what is not known.
+
+    Not every ASGI server reads the proxies' headers. To make them up can only keep oneself out.
+    """
+    headers = Headers(scope=scope)
+    client = scope.get("client")
+    found = [client[0] if client else ""]
+    for name in ("x-forwarded-for", "x-real-ip"):
+        found += [one for value in headers.getlist(name) for one in value.split(",")]
+    for value in headers.getlist("forwarded"):
+        found += _FORWARDED.findall(value) or [""]
+    return [_without_port(one.strip().strip('"')) for one in found]
+
+
+def _without_port(address: str) -> str:
+    """The host of `1.2.3.4:5`, `[::1]:5` or an address alone."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+class CheckedHeaders:
+    """Refuses headers that are too many or too long, or that leave open where the body of a request ends.
+
+    An ASGI server bounds what it waits for, not what arrives at once; and some look-ups are quadratic.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 431 or 400."""
+        headers = scope.get("headers", ())
+        refusal = None
+        if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_BYTES:
+            refusal = PlainTextResponse("Too many or too long headers\n", 431, _CLOSE)
+        elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
+            refusal = PlainTextResponse("Two lengths\n", 400, _CLOSE)  # a proxy may go by the other one
+        await (refusal or self._app)(scope, receive, send)
+
+
+class _TooSlowError(Exception):
+    """The body of a request did not arrive in time."""
+
+
+class TimedBody:
+    """Answers 408 where a request's body takes too long; `marks` go into the scope of the request."""
+
+    def __init__(
+        self, app: ASGIApp, marks: Mapping[str, Any] | None = None, *, limit_s: float = BODY_S
+    ) -> None:
+        self._app = app
+        self._marks = marks or {}
+        self._limit_s = limit_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a body that comes in time."""
+        deadline = anyio.current_time() + self._limit_s
+        arrived = False
+
+        async def timed() -> Message:
+            nonlocal arrived, deadline
+            if arrived:
+                return await receive()
+            with anyio.move_on_after(deadline - anyio.current_time()):
+                message = await receive()
+                arrived = not message.get("more_body", False)
+                deadline += len(message.get("body", b"")) / BYTES_PER_S
+                return message
+            raise _TooSlowError
+
+        try:
+            await self._app({**scope, **self._marks}, timed, send)
+        except _TooSlowError:
+            refusal = PlainTextResponse("The request body took too long\n", 408, _CLOSE)
+            await refusal(scope, receive, send)
+        except ClientDisconnect:
+            pass  # in the middle of its body: nobody is there to answer, and it is nothing to log

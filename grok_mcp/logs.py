@@ -1,0 +1,65 @@
+"""What goes to stderr: one line for each record, with the id of the call that it is about."""
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from grok_mcp.settings import Settings
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The call that is being served, set by `server.py`."""
+
+FIELDS = "grok_mcp_fields"
+"""Key of `extra` in a log call; its mapping is shown field by field."""
+
+_QUIET = {"httpx2": "WARNING", "httpcore2": "WARNING", "mcp": "WARNING", "sse_starlette": "WARNING"}
+"""Libraries that log requests and headers below this level."""
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send the records of this process to stderr, in the form that the settings want."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLine() if settings.log_format == "json" else TextLine())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    for library, level in _QUIET.items():
+        logging.getLogger(library).setLevel(level)
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is told as progress
+
+
+class TextLine(logging.Formatter):
+    """`grok-mcp: LEVEL [id] message name=value …`; line ends inside are written as `\\n`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        found = request_id.get()
+        place = f"[{found}] " if found else ""
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        text = f"grok-mcp: {record.levelname} {place}{super().format(record)}{fields}"
+        return text.replace("\r", "").replace("\n", "\\n")
+
+
+class JsonLine(logging.Formatter):
+    """One JSON object: time, level, logger, message, request_id, and the fields of the record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get() or None,
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        shown = {name: value for name, value in line.items() if value is not None}
+        return json.dumps(shown, ensure_ascii=False, default=str)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields: dict[str, Any] = getattr(record, FIELDS, {})
+    return {name: value for name, value in fields.items() if value is not None}
