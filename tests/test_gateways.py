@@ -1,184 +1,154 @@
-"""Each gateway gets the request that it documents, and its own shape of answer is understood.
+"""Each gateway gets the requests that it documents, and its own shape of answer is understood.
 
-To add a gateway, add its record in `gateways.py` and a row here.
+To add a gateway, add its record in `gateways.py`, and a file of rows in `tests/gateways/`.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import pytest
-from dirty_equals import IsPartialDict, IsStr
+from dirty_equals import IsStr
 
 from grok_mcp.gateways import GATEWAYS
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, body, events
+from grok_mcp.sandbox import SandboxServer
+from grok_mcp.settings import GatewayName
+from tests.conftest import Result, host_on
+from tests.endpoint import Endpoint, Request
+from tests.gateways import (
+    acedata,
+    generic,
+    nebula,
+    openrouter,
+    sandbox,
+    surgeai,
+    theturbo,
+    xai,
+    xai_chat,
+    xai_us,
+)
+from tests.gateways.table import FEATURES, Call, Failure, Row
 
 pytestmark = pytest.mark.anyio
 
-CHAT = {
-    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
-    "stream": True,
-    "stream_options": {"include_usage": True},
-    "temperature": 0.5,
+COLUMNS: Mapping[str, tuple[list[Row], Mapping[str, str]]] = {
+    "xai": (xai.ROWS, xai.NOT_APPLICABLE),
+    "xai chat": (xai_chat.ROWS, xai_chat.NOT_APPLICABLE),
+    "xai-us": (xai_us.ROWS, xai_us.NOT_APPLICABLE),
+    "nebula": (nebula.ROWS, nebula.NOT_APPLICABLE),
+    "theturbo": (theturbo.ROWS, theturbo.NOT_APPLICABLE),
+    "acedata": (acedata.ROWS, acedata.NOT_APPLICABLE),
+    "surgeai": (surgeai.ROWS, surgeai.NOT_APPLICABLE),
+    "openrouter": (openrouter.ROWS, openrouter.NOT_APPLICABLE),
+    "generic": (generic.ROWS, generic.NOT_APPLICABLE),
+    "sandbox": (sandbox.ROWS, sandbox.NOT_APPLICABLE),
 }
-RESPONSES = {
-    "input": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}],
-    "stream": True,
-    "store": False,
-    "include": ["reasoning.encrypted_content"],
-    "prompt_cache_key": IsStr(regex=r"[0-9a-f]{32}"),
-    "temperature": 0.5,
-    "max_output_tokens": 9,
+"""What each column of the feature table shows, and why a feature is missing there."""
+
+ROWS = [row for rows, _ in COLUMNS.values() for row in rows]
+
+AFFINITY_HEADERS = {
+    "xai": "x-grok-conv-id",
+    "xai-us": "x-grok-conv-id",
+    "sandbox": "x-grok-conv-id",
+    "theturbo": "x-conversation-id",
 }
-MESSAGE = {"role": "assistant", "content": "Hi."}
-RESPONSE = body(
-    {
-        "object": "response",
-        "model": "grok-4.7",
-        "status": "completed",
-        "output": [{"type": "message", "id": "m", "content": [{"type": "output_text", "text": "Hi."}]}],
-        "usage": {
-            "input_tokens": 10,
-            "output_tokens": 7,
-            "output_tokens_details": {"reasoning_tokens": 5},
-            "total_tokens": 17,
-            "cost_in_usd_ticks": 1_000,
-        },
-    }
-)
+"""Where a gateway documents a header that keeps a conversation on one machine."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one gateway is sent, what it answers in its own shape, and the usage that this means."""
-
-    gateway: str
-    path: str
-    sent: dict[str, Any]
-    reply: Reply
-    usage: dict[str, Any] = field(default_factory=dict)
-    header: str | None = None
-
-
-def chat_reply(usage: dict[str, Any], **choice: Any) -> Reply:
-    return body(
-        {"id": "abc", "choices": [{"message": MESSAGE, "finish_reason": "stop", **choice}], "usage": usage}
-    )
+async def play(row: Row, endpoint: Endpoint) -> list[Result]:
+    """The results of the calls of a row, all made by one host, which also listens to the text as it comes."""
+    results: list[Result] = []
+    settings = {"gateway": row.gateway, "results": "structured", "progress": "deltas", **row.settings}
+    async with host_on(endpoint, legacy=True, **settings) as host:
+        for call in row.calls:
+            handle: dict[str, Any] = {}
+            if call.continues is not None:
+                handle = {"conversation_id": results[call.continues].structured["conversation_id"]}
+            results.append(await host.call(call.tool, watch=True, **call.arguments, **handle))
+    return results
 
 
-ROWS = [
-    Row(
-        "xai",
-        "/responses",
-        {"model": "grok-4.7", **RESPONSES},
-        RESPONSE,
-        {"output_tokens": 7, "text_tokens": 2, "cost_usd": 1e-7, "cost_source": "reported"},
-        "x-grok-conv-id",
-    ),
-    Row("xai-us", "/responses", {"model": "grok-4.7", **RESPONSES}, RESPONSE, header="x-grok-conv-id"),
-    Row(
-        "nebula",
-        "/chat/completions",
-        {"model": "grok-4", **CHAT, "max_tokens": 9},
-        chat_reply(
-            {
-                "prompt_tokens": 100,
-                "completion_tokens": 500,
-                "total_tokens": 600,
-                "completion_token_details": {"reasoning_tokens": 300, "text_tokens": 200},
-            }
-        ),
-        {"output_tokens": 500, "reasoning_tokens": 300, "text_tokens": 200, "cost_source": "estimated"},
-    ),
-    Row(
-        "theturbo",
-        "/chat/completions",
-        {"model": "grok-4", **CHAT, "max_tokens": 9},
-        chat_reply({"prompt_tokens": 10, "completion_tokens": 30, "total_tokens": 40}),
-        {"output_tokens": 30, "text_tokens": 30, "total_tokens": 40},
-        "x-conversation-id",
-    ),
-    Row(
-        "acedata",
-        "/chat/completions",
-        {"model": "grok-4", **CHAT, "max_tokens": 9},
-        body({"choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}]}),
-    ),
-    Row(
-        "surgeai",
-        "/chat/completions",
-        {"model": "grok-4", **CHAT, "max_tokens": 9},
-        chat_reply(
-            {
-                "prompt_tokens": 688,
-                "completion_tokens": 196,
-                "total_tokens": 884,
-                "prompt_tokens_details": {"cached_tokens": 679},
-                "completion_tokens_details": {
-                    "reasoning_tokens": 124,
-                    "accepted_prediction_tokens": 0,
-                    "rejected_prediction_tokens": 0,
-                },
-            },
-            index=0,
-        ),
-        {"cached_tokens": 679, "output_tokens": 196, "text_tokens": 72},
-    ),
-    Row(
-        "openrouter",
-        "/chat/completions",
-        {"model": "x-ai/grok-4.7", **CHAT, "max_tokens": 9},
-        events(
-            {"id": "gen-1", "model": "x-ai/grok-4.7", "choices": [{"index": 0, "delta": MESSAGE}]},
-            {"id": "gen-1", "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]},
-            {
-                "id": "gen-1",
-                "choices": [],
-                "usage": {"prompt_tokens": 9, "completion_tokens": 4, "cost": 0.25},
-            },
-        ),
-        {"input_tokens": 9, "output_tokens": 4, "cost_usd": 0.25, "cost_source": "reported"},
-    ),
-    Row(
-        "generic",
-        "/chat/completions",
-        {"model": "grok-4.7", **CHAT, "max_tokens": 9},
-        chat_reply({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}),
-        {"total_tokens": 2},
-    ),
-    Row("sandbox", "/responses", {"model": "grok-4.7", **RESPONSES}, RESPONSE, header="x-grok-conv-id"),
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.gateway)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.column} {row.feature}")
 async def test_a_gateway_is_asked_as_it_documents_and_its_answer_is_understood(row: Row) -> None:
-    async with Endpoint(row.reply) as endpoint, host_on(endpoint, gateway=row.gateway) as host:
-        result = await host.ask(instructions="Be brief.", temperature=0.5, max_output_tokens=9)
-    (request,) = endpoint.requests
-    assert (request.method, request.path) == ("POST", f"/v1{row.path}")
-    assert request.body == row.sent
-    key = GATEWAYS[row.gateway].own_key or "xai-test-key-1234567890"
-    assert request.headers["authorization"] == f"Bearer {key}"
-    assert request.headers["content-type"] == "application/json"
-    assert request.headers["accept"] == "application/json, text/event-stream"
-    affinity = {"x-grok-conv-id", "x-conversation-id"} & request.headers.keys()
-    assert affinity == ({row.header} if row.header else set())
-    assert result.text.startswith("Hi.\n")
-    assert result.answer["usage"] == IsPartialDict(row.usage)
+    exchanges = [exchange for call in row.calls for exchange in call.exchanges]
+    async with Endpoint(*(exchange.reply for exchange in exchanges)) as endpoint:
+        results = await play(row, endpoint)
+    for result, call in zip(results, row.calls, strict=True):
+        check_result(result, call)
+    for request, exchange in zip(endpoint.requests, exchanges, strict=True):
+        assert (request.method, request.path) == ("POST", f"/v1{exchange.path}")
+        assert request.body == exchange.body
+        check_headers(request, row.gateway)
+    check_affinity(endpoint.requests, row)
 
 
-def test_every_gateway_has_a_row() -> None:
-    assert [row.gateway for row in ROWS] == list(GATEWAYS)
+def check_result(result: Result, call: Call) -> None:
+    """The whole published answer; what came as deltas is its text."""
+    if isinstance(call.gives, Failure):
+        assert result.error["code"] == call.gives.code
+        assert call.gives.words in result.text
+        return
+    assert not result.raw.is_error, result.text
+    assert result.structured == call.gives
+    assert "".join(message for _, message in result.notes) == call.gives.get("text", "")
 
 
-@pytest.mark.parametrize("gateway", ["xai", "theturbo"])
-async def test_the_turns_of_a_conversation_carry_the_same_affinity_and_others_another(gateway: str) -> None:
-    reply = RESPONSE if gateway == "xai" else chat_reply({})
-    header = GATEWAYS[gateway].affinity_header
-    assert header
-    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway) as host:
-        handle = (await host.ask()).answer["conversation_id"]
-        await host.ask("And?", conversation_id=handle)
-        await host.ask("Something else")
-    first, second, other = (request.headers[header.lower()] for request in endpoint.requests)
-    assert first == second != other
+def check_headers(request: Request, gateway: str) -> None:
+    """These headers and no other one: nothing tells who asks, or for what."""
+    of_http = ("host", "connection", "accept-encoding", "content-length")
+    ours = {name: value for name, value in request.headers.items() if name not in of_http}
+    assert {*of_http} < request.headers.keys()
+    affinity = {name: IsStr(regex=r"[0-9a-f]{32}") for name in [AFFINITY_HEADERS.get(gateway)] if name}
+    assert ours == {
+        "authorization": f"Bearer {'sandbox' if gateway == 'sandbox' else 'xai-test-key-1234567890'}",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "user-agent": IsStr(regex=r"grok-mcp-server/\d+\.\d+\.\d+\w*"),
+        **affinity,
+    }
+
+
+def check_affinity(requests: list[Request], row: Row) -> None:
+    """Header and cache key say the same, in all turns and branches of one conversation, and nowhere else."""
+    roots: list[int] = []
+    for number, call in enumerate(row.calls):
+        roots.append(number if call.continues is None else roots[call.continues])
+    conversations = [
+        root for root, call in zip(roots, row.calls, strict=True) for _ in range(len(call.exchanges))
+    ]
+    header = AFFINITY_HEADERS.get(row.gateway, "")
+    keys: dict[int, set[str]] = {root: set() for root in roots}
+    for request, root in zip(requests, conversations, strict=True):
+        keys[root] |= {request.headers.get(header, ""), request.body.get("prompt_cache_key", "")} - {""}
+    assert all(len(found) <= 1 for found in keys.values())
+    known = [key for found in keys.values() for key in found]
+    assert len(known) == len(set(known))
+
+
+def test_every_gateway_has_a_row_for_every_feature_or_a_reason() -> None:
+    assert {column.removesuffix(" chat") for column in COLUMNS} == set(GATEWAYS) == {*get_args(GatewayName)}
+    for column, (rows, reasons) in COLUMNS.items():
+        assert {row.column for row in rows} == {column}
+        there = Counter([*(row.feature for row in rows), *reasons])
+        assert there == Counter(list(FEATURES)), column
+
+
+async def test_the_sandbox_itself_answers_what_its_rows_ask() -> None:
+    from_replies = ("functions", "responses")  # those of the rows, not the sandbox's own
+    calls = [
+        call
+        for row in sandbox.ROWS
+        for call in row.calls
+        if row.feature not in from_replies
+        and call.continues is None
+        and call.arguments.get("model") != "grok-5"
+    ]
+    with SandboxServer(pace=0) as server:
+        async with host_on(server.url, gateway="sandbox", results="structured") as host:
+            results = [await host.call(call.tool, **call.arguments) for call in calls]
+    for result, call in zip(results, calls, strict=True):
+        assert not result.raw.is_error, result.text
+        assert isinstance(call.gives, dict)
+        assert call.gives.keys() <= result.structured.keys()
+        assert sandbox.NOTICE in result.structured["warnings"]

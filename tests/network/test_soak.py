@@ -1,0 +1,18 @@
+"""A short rough ride; `soak.py` says what it is made of."""
+
+import pytest
+
+from tests.network.redis import require_redis
+from tests.network.soak import ride
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_rough_ride_ends_every_call_and_leaks_nothing() -> None:
+    require_redis()
+    ridden, held = await ride(12)
+    assert ridden.odd == []
+    assert ridden.ended["stop"] > 5 and ridden.ended["interrupted"] > 0 and ridden.ended["vanished"] > 5
+    assert held["descriptors after"] <= held["descriptors before"] + 2
+    assert held["MB after"] <= held["MB before"] + 20
+    assert held["exit status"] == 0
