@@ -34,4 +34,20 @@ def calls_at_once(stage: Stage, runs: int) -> list[Figure]:
         taken = interleaved(min(runs, 4), {"raw": raw, "ours": ours})
         name = f"{count} calls at once, endpoint takes 1 s"
         figures.append(Figure(name, "s", taken["raw"], taken["ours"], limit, "ours"))
-    return [*figures, Figure("memory of a call in flight", "KB", [], each, 150, "ours")]
+    return [
+        *figures,
+        Figure("memory of a call in flight", "KB", [], each, 150, "ours"),
+        Figure("memory that calls 2,001 to 10,000 leave behind", "MB", [], [_growth(stage)], 2, "ours"),
+    ]
+
+
+def _growth(stage: Stage) -> float:
+    """The store of conversations is full after 2,000 calls; nothing else may grow."""
+    with stage.ours() as server:
+        for done in range(0, 10_000, 50):
+            if done == 2_000:
+                full = server.memory()
+            server.post(ask("grok-bench") for _ in range(50))
+            for answer in server.answers(50):
+                check(answer)
+        return (server.memory() - full) / 1e6

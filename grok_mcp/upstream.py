@@ -3,6 +3,7 @@
 With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
 """
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -25,6 +26,7 @@ from grok_mcp.reply import Reply
 from grok_mcp.taxonomy import Endpoint, classify, retry_after_s
 
 CALLS_PER_POOL = 8
+IDLE_POOL_S = 30.0
 MAX_ERROR_BYTES = 64 * 1024
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 GET_S = 10.0
@@ -60,6 +62,7 @@ class Upstream:
         self._key = key
         self._timeouts = timeouts
         self._pools: list[_Pool] = []
+        self._closing: set[asyncio.Future[None]] = set()
         self._tls: ssl.SSLContext | None = None
 
     @asynccontextmanager
@@ -119,6 +122,16 @@ class Upstream:
             yield pool.client
         finally:
             pool.calls -= 1
+            if pool.calls == 0 and len(self._pools) > 1:
+                asyncio.get_running_loop().call_later(IDLE_POOL_S, self._retire, pool)
+
+    def _retire(self, pool: _Pool) -> None:
+        """Close a pool that a crowd has left behind; one is always kept."""
+        if pool.calls == 0 and pool in self._pools and len(self._pools) > 1:
+            self._pools.remove(pool)
+            closing = asyncio.ensure_future(pool.client.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _client(self, url: str) -> httpx2.AsyncClient:
         parts = urlsplit(url)

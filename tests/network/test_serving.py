@@ -1,0 +1,291 @@
+"""How the network is served: what is refused at the start, who may come in, health, what is logged."""
+
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+from mcp.client import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from grok_mcp.cli import cli
+from grok_mcp.grok import Grok
+from grok_mcp.http_serve import serve_http
+from grok_mcp.sandbox import SandboxServer
+from grok_mcp.settings import Settings
+from tests.conftest import Result
+from tests.network.conftest import Place
+from tests.network.issuer import Issuer
+from tests.network.server import (
+    UVICORN,
+    exchange,
+    in_process,
+    modern,
+    refused,
+    serving,
+    wire,
+)
+
+ELSEWHERE = "203.0.113.9"
+FAULTY = (sys.executable, "-m", "tests.network.faulty")
+
+
+@pytest.fixture(scope="module")
+def outward() -> str:
+    """An address of this machine that others can reach."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+            address = str(probe.getsockname()[0])
+        except OSError:
+            address = "127.0.0.1"
+    if address.startswith("127."):
+        pytest.skip("this machine has loopback addresses only")
+    return address
+
+
+def test_an_address_that_others_reach_is_not_served_without_authentication() -> None:
+    status, lines = refused("--transport", "http", "--host", "0.0.0.0", "--port", "0")
+    assert status == 2
+    (line,) = lines
+    assert line.startswith("grok-mcp: 0.0.0.0 is no loopback address")
+    assert "GROK_MCP_TOKEN_FILE" in line and "--insecure-no-auth" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"transport": "http", "host": "192.0.2.7"}, "192.0.2.7 is no loopback address"),
+        ({"transport": "sse", "host": "::"}, ":: is no loopback address"),
+        ({"transport": "http", "host": "host.example"}, "host.example is no loopback address"),
+        ({"transport": "sse", "workers": 2}, "SSE needs one process"),
+        ({"transport": "sse", "redis_url": "redis://127.0.0.1:1"}, "SSE needs one process"),
+    ],
+    ids=str,
+)
+def test_what_must_not_be_served_is_said_in_one_line(
+    settings: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve_http(Settings(**settings)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"grok-mcp: {said}")
+
+
+def test_a_port_that_is_taken_is_said_in_one_line_and_sse_may_have_sticky_workers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, lines = refused("--transport", "sse", "--workers", "2", "--sticky", "--port", port)
+    assert (status, lines) == (1, [f"grok-mcp: can't listen at 127.0.0.1:{port}: Address already in use"])
+
+
+def test_whoever_spells_it_out_is_served_without_authentication(outward: str) -> None:
+    flags = ("--host", "0.0.0.0", "--insecure-no-auth", "--allowed-hosts", "team.example:*")
+    with SandboxServer(pace=0) as sandbox, serving(sandbox.url, *flags) as server:
+        url = f"http://{outward}:{server.port}"
+        assert exchange(url, wire({"Host": "team.example:8000"})).status == 200
+        assert exchange(url, wire({"Host": f"{outward}:{server.port}"})).status == 421
+
+
+def test_under_another_server_only_this_machine_is_served_without_authentication(outward: str) -> None:
+    with SandboxServer(pace=0) as sandbox:
+        with serving(sandbox.url, "--host", "0.0.0.0", command=UVICORN) as server:
+            here, there = f"http://127.0.0.1:{server.port}", f"http://{outward}:{server.port}"
+            assert exchange(here, wire()).status == 200
+            assert exchange(here, wire({"X-Forwarded-For": ELSEWHERE})).status == 403
+            away = exchange(there, wire())
+            assert (away.status, "GROK_MCP_TOKEN_FILE" in away.body) == (403, True)
+            assert exchange(there, wire({"X-Forwarded-For": "127.0.0.1"})).status == 403
+            assert exchange(there, wire(method="GET", path="/sse")).status == 403
+
+
+class WithoutClient:
+    """A server on a socket of the file system does not know from where a request comes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "client": None}, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"X-Forwarded-For": "127.0.0.1, ::1"}, 200),
+        ({"X-Forwarded-For": "127.0.0.1:4711"}, 200),
+        ({"Forwarded": 'for=127.0.0.1;proto=https, for="[::1]:4711"'}, 200),
+        ({"X-Forwarded-For": f"127.0.0.1, {ELSEWHERE}"}, 403),
+        ({"X-Forwarded-For": "unknown"}, 403),
+        ({"X-Forwarded-For": ""}, 403),
+        ({"X-Forwarded-For": "2001:db8::1"}, 403),
+        ({"X-Real-IP": ELSEWHERE}, 403),
+        ({"Forwarded": f"for={ELSEWHERE};by=127.0.0.1"}, 403),
+        ({"Forwarded": 'proto=https;For="[2001:db8::1]:443"'}, 403),
+        ({"Forwarded": "proto=https"}, 403),
+    ],
+    ids=str,
+)
+def test_what_proxies_say_of_the_client_counts(headers: dict[str, str | None], status: int) -> None:
+    with in_process() as url:
+        assert exchange(url, wire(headers)).status == status
+
+
+def test_a_client_of_whom_nothing_is_known_is_not_served_without_authentication() -> None:
+    with in_process(WithoutClient) as url:
+        assert exchange(url, wire()).status == 403
+
+
+@pytest.mark.parametrize(
+    ("settings", "good", "bad"),
+    [
+        ({"public_url": "https://Grok.Example/mcp"}, "grok.example grok.example:443", "grok.example:80"),
+        ({"public_url": "https://grok.example:443/"}, "grok.example grok.example:443", "grok.example:8443"),
+        ({"public_url": "http://grok.example:8080/mcp"}, "grok.example:8080", "grok.example evil.example"),
+        ({"public_url": "http://[2001:db8::1]/mcp"}, "[2001:db8::1] [2001:db8::1]:80", "2001:db8::1"),
+        ({"allowed_hosts": "a.example, b.example:*"}, "a.example b.example:9", "a.example:9 c.example"),
+        ({"host": "192.0.2.7"}, "192.0.2.7 192.0.2.7:80 localhost:1 127.0.0.1 [::1]:2", "192.0.2.8"),
+        ({"host": "0.0.0.0"}, "localhost", "0.0.0.0 0.0.0.0:80"),
+    ],
+    ids=str,
+)
+def test_only_hosts_that_are_ours_are_let_in(settings: dict[str, Any], good: str, bad: str) -> None:
+    with in_process(**settings) as url:
+        assert {host: exchange(url, wire({"Host": host})).status for host in good.split()} == dict.fromkeys(
+            good.split(), 200
+        )
+        assert {exchange(url, wire({"Host": host})).status for host in bad.split()} == {421}
+
+
+def test_pages_of_our_own_addresses_may_call() -> None:
+    with in_process(public_url="https://grok.example/mcp", allowed_origins="https://team.example") as url:
+        for origin in ("https://grok.example", "https://team.example", "http://localhost:6274"):
+            assert exchange(url, wire({"Origin": origin})).status == 200
+        for origin in ("http://grok.example", "https://grok.example:8443", "http://team.example"):
+            assert exchange(url, wire({"Origin": origin})).status == 403
+
+
+@pytest.mark.parametrize(
+    ("told", "settings", "status", "key"),
+    [
+        ((200, {}), {}, 200, "works"),
+        ((401, {}), {}, 503, "refused"),
+        ((403, {}), {}, 503, "refused"),
+        ((500, {}), {}, 200, "unknown"),
+        ((200, {}), {"XAI_API_KEY": ""}, 503, "missing"),
+    ],
+    ids=["works", "refused", "forbidden", "unknown", "missing"],
+)
+def test_ready_is_who_has_a_key_that_is_not_known_to_fail(
+    told: tuple[int, dict[str, str]], settings: dict[str, Any], status: int, key: str
+) -> None:
+    with Issuer() as upstream:  # any server of documents does
+        upstream.documents = {"/v1/models": told}
+        with in_process(XAI_BASE_URL=f"{upstream.url}/v1", **settings) as url:
+            assert exchange(url, wire(method="GET", path="/healthz")).status == 200
+            assert upstream.requests == [], "health is not the endpoint's"
+            ready = httpx2.get(f"{url}/readyz")
+            assert (ready.status_code, ready.json()["key"], ready.json()["closing"]) == (status, key, False)
+            httpx2.get(f"{url}/readyz")
+            assert len(upstream.requests) <= 1, "a probe may come every second"
+
+
+def test_an_endpoint_that_can_t_be_reached_leaves_the_server_ready() -> None:
+    with in_process(XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+        ready = httpx2.get(f"{url}/readyz")
+    assert (ready.status_code, ready.json()["key"]) == (200, "unknown")
+
+
+def test_a_closing_server_is_not_ready_and_takes_no_call() -> None:
+    def close(grok: Grok) -> None:
+        grok.calls.closing = True
+
+    with in_process(prepare=close, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+        ready = httpx2.get(f"{url}/readyz")
+        told = httpx2.post(
+            f"{url}/mcp", **modern(1, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})
+        )
+    assert (ready.status_code, ready.json()["closing"]) == (503, True)
+    assert told.json()["result"]["_meta"]["grok-mcp/error"]["code"] == "overloaded"
+
+
+def test_the_line_that_the_command_prints_lets_its_token_in(tmp_path: Path) -> None:
+    said = CliRunner().invoke(cli, ["token", "dora@example.com"]).output.split()
+    token = next(word for word in said if word.startswith("gmt_"))
+    line = next(word for word in said if word.startswith("dora@example.com:"))
+    assert token not in line
+    file = tmp_path / "tokens"
+    file.write_text(line)
+    with in_process(token_file=file) as url:
+        assert exchange(url, wire({"Authorization": f"Bearer {token}"})).status == 200
+        assert exchange(url, wire({"Authorization": f"bearer {token}"})).status == 200
+        assert exchange(url, wire({"Authorization": f"Bearer {token}x"})).status == 401
+        assert exchange(url, wire({"Authorization": f"Bearer {line.partition(':')[2]}"})).status == 401
+
+
+@asynccontextmanager
+async def client_of(place: Place, name: str, transport: str) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {place.tokens[name]}"}
+    if transport == "sse":
+        async with Client(sse_client(f"{place.server.url}/sse", headers=headers)) as client:
+            yield client
+    else:
+        async with httpx2.AsyncClient(headers=headers, timeout=20) as http:
+            streams = streamable_http_client(f"{place.server.url}/mcp", http_client=http)
+            async with Client(streams, mode="legacy" if transport == "legacy" else "auto") as client:
+                yield client
+
+
+async def ask(client: Client, **arguments: Any) -> Result:
+    result = await client.call_tool("ask_grok", {"prompt": "Hi", **arguments})
+    assert isinstance(result, CallToolResult)
+    return Result(result)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("first", "then"), [("http", "sse"), ("sse", "legacy"), ("legacy", "http")])
+async def test_a_caller_keeps_his_conversation_on_another_transport_and_nobody_else_gets_it(
+    first: str, then: str, place: Place
+) -> None:
+    async with client_of(place, "alice", first) as client:
+        handle = (await ask(client)).answer["conversation_id"]
+    async with client_of(place, "alice", then) as client:
+        assert (await ask(client, conversation_id=handle)).answer["conversation_id"]
+    async with client_of(place, "bob", then) as client:
+        assert (await ask(client, conversation_id=handle)).error["code"] == "conversation_not_found"
+
+
+def test_a_call_is_logged_with_its_caller_and_without_a_word_of_it(place: Place) -> None:
+    place.call(place.tokens["bob"], prompt="My secret plan")
+    line = place.server.line_with("call ended", "caller=bob", "outcome=stop")
+    assert line.startswith("grok-mcp: INFO [") and "tool=ask_grok" in line
+    place.call(place.issuer.token(sub="erin"))
+    place.server.line_with("call ended", "caller=erin")
+    assert not [line for line in place.server.lines if "secret plan" in line or "gmt_" in line]
+
+
+def test_as_json_each_line_is_one_object_with_the_request_also_for_a_traceback() -> None:
+    with SandboxServer(pace=0) as sandbox:
+        settings = {"GROK_MCP_LOG_FORMAT": "json", "GROK_MCP_LOG_LEVEL": "info"}
+        with serving(sandbox.url, command=FAULTY, **settings) as server:
+            for name, arguments in (("ask_grok", {"prompt": "Hi"}), ("grok_search", {"query": "Hi"})):
+                request = modern(1, "tools/call", name=name, arguments=arguments)
+                answer = httpx2.post(f"{server.url}/mcp", **request)
+            server.line_with("traceback")
+    assert "two lines" not in answer.text and "[internal]" in answer.text
+    said: list[dict[str, Any]] = [json.loads(line) for line in server.lines[1:]]
+    assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, said))
+    (ended,) = [line for line in said if line["message"] == "call ended"]
+    (broke,) = [line for line in said if "traceback" in line]
+    assert (ended["tool"], ended["outcome"], ended["level"]) == ("ask_grok", "stop", "info")
+    assert broke["level"] == "error" and "in two lines" in broke["traceback"]
+    assert ended["request_id"] and broke["request_id"] and ended["request_id"] != broke["request_id"]

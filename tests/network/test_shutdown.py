@@ -1,0 +1,165 @@
+"""The end of a server on the network: SIGTERM while calls run, on every transport and under every parent."""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from anyio.abc import SocketStream
+from mcp.client import Client
+from mcp.client.sse import sse_client
+from mcp_types import CallToolResult
+
+from tests.conftest import Result
+from tests.endpoint import Endpoint, Reply, Request, chat
+from tests.network.server import BOTH_FORMS, INITIALIZE, SERVE, UVICORN, Served, serving
+
+pytestmark = pytest.mark.anyio
+
+BY_SESSION = ("http-2026", "http-2025", "sse-2026", "sse-2025")
+STATELESS = ("http-2026", "http-2025")
+GRACE_S = 1.5
+SLACK_S = 3.0
+"""For the end of a Python process on a busy machine."""
+WORKERS_S = 5.0
+"""How long the parent of workers may wait for one that still starts, before it heeds a signal."""
+
+
+class Calls:
+    """An endpoint where each caller makes a call that ends when told to, and one that never ends."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self.kinds = kinds
+        self.ends = anyio.Event()
+        self.results: dict[str, Result] = {}
+        self.endpoint = Endpoint(choose=self._reply)
+
+    def _reply(self, request: Request) -> Reply:
+        prompt = request.body["messages"][-1]["content"]
+        start, *rest = chat("So far, ", "so good.").pieces
+        if prompt.startswith("Never"):
+            return Reply((start,), end="hang")
+        return Reply((start, *rest), hold=1, release=self.ends)
+
+    async def run(self, client: Client, prompt: str) -> None:
+        result = await client.call_tool("ask_grok", {"prompt": prompt})
+        assert isinstance(result, CallToolResult)
+        self.results[prompt] = Result(result)
+
+    async def started(self) -> None:
+        with anyio.fail_after(20):
+            while len(self.endpoint.requests) < 2 * len(self.kinds):
+                await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def clients(server: Served, kinds: Sequence[str]) -> AsyncIterator[dict[str, Client]]:
+    async with AsyncExitStack() as stack:
+        made = {}
+        for kind in kinds:
+            transport, _, era = kind.partition("-")
+            mode = "legacy" if era == "2025" else "auto"
+            place = f"{server.url}/mcp" if transport == "http" else sse_client(f"{server.url}/sse")
+            made[kind] = await stack.enter_async_context(Client(place, mode=mode))
+            await made[kind].list_tools()  # which it would ask for after its first call
+        yield made
+
+
+@asynccontextmanager
+async def idle_connection(server: Served) -> AsyncIterator[SocketStream]:
+    """A connection that has been served and is kept open: the server closes it first of all."""
+    async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
+        await stream.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        yield stream
+
+
+async def until_closed(stream: SocketStream) -> None:
+    with anyio.fail_after(WORKERS_S), suppress(anyio.EndOfStream):
+        while True:
+            await stream.receive()
+
+
+async def until_refused(server: Served) -> None:
+    """Until nobody listens at the server's address any more."""
+    with anyio.fail_after(GRACE_S):
+        while True:
+            try:
+                stream = await anyio.connect_tcp("127.0.0.1", server.port)
+            except OSError:
+                return
+            await stream.aclose()
+
+
+async def exit_status(server: Served) -> int:
+    return await anyio.to_thread.run_sync(server.status)
+
+
+@pytest.mark.parametrize(
+    ("command", "flags", "kinds", "status"),
+    [
+        pytest.param(SERVE, (), BY_SESSION, 0, id="serve"),
+        pytest.param(SERVE, ("--workers", "2"), STATELESS, 0, id="serve with two workers"),
+        pytest.param(UVICORN, (), BY_SESSION, -signal.SIGTERM, id="uvicorn"),
+    ],
+)
+async def test_calls_in_flight_end_in_the_grace_period_or_come_back_interrupted(
+    command: tuple[str, ...], flags: tuple[str, ...], kinds: Sequence[str], status: int
+) -> None:
+    calls = Calls(kinds)
+    async with calls.endpoint:
+        with serving(calls.endpoint.url, *flags, command=command, GROK_MCP_GRACE=str(GRACE_S)) as server:
+            async with clients(server, kinds) as connected, anyio.create_task_group() as group:
+                for kind, client in connected.items():
+                    group.start_soon(calls.run, client, f"Ends, {kind}")
+                    group.start_soon(calls.run, client, f"Never ends, {kind}")
+                await calls.started()
+                async with idle_connection(server) as idle:
+                    server.process.send_signal(signal.SIGTERM)
+                    told = time.monotonic()
+                    await until_closed(idle)
+                calls.ends.set()
+                with anyio.fail_after(GRACE_S + WORKERS_S):
+                    while len(calls.results) < 2 * len(kinds):
+                        await anyio.sleep(0.01)
+                took = time.monotonic() - told
+            assert await exit_status(server) == status
+    for kind in kinds:
+        ended, interrupted = calls.results[f"Ends, {kind}"], calls.results[f"Never ends, {kind}"]
+        assert ended.answer["finish_reason"] == "stop"
+        assert ended.text.startswith("So far, so good.")
+        assert interrupted.answer["finish_reason"] == "interrupted"
+        assert interrupted.text.startswith("So far, \n\nNote: The answer is incomplete: [interrupted]")
+    assert GRACE_S < took < GRACE_S + WORKERS_S
+
+
+async def test_idle_streams_do_not_hold_the_end_up() -> None:
+    with serving("http://127.0.0.1:1/v1") as server:
+        async with httpx2.AsyncClient(base_url=server.url, headers={"Accept": BOTH_FORMS}) as http:
+            session = (await http.post("/mcp", json=INITIALIZE)).headers["mcp-session-id"]
+            headers = {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-11-25"}
+            async with http.stream("GET", "/mcp", headers=headers), http.stream("GET", "/sse"):
+                server.process.send_signal(signal.SIGTERM)
+                told = time.monotonic()
+                assert await exit_status(server) == 0
+    assert time.monotonic() - told < SLACK_S
+
+
+@pytest.mark.parametrize("command", [SERVE, UVICORN], ids=["serve", "uvicorn"])
+async def test_while_calls_end_nobody_new_is_let_in(command: tuple[str, ...]) -> None:
+    calls = Calls(["http-2026"])
+    async with calls.endpoint:
+        with serving(calls.endpoint.url, command=command, GROK_MCP_GRACE="15") as server:
+            async with clients(server, calls.kinds) as connected, anyio.create_task_group() as group:
+                for prompt in ("Ends", "Ends as well"):
+                    group.start_soon(calls.run, connected["http-2026"], prompt)
+                await calls.started()
+                server.process.send_signal(signal.SIGTERM)
+                await until_refused(server)
+                calls.ends.set()
+            await exit_status(server)
+    assert {result.answer["finish_reason"] for result in calls.results.values()} == {"stop"}
