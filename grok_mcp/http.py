@@ -6,9 +6,9 @@ its body, then the SDK's checks (Host, Origin, size) and its transport.
 """
 
 import asyncio
+import gc
 import logging
 import signal
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,16 +32,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from grok_mcp.calls import Calls
 from grok_mcp.connection import STREAMED
 from grok_mcp.environment import read_settings
-from grok_mcp.errors import GrokError
 from grok_mcp.grok import Grok
 from grok_mcp.http_auth import token_verifier
 from grok_mcp.http_guards import LoopbackOnly, TimedBody
 from grok_mcp.http_hosts import transport_security
-from grok_mcp.logs import configure_logging
+from grok_mcp.process import build_process, close_process
 from grok_mcp.readiness import report
-from grok_mcp.server import build_server
 from grok_mcp.settings import Settings
-from grok_mcp.telemetry_setup import close, configure
 
 TRANSPORTS = ("streamable-http", "sse")
 
@@ -53,14 +50,11 @@ def create_app() -> Starlette:
     settings = read_settings()
     if settings is None:
         raise SystemExit(2)
-    configure_logging(settings)
-    configure()
-    try:
-        grok = Grok(settings)
-    except GrokError as error:
-        sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
-        raise SystemExit(2) from None
-    return build_app(build_server(grok), grok, settings, served_transports(settings))
+    built = build_process(settings)
+    if built is None:
+        raise SystemExit(2)
+    gc.freeze()  # what is loaded by now stays: no collection need look at it
+    return build_app(*built, settings, served_transports(settings))
 
 
 def served_transports(settings: Settings) -> tuple[str, ...]:
@@ -106,8 +100,7 @@ def build_app(
             with _draining_on_signals(grok.calls, settings.grace):
                 yield
             await grok.calls.drain(0)
-        await grok.aclose()
-        close()
+        await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
     app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)

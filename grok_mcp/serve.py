@@ -31,26 +31,17 @@ def serve() -> int:
 
 
 async def _serve_stdio(settings: Settings) -> int:
-    from grok_mcp.errors import GrokError
-    from grok_mcp.grok import Grok
-    from grok_mcp.logs import configure_logging
-    from grok_mcp.server import build_server
+    from grok_mcp.process import build_process, close_process
     from grok_mcp.stdio import serve_stdio
-    from grok_mcp.telemetry_setup import close, configure
 
-    configure_logging(settings)
-    configure()
-    try:
-        grok = Grok(settings)
-    except GrokError as error:
-        sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
+    built = build_process(settings)
+    if built is None:
         return EXIT_BAD_SETTINGS
-    server = build_server(grok)
+    server, grok = built
     gc.freeze()
     gc.enable()
     try:
         await serve_stdio(server, grok.calls, settings.grace)
     finally:
-        await grok.aclose()
-        close()
+        await close_process(grok)
     return 0

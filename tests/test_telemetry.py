@@ -578,9 +578,11 @@ def collector() -> Iterator[Collector]:
     with Collector() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but_json_rpc() -> None:

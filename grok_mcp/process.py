@@ -1,0 +1,31 @@
+"""Builds what one process serves, whatever the transport: logs, telemetry, the endpoint, the server."""
+
+import sys
+from typing import Any
+
+from mcp.server.lowlevel import Server
+
+from grok_mcp.errors import GrokError
+from grok_mcp.grok import Grok
+from grok_mcp.logs import configure_logging
+from grok_mcp.server import build_server
+from grok_mcp.settings import Settings
+from grok_mcp.telemetry_setup import close, configure
+
+
+def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
+    """The server and its endpoint; where they can't be built, one line on stderr, and None."""
+    configure_logging(settings)
+    configure()
+    try:
+        grok = Grok(settings)
+    except GrokError as error:
+        sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
+        return None
+    return build_server(grok), grok
+
+
+async def close_process(grok: Grok) -> None:
+    """Close the endpoint, and tell what telemetry has not told yet."""
+    await grok.aclose()
+    close()
