@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 import stamina
 from mcp.client import Client
@@ -17,6 +16,7 @@ from grok_mcp.grok import Grok
 from grok_mcp.server import build_server
 from grok_mcp.settings import Settings
 from tests.endpoint import Endpoint
+from tests.pace import within
 
 PAYLOADS = Path(__file__).parent / "payloads"
 
@@ -91,7 +91,7 @@ class Host:
             assert total is None
             notes.append((progress, message or ""))
 
-        with anyio.fail_after(20):
+        with within(20):
             raw = await self.client.call_tool(tool, arguments, progress_callback=note if watch else None)
         assert isinstance(raw, CallToolResult)
         return Result(raw, notes)

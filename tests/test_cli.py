@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from grok_mcp import __version__
 from grok_mcp.settings import PREFIX, Settings
 
-BOUND_S = 20
+BOUND_S = 90
 COMMANDS = ("serve", "demo", "sandbox", "token")
 INITIALIZE = {
     "protocolVersion": "2025-06-18",

@@ -14,7 +14,7 @@ import pytest
 
 from grok_mcp.demo_view import HOST_CONFIG, WIDTH, fit
 
-BOUND_S = 45
+BOUND_S = 150
 READABLE_PACE = "0.01"
 SECRET = "xai-a-key-of-the-user"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

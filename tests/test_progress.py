@@ -16,6 +16,7 @@ from grok_mcp.fold import Fold
 from grok_mcp.progress import DeltaProgress
 from tests.conftest import PAYLOADS, Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, chat, sse
+from tests.pace import within
 from tests.test_payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,7 @@ async def released_after(host: Host, reply: Reply, notes: int) -> Result:
         results.append(await host.client.call_tool("ask_grok", {"prompt": "Hi"}, progress_callback=note))
         reply.release.set()
 
-    with anyio.fail_after(10):
+    with within(10):
         async with anyio.create_task_group() as group:
             group.start_soon(call)
             with anyio.move_on_after(2):

@@ -20,6 +20,7 @@ from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.spec import Call
 from tests.conftest import Result, host_on
 from tests.endpoint import Endpoint, Reply, chat
+from tests.pace import within
 from tests.test_payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
@@ -146,7 +147,7 @@ async def test_calls_beyond_the_limit_wait_in_order_and_say_so() -> None:
             async with anyio.create_task_group() as group:
                 for number, name in enumerate(("one", "two", "three"), 1):
                     group.start_soon(ask, name)
-                    with anyio.fail_after(5):
+                    with within(5):
                         while len(host.grok.calls) < 2 * number:
                             await anyio.sleep(0.01)
                 assert len(endpoint.requests) == 1

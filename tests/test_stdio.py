@@ -19,6 +19,7 @@ from mcp.client.stdio import stdio_client
 from grok_mcp.sandbox import SandboxServer
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, chat
+from tests.pace import within
 from tests.test_payloads import payload_reply
 
 COMMAND = [sys.executable, "-m", "grok_mcp"]
@@ -66,7 +67,7 @@ def session(*lines: Any, **variables: str) -> tuple[list[dict[str, Any]], str, i
         (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines
     )
     with program(**variables) as process:
-        out, err = process.communicate(sent, timeout=20)
+        out, err = process.communicate(sent, timeout=90)
     return [json.loads(line) for line in out.splitlines()], err.decode(), process.returncode
 
 
@@ -129,7 +130,7 @@ def test_wrong_settings_are_one_line_each_on_stderr_and_status_2(
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
 def test_a_server_without_a_way_to_its_client_says_so(closed: str) -> None:
     command = ["sh", "-c", f'exec "$0" -m grok_mcp {closed}', sys.executable]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=90, check=False)
     assert done.returncode == 2
     assert done.stderr == "grok-mcp: a server on stdio needs an open stdin and stdout\n"
 
@@ -167,13 +168,13 @@ def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:
 
 
 def test_version_is_answered_without_starting_anything() -> None:
-    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=90, check=True)
     assert done.stdout.startswith("grok-mcp-server 0.")
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "grok_mcp", "--version"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=90,
         check=True,
     )
     assert "mcp.server" not in loaded.stderr and "pydantic" not in loaded.stderr
@@ -184,7 +185,7 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         [sys.executable, "-X", "importtime", "-m", "grok_mcp"],
         input=b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, request(2, "tools/list"))),
         capture_output=True,
-        timeout=20,
+        timeout=90,
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
@@ -230,7 +231,7 @@ async def test_the_sdk_s_client_gets_answers_and_progress_in_both_eras(legacy: b
 
 async def read_answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
     assert process.stdout is not None
-    with anyio.fail_after(15):
+    with within(15):
         line = await anyio.to_thread.run_sync(process.stdout.readline, abandon_on_cancel=True)
     found: dict[str, Any] = json.loads(line)
     return found
@@ -247,7 +248,7 @@ async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(en
                 process.stdin.write(json.dumps(message).encode() + b"\n")
             process.stdin.flush()
             await read_answer(process)
-            with anyio.fail_after(10):
+            with within(10):
                 while not endpoint.requests:
                     await anyio.sleep(0.01)
             if end == "SIGTERM":
@@ -256,7 +257,7 @@ async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(en
                 process.stdin.close()
                 process.stdin = None
             answer = await read_answer(process)
-            with anyio.fail_after(10):
+            with within(10):
                 status = await anyio.to_thread.run_sync(process.wait)
         await endpoint.closed.wait()
     text = answer["result"]["content"][0]["text"]

@@ -21,9 +21,9 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from grok_mcp.stdio_streams import LineReader, LineWriter
 
 ECHO = Path(__file__).with_name("stdio_echo.py")
-BOUND_S = 10
+BOUND_S = 60
 SHORT_GRACE_S = 0.2
-LONG_GRACE_S = 60.0  # longer than any test waits
+LONG_GRACE_S = 300.0  # longer than any test waits
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},

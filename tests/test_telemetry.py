@@ -35,6 +35,7 @@ from grok_mcp.settings import Settings
 from tests.conftest import host_on
 from tests.endpoint import Endpoint, Reply, body, chat
 from tests.endpoint import events as stream
+from tests.pace import within
 from tests.test_stdio import INITIALIZE, INITIALIZED, ask, session
 
 pytestmark = pytest.mark.anyio
@@ -299,7 +300,7 @@ async def test_a_cancelled_call_is_told_with_the_usage_seen_so_far(told: Told) -
             writing.set()
 
     async with Endpoint(stream(some, done=False, end="hang")) as endpoint, grok_on(endpoint.url) as grok:
-        with anyio.fail_after(10):
+        with within(10):
             async with anyio.create_task_group() as group:
                 group.start_soon(grok.complete, ASKED, observe)
                 await writing.wait()
@@ -451,7 +452,7 @@ def python(code: str, **variables: str) -> tuple[str, str]:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=True,
     )
     return done.stdout.strip(), done.stderr.strip()

@@ -22,7 +22,7 @@ import anyio.abc
 import pytest
 from redis import Redis
 
-START_S = 20
+START_S = 90
 
 
 class RedisServer:

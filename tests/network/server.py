@@ -27,7 +27,7 @@ from grok_mcp.settings import Settings
 KEY = "xai-test-key-1234567890"
 UVICORN = (sys.executable, "-m", "uvicorn", "--factory", "grok_mcp.http:create_app", "--port", "0")
 SERVE = (sys.executable, "-m", "grok_mcp", "serve")
-WAIT_S = 20.0
+WAIT_S = 90.0
 BOTH_FORMS = "application/json, text/event-stream"
 
 

@@ -21,6 +21,7 @@ from grok_mcp.sandbox import SandboxServer
 from tests.conftest import Result
 from tests.network.redis import RedisServer
 from tests.network.server import Served, modern, serving
+from tests.pace import within
 
 FAULTS = (
     "",
@@ -42,7 +43,7 @@ FAULTS = (
     "pace=0.02",
 )
 CALLERS = 12
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0  # seconds of a quiet machine
 SETTLED_S = 15.0
 
 
@@ -72,7 +73,7 @@ class Ride:
     async def _caller(self, mode: Any) -> None:
         while not self.over:
             try:
-                with anyio.fail_after(PATIENCE_S):
+                with within(PATIENCE_S):
                     async with Client(f"{self.url}/mcp", mode=mode) as client:
                         await self._some_calls(client)
             except TimeoutError:

@@ -23,6 +23,7 @@ from grok_mcp.redis_store import ATTEMPT_S, MAX_CONNECTIONS, RedisConversations
 from tests.conftest import host_on
 from tests.endpoint import Endpoint, chat
 from tests.network.redis import RedisServer, address_of, redis, require_redis
+from tests.pace import within
 
 __all__ = ["redis"]
 
@@ -382,7 +383,7 @@ async def test_a_redis_that_says_nothing_is_given_up_in_time_and_taken_again(
             outcomes.append(await store.keep(said("more"), "ann") is None)
 
         redis.freeze()
-        with anyio.fail_after(DOWN_S):
+        with within(DOWN_S):
             async with anyio.create_task_group() as group:
                 for _ in range(AT_ONCE // 2):
                     group.start_soon(opened)

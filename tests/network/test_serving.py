@@ -75,7 +75,8 @@ def test_an_address_that_others_reach_is_not_served_without_authentication() -> 
 def test_what_must_not_be_served_is_said_in_one_line(
     settings: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert serve_http(Settings(**settings)) == 2
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # else a server that is not refused would serve
+        assert serve_http(Settings(**settings, port=taken.getsockname()[1])) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"grok-mcp: {said}")
 

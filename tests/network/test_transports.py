@@ -31,6 +31,7 @@ from tests.network.server import (
     rpc,
     serving,
 )
+from tests.pace import slowness, within
 
 pytestmark = pytest.mark.anyio
 
@@ -87,14 +88,14 @@ async def client(request: pytest.FixtureRequest, server: Served, endpoint: Endpo
 
 
 async def called(client: Client, tool: str, **arguments: Any) -> Result:
-    with anyio.fail_after(20):
+    with within(20):
         raw = await client.call_tool(tool, arguments)
     assert isinstance(raw, CallToolResult)
     return Result(raw)
 
 
 async def until_asked(endpoint: Endpoint) -> None:
-    with anyio.fail_after(10):
+    with within(10):
         while not endpoint.requests:
             await anyio.sleep(0.01)
 
@@ -102,7 +103,7 @@ async def until_asked(endpoint: Endpoint) -> None:
 async def closed_after(endpoint: Endpoint) -> float:
     """Seconds from now until the server has closed its connection to the endpoint."""
     started = time.monotonic()
-    with anyio.fail_after(20):
+    with within(20):
         await endpoint.closed.wait()
     return time.monotonic() - started
 
@@ -132,7 +133,7 @@ async def test_notes_arrive_in_order_while_the_endpoint_still_writes(
         notes.append((progress, message or ""))
         reply.release.set()
 
-    with anyio.fail_after(10):
+    with within(10):
         result = await client.call_tool("ask_grok", {"prompt": "Hi"}, progress_callback=note)
     assert isinstance(result, CallToolResult)
     text = "".join(message for _, message in notes)
@@ -162,7 +163,7 @@ async def test_a_call_that_its_client_cancels_closes_the_connection_upstream(
         group.start_soon(client.call_tool, "ask_grok", {"prompt": "Hi"})
         await until_asked(endpoint)
         group.cancel_scope.cancel()
-    assert await closed_after(endpoint) < SOON_S
+    assert await closed_after(endpoint) < SOON_S * slowness()
     endpoint.replies = [chat("Still here.")]
     assert (await called(client, "ask_grok", prompt="Hi")).text.startswith("Still here.")
 
@@ -209,7 +210,7 @@ async def test_a_call_of_2025_that_was_cancelled_by_notification_ends_at_once(
     async with handshake(server.url) as http:
         async with streamed(http, {"json": rpc(2, "tools/call", **ASK)}, endpoint):
             assert (await http.post("/mcp", json=notice)).status_code == 202
-            assert await closed_after(endpoint) < SOON_S
+            assert await closed_after(endpoint) < SOON_S * slowness()
 
 
 async def test_a_stream_of_2026_that_is_closed_ends_its_call_at_once(
@@ -219,7 +220,7 @@ async def test_a_stream_of_2026_that_is_closed_ends_its_call_at_once(
     async with httpx2.AsyncClient(base_url=server.url) as http:
         async with streamed(http, modern(2, "tools/call", token=7, **ASK), endpoint) as response:
             assert response.headers["x-accel-buffering"] == "no"
-        assert await closed_after(endpoint) < SOON_S
+        assert await closed_after(endpoint) < SOON_S * slowness()
 
 
 async def test_dropping_the_sse_connection_ends_its_calls_at_once(server: Served, endpoint: Endpoint) -> None:
@@ -232,7 +233,7 @@ async def test_dropping_the_sse_connection_ends_its_calls_at_once(server: Served
             for message in (INITIALIZE, INITIALIZED, rpc(2, "tools/call", **ASK)):
                 assert (await http.post(place, json=message)).status_code == 202
             await until_asked(endpoint)
-        assert await closed_after(endpoint) < SOON_S
+        assert await closed_after(endpoint) < SOON_S * slowness()
 
 
 async def test_streams_of_2025_are_not_to_be_buffered(server: Served, endpoint: Endpoint) -> None:

@@ -17,7 +17,7 @@ def base_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(base_url: str) -> Iterator[httpx2.Client]:
     headers = {"Authorization": "Bearer xai-test"}
-    with httpx2.Client(base_url=base_url, headers=headers, timeout=5) as client:
+    with httpx2.Client(base_url=base_url, headers=headers, timeout=30) as client:
         yield client
 
 

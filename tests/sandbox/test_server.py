@@ -95,7 +95,7 @@ def test_a_stream_stops_when_its_client_is_gone() -> None:
 
 def test_many_streams_run_side_by_side(base_url: str) -> None:
     async def run() -> list[int]:
-        async with httpx2.AsyncClient(base_url=base_url, headers=KEY, timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=base_url, headers=KEY, timeout=30) as client:
             body = {"model": "grok-4.7", "input": "write 100 words", "stream": True}
             replies = await asyncio.gather(*(client.post("responses", json=body) for _ in range(20)))
         return [len(parse(reply.text)) for reply in replies]

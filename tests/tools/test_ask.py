@@ -11,6 +11,7 @@ from dirty_equals import IsPartialDict, IsStr
 from grok_mcp.errors import ConversationNotFoundError
 from tests.conftest import PAYLOADS, host_on
 from tests.endpoint import Endpoint, Reply, body, chat, events
+from tests.pace import within
 from tests.test_payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
@@ -367,7 +368,7 @@ async def test_a_cancelled_call_closes_the_connection_to_the_endpoint() -> None:
         async with host_on(endpoint) as host:
             with anyio.move_on_after(0.3):
                 await host.client.call_tool("ask_grok", {"prompt": "Hi"})
-            with anyio.fail_after(1):
+            with within(1):
                 await endpoint.closed.wait()
     assert len(endpoint.requests) == 1
 

@@ -4,12 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 import pytest
 from dirty_equals import IsPartialDict
 
 from tests.conftest import PAYLOADS, Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, body, chat
+from tests.pace import within
 from tests.test_payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +227,7 @@ async def test_a_pattern_that_could_run_away_is_matched_in_linear_time() -> None
     schema = {"type": "string", "pattern": "^(a+)+$"}
     almost = {"result": "a" * 5_000 + "!"}
     async with Endpoint(chat(json.dumps(almost))) as endpoint, host_on(endpoint) as host:
-        with anyio.fail_after(5):
+        with within(5):
             assert (await get_json(host, schema)).error["code"] == "schema_mismatch"
 
 
