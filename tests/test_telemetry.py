@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -587,17 +586,20 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but_json_rpc() -> None:
-    with collector() as server:
-        answers, stderr, status = session(
-            INITIALIZE,
-            INITIALIZED,
-            ask(2),
+    requests = b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, INITIALIZED, ask(2)))
+    with (
+        collector() as server,
+        program(
             GROK_MCP_GATEWAY="sandbox",
+            GROK_MCP_GRACE="60",
             OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
             OTEL_TRACES_EXPORTER="otlp, console",
             OTEL_METRICS_EXPORTER="otlp,console",
-        )
-    assert (len(answers), status) == (2, 0)
+        ) as process,
+    ):
+        out, err = process.communicate(requests, timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert [json.loads(line)["jsonrpc"] for line in out.splitlines()] == ["2.0", "2.0"]
 
     sent = [ExportTraceServiceRequest.FromString(content) for content in server.received["/v1/traces"]]
     spans = [
