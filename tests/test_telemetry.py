@@ -540,12 +540,12 @@ began = time.monotonic()
 close()
 print(time.monotonic() - began)
 """
-    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         out, _ = python(code, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
-    assert float(out) == pytest.approx(telemetry_setup.CLOSE_S, abs=1)
-    assert time.monotonic() - began < 9  # the exporter alone tries for 10 s for each signal
+    assert (
+        telemetry_setup.CLOSE_S - 0.1 < float(out) < 9
+    )  # the exporters alone wait for 10 s, and for each signal
 
 
 class Collector(ThreadingHTTPServer):
@@ -586,20 +586,18 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but_json_rpc() -> None:
-    requests = b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, INITIALIZED, ask(2)))
-    with (
-        collector() as server,
-        program(
+    with collector() as server:
+        answers, stderr, status = session(
+            INITIALIZE,
+            INITIALIZED,
+            ask(2),
             GROK_MCP_GATEWAY="sandbox",
             GROK_MCP_GRACE="60",
             OTEL_EXPORTER_OTLP_ENDPOINT=server.url,
             OTEL_TRACES_EXPORTER="otlp, console",
             OTEL_METRICS_EXPORTER="otlp,console",
-        ) as process,
-    ):
-        out, err = process.communicate(requests, timeout=PATIENCE_S)
-    assert process.returncode == 0
-    assert [json.loads(line)["jsonrpc"] for line in out.splitlines()] == ["2.0", "2.0"]
+        )
+    assert (len(answers), status) == (2, 0)
 
     sent = [ExportTraceServiceRequest.FromString(content) for content in server.received["/v1/traces"]]
     spans = [
