@@ -30,7 +30,7 @@ def anyio_backend() -> str:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests reaches them."""
     for name in list(os.environ):
-        if name.startswith(("GROK_MCP_", "XAI_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("GROK_MCP_", "XAI_", "OTEL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 
