@@ -274,19 +274,30 @@ def test_a_call_is_logged_with_its_caller_and_without_a_word_of_it(place: Place)
     assert not [line for line in place.server.lines if "secret plan" in line or "gmt_" in line]
 
 
-def test_as_json_each_line_is_one_object_with_the_request_also_for_a_traceback() -> None:
+def broken_call(**settings: str) -> list[str]:
+    """What a server has logged that answered one call and broke in the next."""
     with SandboxServer(pace=0) as sandbox:
-        settings = {"GROK_MCP_LOG_FORMAT": "json", "GROK_MCP_LOG_LEVEL": "info"}
-        with serving(sandbox.url, command=FAULTY, **settings) as server:
+        with serving(sandbox.url, command=FAULTY, GROK_MCP_LOG_LEVEL="info", **settings) as server:
             for name, arguments in (("ask_grok", {"prompt": "Hi"}), ("grok_search", {"query": "Hi"})):
                 request = modern(1, "tools/call", name=name, arguments=arguments)
                 answer = httpx2.post(f"{server.url}/mcp", **request)
-            server.line_with("traceback")
+            server.line_with("Traceback")
     assert "two lines" not in answer.text and "[internal]" in answer.text
-    said: list[dict[str, Any]] = [json.loads(line) for line in server.lines[1:]]
+    return server.lines[1:]
+
+
+def test_as_json_each_line_is_one_object_with_the_request_also_for_a_traceback() -> None:
+    said: list[dict[str, Any]] = [json.loads(line) for line in broken_call(GROK_MCP_LOG_FORMAT="json")]
     assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, said))
     (ended,) = [line for line in said if line["message"] == "call ended"]
     (broke,) = [line for line in said if "traceback" in line]
     assert (ended["tool"], ended["outcome"], ended["level"]) == ("ask_grok", "stop", "info")
     assert broke["level"] == "error" and "in two lines" in broke["traceback"]
     assert ended["request_id"] and broke["request_id"] and ended["request_id"] != broke["request_id"]
+
+
+def test_as_text_a_traceback_is_one_line_as_well() -> None:
+    said = broken_call()
+    assert [line for line in said if not line.startswith("grok-mcp: ")] == []
+    (broke,) = [line for line in said if "Traceback" in line]
+    assert broke.startswith("grok-mcp: ERROR [") and "in two lines" in broke
