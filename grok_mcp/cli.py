@@ -2,6 +2,7 @@
 
 import os
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import click
@@ -13,8 +14,24 @@ BAD_USAGE = 2
 MAX_PACE_S = 0.1
 
 
+COMMANDS: dict[str, str] = {}
+"""Commands with a module of their own: name → "module:function". To add one, add a line."""
+
+
 class Commands(click.Group):
-    """A group that ends quietly when the user interrupts it."""
+    """A group that loads a command when it is asked for, and ends quietly when the user interrupts it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, imported where it stands in `COMMANDS`."""
+        if name not in COMMANDS:
+            return super().get_command(ctx, name)
+        module, function = COMMANDS[name].split(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C is no error to talk about."""
