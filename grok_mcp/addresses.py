@@ -1,6 +1,17 @@
-"""Which addresses are this machine's own."""
+"""What a host name or address means."""
 
+from functools import lru_cache
 from ipaddress import ip_address
+
+
+@lru_cache(maxsize=64)
+def is_address(host: str) -> bool:
+    """Whether a host is an address, and no name that has to be looked up."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str | None) -> bool:

@@ -6,7 +6,6 @@ its body, then the SDK's checks (Host, Origin, size) and its transport.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import threading
@@ -36,7 +35,7 @@ from grok_mcp.grok import Grok
 from grok_mcp.http_auth import token_verifier
 from grok_mcp.http_guards import LoopbackOnly, TimedBody
 from grok_mcp.http_hosts import transport_security
-from grok_mcp.process import build_process, close_process
+from grok_mcp.process import build_process, close_process, settle_memory
 from grok_mcp.readiness import report
 from grok_mcp.settings import Settings
 
@@ -53,7 +52,7 @@ def create_app() -> Starlette:
     built = build_process(settings)
     if built is None:
         raise SystemExit(2)
-    gc.freeze()  # what is loaded by now stays: no collection need look at it
+    settle_memory()
     return build_app(*built, settings, served_transports(settings))
 
 

@@ -79,7 +79,7 @@ def serve_http(settings: Settings) -> int:
         "grok_mcp.http:create_app",
         factory=True,
         http=GuardedProtocol,
-        loop="asyncio",
+        loop="auto",
         ws="none",
         lifespan="on",
         log_config=None,

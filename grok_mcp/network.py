@@ -5,6 +5,7 @@ docs/decisions/0010-own-network-backend.md. `upstream.py` uses it where no proxy
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable
 from typing import Any, cast
@@ -12,8 +13,13 @@ from typing import Any, cast
 import httpcore2
 import httpx2
 
+from grok_mcp.addresses import is_address
+
 READ_AHEAD = 256 * 1024
 """Bytes of an answer that wait to be read before the endpoint is held up."""
+
+NEXT_ADDRESS_S = 0.25
+"""How long the first address of a name may take before the next is tried beside it (RFC 8305)."""
 
 _SocketOption = Any
 
@@ -41,22 +47,28 @@ class _Backend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[_SocketOption] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
-        # uvloop tries one address after the other; asyncio's own loop need not wait for a dead one.
-        delay: dict[str, Any] = (
-            {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-        )
         try:
             async with asyncio.timeout(timeout):
-                _, stream = await loop.create_connection(_Stream, host, port, **delay)
+                return await _connect(host, port)
         except TimeoutError as error:
             raise httpcore2.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore2.ConnectError(str(error)) from error
-        return stream
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def _connect(host: str, port: int) -> "_Stream":
+    """A connection to the first address that answers; a dead one is not waited for."""
+    loop = asyncio.get_running_loop()
+    if is_address(host):
+        return (await loop.create_connection(_Stream, host, port))[1]
+    import aiohappyeyeballs  # the event loops do not all race addresses
+
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
+    return (await loop.create_connection(_Stream, sock=connected))[1]
 
 
 class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):

@@ -1,5 +1,6 @@
 """Builds what one process serves, whatever the transport: logs, telemetry, the endpoint, the server."""
 
+import gc
 import sys
 from typing import Any
 
@@ -12,6 +13,9 @@ from grok_mcp.server import build_server
 from grok_mcp.settings import Settings
 from grok_mcp.telemetry_setup import close, configure
 
+COLLECT_AFTER = (10_000, 10, 10)
+"""Objects more than before, and collections of the younger ones, until the garbage collector runs."""
+
 
 def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
     """The server and its endpoint; where they can't be built, one line on stderr, and None."""
@@ -23,6 +27,16 @@ def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
         sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
         return None
     return build_server(grok), grok
+
+
+def settle_memory() -> None:
+    """What is loaded by now stays: no collection need look at it, and the rest is looked at less often.
+
+    Python's own limits suit small programs. With hundreds of calls in flight they cost a tenth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 async def close_process(grok: Grok) -> None:

@@ -5,6 +5,7 @@ Settings are read before the SDK is imported, so that wrong ones are told at onc
 
 import gc
 import sys
+from importlib.util import find_spec
 
 from grok_mcp.environment import read_settings
 from grok_mcp.settings import Settings
@@ -27,19 +28,18 @@ def serve() -> int:
         return EXIT_BAD_SETTINGS
     import anyio
 
-    return anyio.run(_serve_stdio, settings)
+    return anyio.run(_serve_stdio, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
 async def _serve_stdio(settings: Settings) -> int:
-    from grok_mcp.process import build_process, close_process
+    from grok_mcp.process import build_process, close_process, settle_memory
     from grok_mcp.stdio import serve_stdio
 
     built = build_process(settings)
     if built is None:
         return EXIT_BAD_SETTINGS
     server, grok = built
-    gc.freeze()
-    gc.enable()
+    settle_memory()
     try:
         await serve_stdio(server, grok.calls, settings.grace)
     finally:

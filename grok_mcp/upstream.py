@@ -6,10 +6,11 @@ With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, n
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -31,6 +32,8 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 GET_S = 10.0
 
+_STREAMED = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+_FOREIGN = (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError, httpx2.SSEError)
 _REQUEST_IDS = ("x-request-id", "x-trace-id", "x-generation-id", "cf-ray")
 
 
@@ -59,7 +62,11 @@ class Upstream:
 
     def __init__(self, endpoint: Endpoint, key: str | None, timeouts: Timeouts) -> None:
         self.endpoint = endpoint
-        self._key = key
+        self._own = {
+            "User-Agent": f"grok-mcp-server/{__version__}",
+            "Accept-Encoding": "gzip, deflate",
+            **({"Authorization": f"Bearer {key}"} if key else {}),
+        }
         self._timeouts = timeouts
         self._pools: list[_Pool] = []
         self._closing: set[asyncio.Future[None]] = set()
@@ -71,8 +78,7 @@ class Upstream:
     ) -> AsyncIterator[Reply]:
         """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
         content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        own = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        async with self._sent("POST", url, own | dict(headers), content) as response:
+        async with self._sent("POST", url, _STREAMED | dict(headers), content) as response:
             yield Reply(response)
 
     async def get(self, url: str) -> Any:
@@ -97,33 +103,31 @@ class Upstream:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncIterator[httpx2.Response]:
         """The response to one request, refused statuses raised; closed at the end."""
-        own = {"User-Agent": f"grok-mcp-server/{__version__}"}
-        if self._key:
-            own["Authorization"] = f"Bearer {self._key}"
-        with self._pool(url) as client, self._foreign_errors(url):
-            request = client.build_request(method, _parsed(url), content=content, headers=own | dict(headers))
-            response = await client.send(request, stream=True)
+        pool = self._pool(url)
+        pool.calls += 1
+        try:
+            request = httpx2.Request(method, _parsed(url), content=content, headers=self._own | dict(headers))
+            response = await pool.client.send(request, stream=True)
             try:
                 if response.status_code >= 300:
                     raise await self._refused(response)
                 yield response
             finally:
                 await response.aclose()
-
-    @contextmanager
-    def _pool(self, url: str) -> Iterator[httpx2.AsyncClient]:
-        """The least loaded pool: one large pool costs quadratically in simultaneous calls."""
-        pool = min(self._pools, key=lambda one: one.calls, default=None)
-        if pool is None or pool.calls >= CALLS_PER_POOL:
-            pool = _Pool(self._client(url))
-            self._pools.append(pool)
-        pool.calls += 1
-        try:
-            yield pool.client
+        except _FOREIGN as error:
+            raise self._mapped(error, url) from None
         finally:
             pool.calls -= 1
             if pool.calls == 0 and len(self._pools) > 1:
                 asyncio.get_running_loop().call_later(IDLE_POOL_S, self._retire, pool)
+
+    def _pool(self, url: str) -> _Pool:
+        """The least loaded pool: one large pool costs quadratically in simultaneous calls."""
+        pool = min(self._pools, key=attrgetter("calls"), default=None)
+        if pool is None or pool.calls >= CALLS_PER_POOL:
+            pool = _Pool(self._client(url))
+            self._pools.append(pool)
+        return pool
 
     def _retire(self, pool: _Pool) -> None:
         """Close a pool that a crowd has left behind; one is always kept."""
@@ -177,32 +181,28 @@ class Upstream:
             request_id=next(filter(None, map(headers.get, _REQUEST_IDS)), None),
         )
 
-    @contextmanager
-    def _foreign_errors(self, url: str) -> Iterator[None]:
-        """Map what the HTTP library raises to our errors; the one place that does."""
-        try:
-            yield
-        except httpx2.ReadTimeout:
-            raise errors.UpstreamTimeoutError(
+    def _mapped(self, error: Exception, url: str) -> errors.GrokError:
+        """Our error for what the HTTP library has raised; the one place that knows."""
+        if isinstance(error, httpx2.ReadTimeout):
+            return errors.UpstreamTimeoutError(
                 f"{self.endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
                 "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer, or ask for less.",
-            ) from None
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-            raise errors.ConfigurationError(
+            )
+        if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
+            return errors.ConfigurationError(
                 f"The request to {self.endpoint.title} can't be made: {self._said(error)}.",
                 "Check the base URL and the key for stray characters.",
-            ) from None
-        except (httpx2.DecodingError, httpx2.SSEError) as error:
-            raise errors.UpstreamError(
+            )
+        if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
+            return errors.UpstreamError(
                 f"{self.endpoint.title} sent what can't be read: {self._said(error)}.",
                 "A retry is unlikely to help.",
-            ) from None
-        except httpx2.TransportError as error:
-            host = urlsplit(url).netloc.rpartition("@")[2]
-            raise errors.UpstreamConnectionError(
-                f"The connection to {self.endpoint.title} ({host}) failed: {self._said(error)}.",
-                "Check the network and the base URL, then try again.",
-            ) from None
+            )
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        return errors.UpstreamConnectionError(
+            f"The connection to {self.endpoint.title} ({host}) failed: {self._said(error)}.",
+            "Check the network and the base URL, then try again.",
+        )
 
     def _said(self, error: Exception) -> str:
         return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)
