@@ -14,6 +14,7 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str | None) -> bool:
     """Whether an address or name is this machine's own, reached from nowhere else."""
     try:

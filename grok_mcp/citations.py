@@ -23,6 +23,8 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
 
     `sources` is what was searched: a page counts as news or RSS only where nothing else was.
     """
+    if not (fold.citations or fold.sources or "[[" in text):
+        return (), []
     spans, titles = _collect(fold)
     markers: dict[str, int] = {}
     for found in _MARKER.finditer(text):

@@ -33,7 +33,7 @@ from grok_mcp.connection import STREAMED
 from grok_mcp.environment import read_settings
 from grok_mcp.grok import Grok
 from grok_mcp.http_auth import token_verifier
-from grok_mcp.http_guards import LoopbackOnly, TimedBody
+from grok_mcp.http_guards import CheckedHeaders, InTurn, LoopbackOnly, TimedBody
 from grok_mcp.http_hosts import transport_security
 from grok_mcp.process import build_process, close_process, settle_memory
 from grok_mcp.readiness import report
@@ -102,7 +102,8 @@ def build_app(
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
-    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    first = [Middleware(CheckedHeaders), Middleware(InTurn)]
+    app = Starlette(routes=routes, middleware=[*first, *middleware], lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
 

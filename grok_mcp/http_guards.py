@@ -1,6 +1,8 @@
-"""What a request passes before the MCP transports of `http.py`: both are plain ASGI."""
+"""What a request passes before the MCP transports of `http.py`: all of it plain ASGI."""
 
+import asyncio
 import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,6 +84,41 @@ class CheckedHeaders:
         elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
             refusal = PlainTextResponse("Two lengths\n", 400, _CLOSE)  # a proxy may go by the other one
         await (refusal or self._app)(scope, receive, send)
+
+
+class InTurn:
+    """Lets one request in at each turn of the event loop.
+
+    A crowd that arrives at once would else move in step: the endpoint would see the first request when the
+    last one is ready, and all answers would come back together. This way the endpoint works on the first ones
+    meanwhile. A request that arrives alone is let in at once.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._taken = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on when it is its turn."""
+        loop = asyncio.get_running_loop()
+        if self._taken:
+            turn = loop.create_future()
+            self._waiting.append(turn)
+            await turn
+        else:
+            self._taken = True
+            loop.call_soon(self._next, loop)
+        await self._app(scope, receive, send)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled meanwhile
+                turn.set_result(None)
+                loop.call_soon(self._next, loop)
+                return
+        self._taken = False
 
 
 class _TooSlowError(Exception):

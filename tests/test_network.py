@@ -1,11 +1,15 @@
 """What lies below HTTP: TLS, proxies, connections that are used again, answers that come too fast."""
 
+import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.streams.tls
@@ -17,8 +21,24 @@ from cryptography.x509.oid import NameOID
 
 from tests.conftest import host_on
 from tests.endpoint import Endpoint, Reply, chat
+from tests.pace import within
 
 pytestmark = pytest.mark.anyio
+
+LOOPS = [
+    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
+    pytest.param(
+        ("asyncio", {"use_uvloop": True}),
+        id="uvloop",
+        marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not for this system"),
+    ),
+]
+
+
+@pytest.fixture(params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """Both event loops that the server runs on."""
+    return request.param
 
 
 @pytest.fixture
@@ -108,6 +128,31 @@ async def test_a_connection_that_the_endpoint_has_closed_meanwhile_is_not_used_a
         await host.ask()
         assert "Again." in (await host.ask()).text
     assert endpoint.connections == 2
+
+
+async def test_an_address_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Endpoint(chat("Hi.")) as endpoint:
+        port = int(endpoint.url.split(":")[2].partition("/")[0])
+        with ExitStack() as sockets:
+            dead = sockets.enter_context(socket.socket())
+            dead.bind(("127.0.0.2", port))
+            dead.listen(0)
+            for _ in range(4):  # its queue is full: whoever comes now gets no answer at all
+                queued = sockets.enter_context(socket.socket())
+                queued.setblocking(False)
+                queued.connect_ex(("127.0.0.2", port))
+
+            loop = type(asyncio.get_running_loop())
+            look_up = loop.getaddrinfo
+
+            async def looked_up(self: Any, host: str, *args: Any, **options: Any) -> list[Any]:
+                hosts = ("127.0.0.2", "127.0.0.1") if host == "localhost" else (host,)
+                return [one for host in hosts for one in await look_up(self, host, *args, **options)]
+
+            monkeypatch.setattr(loop, "getaddrinfo", looked_up)
+            async with host_on(f"http://localhost:{port}/v1", connect_timeout=5) as host:
+                with within(3):
+                    assert "Hi." in (await host.ask()).text
 
 
 async def test_an_answer_that_comes_faster_than_it_is_read_arrives_whole() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.http_guards import MAX_HEADERS, CheckedHeaders, TimedBody
+from grok_mcp.http_guards import MAX_HEADERS, TimedBody
 from tests.network.conftest import MAX_BODY_BYTES, Place
 from tests.network.server import (
     BOTH_FORMS,
@@ -152,7 +152,7 @@ def test_a_tls_handshake_gets_no_further_than_one_in_clear(place: Place) -> None
     ids=["smuggling: a length and chunks", "many headers", "one long header"],
 )
 def test_headers_that_arrive_at_once_are_checked_as_well(status: int, how: dict[str, Any]) -> None:
-    with in_process(CheckedHeaders) as url:
+    with in_process() as url:
         assert exchange(url, wire(**how)).status == status
         assert exchange(url, wire()).status == 200
 

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from click.testing import CliRunner
@@ -19,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from grok_mcp.cli import cli
 from grok_mcp.grok import Grok
+from grok_mcp.http_guards import InTurn
 from grok_mcp.http_serve import serve_http
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import Settings
@@ -34,6 +37,7 @@ from tests.network.server import (
     serving,
     wire,
 )
+from tests.pace import within
 
 ELSEWHERE = "203.0.113.9"
 FAULTY = (sys.executable, "-m", "tests.network.faulty")
@@ -301,3 +305,34 @@ def test_as_text_a_traceback_is_one_line_as_well() -> None:
     assert [line for line in said if not line.startswith("grok-mcp: ")] == []
     (broke,) = [line for line in said if "Traceback" in line]
     assert broke.startswith("grok-mcp: ERROR [") and "in two lines" in broke
+
+
+@pytest.mark.anyio
+async def test_of_a_crowd_the_first_need_not_wait_until_the_last_is_ready() -> None:
+    steps: list[tuple[str, int]] = []
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        steps.append(("begins", scope["number"]))
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        steps.append(("ends", scope["number"]))
+
+    admit, leaves = InTurn(served), anyio.CancelScope()
+
+    async def comes(number: int) -> None:
+        with leaves if number == 9 else anyio.CancelScope():
+            await admit({"type": "http", "number": number}, _nothing, _nothing)
+
+    with within(5):
+        async with anyio.create_task_group() as crowd:
+            for number in range(20):
+                crowd.start_soon(comes, number)
+            await anyio.lowlevel.checkpoint()
+            leaves.cancel()
+    begun = [number for step, number in steps if step == "begins"]
+    assert begun == [number for number in range(20) if number != 9]
+    assert steps.index(("ends", 0)) < steps.index(("begins", 19))
+
+
+async def _nothing(*_: Any) -> Any:
+    """Neither body nor response."""
