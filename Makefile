@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check suite snapshots bench clean
+.PHONY: demo test check suite snapshots listings bundle bench clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
@@ -28,6 +28,14 @@ suite: .venv/.installed-dev
 snapshots: .venv/.installed-dev
 	$(BIN)/python -m grok_mcp.tools.schemas
 	$(BIN)/pytest --snapshot-update
+
+# Write again what describes the server to registries and hosts, after a change of version, owner, tools or settings.
+listings: .venv/.installed-dev
+	$(BIN)/python packaging/listings.py
+
+# The bundle for Claude Desktop, in dist/.
+bundle: .venv/.installed-dev
+	$(BIN)/python packaging/bundle.py
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,116 @@
+"""What the tests of the packages share: uv with a cache of its own, the built wheel, and a client outside of the checkout."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+from project import ROOT, Project, read_project
+
+from grok_mcp.tools import TOOLS
+from tests.pace import within
+
+BUILD_S = 240
+START_S = 240
+"""A first start downloads the dependencies."""
+
+
+def missing(reason: str) -> None:
+    """End the test: what it needs can't be had here. Under CI it has to be had."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"this has to run under CI, but {reason}")
+    pytest.skip(reason)
+
+
+def outside(home: Path, **more: str) -> dict[str, str]:
+    """An environment with a home of its own, in which uv keeps its downloads below `.venv`."""
+    passed = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SYSTEMROOT") if name in os.environ}
+    uv = {
+        "UV_CACHE_DIR": str(Path(sys.prefix) / "uv-cache"),
+        "UV_NO_CONFIG": "1",
+        "UV_PYTHON": sys.executable,
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_TOOL_DIR": str(home / "tools"),
+    }
+    return {**passed, **uv, "HOME": str(home), "USERPROFILE": str(home), **more}
+
+
+def script(name: str) -> str:
+    """A program of the virtual environment."""
+    return str(Path(sys.executable).parent / name)
+
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return read_project()
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs a program to its end, outside of the checkout, and returns what it printed."""
+    home = tmp_path_factory.mktemp("home")
+
+    def run(*command: str | Path, cwd: Path = home, **more: str) -> str:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=outside(home, **more),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=BUILD_S,
+        )
+        assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def network(run: Run) -> None:
+    """PyPI answers."""
+    try:
+        run(script("uv"), "pip", "install", "--dry-run", "--no-deps", "--reinstall", "--no-cache", "idna")
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+        missing(f"PyPI does not answer: {error}")
+
+
+@pytest.fixture(scope="session")
+def distributions(network: None, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with sdist and wheel, built once; the wheel is built from the sdist."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(script("uv"), "build", "--quiet", "--out-dir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
+    (wheel,) = distributions.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder outside of the checkout, and no Python path that leads back to it."""
+    assert not tmp_path.is_relative_to(ROOT)
+    yield tmp_path
+
+
+async def lists_its_tools(command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str]) -> None:
+    """A real client starts the server by this command, and sees what this checkout publishes."""
+    program, *arguments = [str(part) for part in command]
+    server = StdioServerParameters(command=program, args=arguments, cwd=cwd, env=dict(environment))
+    with within(START_S):
+        async with Client(stdio_client(server)) as client:
+            tools = (await client.list_tools()).tools
+    assert [(tool.name, tool.input_schema) for tool in tools] == [
+        (tool.name, tool.input_schema) for tool in TOOLS.values()
+    ]
