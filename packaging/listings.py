@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from links import links
-from project import KEY, ROOT, SERVER, TITLE, Project, read_project, variable
+from project import GITHUB, KEY, ROOT, SERVER, TITLE, Project, read_project, variable
 
 from grok_mcp.tools import TOOLS
 
@@ -179,8 +179,8 @@ def readme(project: Project, text: str) -> str:
         *(f"- {host}: [add to {host}]({link})" for host, link in found.items() if link.startswith("https")),
         f"- Goose: open `{found['Goose']}`",
         f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` from the [releases]({address}/releases)",
-        f"- Claude Code: `claude plugin marketplace add {address.removeprefix('https://github.com/')}`, then"
-        f" `claude plugin install {SERVER}@{project.name}`",
+        f"- Claude Code: `claude plugin install {SERVER} --marketplace {address.removeprefix(GITHUB)}`,"
+        " then `/plugin` to fill in the key",
         f"- Gemini CLI: `gemini extensions install {address}`",
     ]
     text = re.sub(r"<!-- mcp-name: .* -->", f"<!-- mcp-name: {project.server_name} -->", text)
