@@ -1,7 +1,7 @@
-"""Writes every file that describes the project to registries and hosts, from the one place that says each fact.
+"""Writes every file that describes the project to registries and hosts; each fact has one source.
 
-`make listings` runs it after a change of version, owner, tools or settings; a test compares what it would write.
-To list the project in one more place, add a function here and its path in `listings`.
+`make listings` runs it after a change of version, owner, tools or settings; a test compares what it would
+write. To list the project in one more place, add a function here and its path in `listings`.
 """
 
 import json
@@ -81,8 +81,8 @@ def bundle_manifest(project: Project) -> dict[str, Any]:
         "version": project.version,
         "description": project.summary,
         "long_description": (
-            "Ask Grok for a second opinion, let it search the web and X with citations, or have it fill your JSON "
-            f"schema. Needs an API key of xAI ({CONSOLE}) or of a gateway. Every answer says what it cost."
+            "Ask Grok for a second opinion, let it search the web and X with citations, or have it fill "
+            f"your JSON schema. Every answer says what it cost. Needs an API key of xAI or of a gateway."
         ),
         "author": {"name": project.author, "url": project.repository},
         "repository": {"type": "git", "url": f"{project.repository}.git"},
@@ -153,7 +153,7 @@ def claude_marketplace(project: Project) -> dict[str, Any]:
 
 
 def gemini_extension(project: Project) -> dict[str, Any]:
-    """The extension for Gemini CLI, which reads it at the root of a repository; `timeout` is in milliseconds."""
+    """The extension for Gemini CLI, which looks for it at the root of a repository."""
     key = _key_option()
     return {
         "name": project.name,
@@ -178,9 +178,9 @@ def readme(project: Project, text: str) -> str:
     lines = [
         *(f"- {host}: [add to {host}]({link})" for host, link in found.items() if link.startswith("https")),
         f"- Goose: open `{found['Goose']}`",
-        f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` from the [releases]({address}/releases)",
+        f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` of the [releases]({address}/releases)",
         f"- Claude Code: `claude plugin install {SERVER} --marketplace {address.removeprefix(GITHUB)}`,"
-        " then `/plugin` to fill in the key",
+        f" then in a session `/plugin configure {SERVER}@{project.name}` for the key",
         f"- Gemini CLI: `gemini extensions install {address}`",
     ]
     text = re.sub(r"<!-- mcp-name: .* -->", f"<!-- mcp-name: {project.server_name} -->", text)

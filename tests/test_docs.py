@@ -80,7 +80,8 @@ def files_of_the_project() -> Iterator[Path]:
         folders[:] = [
             name
             for name in folders
-            if name in (".ci", ".github") or not name.startswith((".", "__pycache__", "dist", "build"))
+            if name in (".ci", ".github", ".claude-plugin")
+            or not name.startswith((".", "__pycache__", "dist", "build"))
         ]
         yield from (Path(folder) / name for name in names)
 

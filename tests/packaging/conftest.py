@@ -1,4 +1,4 @@
-"""What the tests of the packages share: uv with a cache of its own, the built wheel, and a client outside of the checkout."""
+"""What the tests of the packages share: the built wheel, and ways to run it outside of the checkout."""
 
 import os
 import subprocess
@@ -29,7 +29,9 @@ def missing(reason: str) -> None:
 
 def outside(home: Path, **more: str) -> dict[str, str]:
     """An environment with a home of its own, in which uv keeps its downloads below `.venv`."""
-    passed = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SYSTEMROOT") if name in os.environ}
+    passed = {
+        name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SYSTEMROOT") if name in os.environ
+    }
     uv = {
         "UV_CACHE_DIR": str(Path(sys.prefix) / "uv-cache"),
         "UV_NO_CONFIG": "1",

@@ -1,4 +1,4 @@
-"""The bundle for Claude Desktop: taken and packed by the format's own tool, and started as its own code says."""
+"""The bundle for Claude Desktop: packed by the format's own tool, and started as its host starts it."""
 
 import json
 import subprocess
@@ -113,7 +113,7 @@ async def test_the_server_in_the_bundle_lists_its_tools(
     assert server["command"] == "uv"
     environment = outside(tmp_path, **server["env"])
     await lists_its_tools([script("uv"), *server["args"]], tmp_path, environment)
-    entry_point = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))["server"]["entry_point"]
-    await lists_its_tools(
-        [script("uv"), "run", "--directory", unpacked, entry_point], tmp_path, environment
-    )
+    entry_point = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))["server"][
+        "entry_point"
+    ]
+    await lists_its_tools([script("uv"), "run", "--directory", unpacked, entry_point], tmp_path, environment)

@@ -34,7 +34,11 @@ def claude(run: Run, home: Path, distributions: Path) -> Claude:
     except UnavailableError as error:
         missing(str(error))
         raise
-    quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "MCP_TIMEOUT": "120000"}
+    quiet = {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "MCP_TIMEOUT": "120000",
+    }
     environment = outside(home, **found, **quiet, UV_FIND_LINKS=str(distributions))
 
     def claude(*arguments: str | Path) -> str:
@@ -44,7 +48,9 @@ def claude(run: Run, home: Path, distributions: Path) -> Claude:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(ROOT, "--strict"), (PLUGIN, "--strict", "--profile", "directory")], ids=["marketplace", "plugin"]
+    "arguments",
+    [(ROOT, "--strict"), (PLUGIN, "--strict", "--profile", "directory")],
+    ids=["marketplace", "plugin"],
 )
 def test_claude_code_finds_nothing_to_complain_about(claude: Claude, arguments: tuple[str, ...]) -> None:
     assert "Validation passed" in claude("plugin", "validate", *arguments)
@@ -56,7 +62,11 @@ def test_the_plugin_installs_from_the_checkout_and_its_server_connects(
     claude("plugin", "marketplace", "add", ROOT)
     claude("plugin", "install", f"grok@{project.name}", "--config", f"xai_api_key={KEY}")
     (plugin,) = json.loads(claude("plugin", "list", "--json"))
-    assert (plugin["id"], plugin["version"], plugin["enabled"]) == (f"grok@{project.name}", project.version, True)
+    assert (plugin["id"], plugin["version"], plugin["enabled"]) == (
+        f"grok@{project.name}",
+        project.version,
+        True,
+    )
     assert "plugin:grok:grok: uvx grok-mcp-server - ✔ Connected" in claude("mcp", "list")
     holding = [path.name for path in home.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
     assert holding == [".credentials.json"]  # its own store of secrets, and no settings file

@@ -75,7 +75,7 @@ def test_the_readme_has_the_link(project: Project, host: str) -> None:
 
 def test_no_link_breaks_markdown_or_a_browser_s_address_bar(project: Project) -> None:
     for link in links(project).values():
-        assert link.isascii() and not set(link) & set(" ()<>\"`\\")
+        assert link.isascii() and not set(link) & set(' ()<>"`\\')
         assert len(link) < 2000
 
 

@@ -28,7 +28,7 @@ def read(path: str) -> Any:
 
 
 def official_schema() -> Any:
-    """The schema of `server.json`: byte for byte the registry's own, which the linter `skillsaw` brings along."""
+    """The schema of `server.json`: the registry's own, byte for byte, which the linter `skillsaw` brings."""
     folder = resources.files("skillsaw.schemas.mcp_registry.v2025_12_11")
     return json.loads(folder.joinpath("server.schema.json").read_text(encoding="utf-8"))
 
@@ -51,10 +51,12 @@ def test_no_other_file_names_the_owner(project: Project) -> None:
     slug = project.repository.removeprefix("https://github.com/")
     pages = [ROOT / "llms-install.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "grok_mcp").rglob("*.py")]
     pages += [path for path in (ROOT / "packaging").glob("*") if path.suffix in (".py", "")]
-    pages += [path for path in (ROOT / "packaging" / "claude-plugin").glob("*.md")]
+    pages += (ROOT / "packaging" / "claude-plugin").glob("*.md")
     named = [path for path in pages if path.is_file() and slug in path.read_text(encoding="utf-8")]
     assert named == []
-    addresses = re.findall(r'"https://github\.com/([^/"]+/[^/"#]+)', (ROOT / "pyproject.toml").read_text("utf-8"))
+    addresses = re.findall(
+        r'"https://github\.com/([^/"]+/[^/"#]+)', (ROOT / "pyproject.toml").read_text("utf-8")
+    )
     assert set(addresses) == {slug}
 
 
@@ -96,7 +98,9 @@ def test_the_readme_proves_to_the_registry_that_the_package_is_the_entry_s(proje
 
 
 def test_the_registry_offers_settings_that_exist_and_asks_for_the_key_as_a_secret() -> None:
-    offered = {one["name"]: one for one in read("packaging/server.json")["packages"][0]["environmentVariables"]}
+    offered = {
+        one["name"]: one for one in read("packaging/server.json")["packages"][0]["environmentVariables"]
+    }
     assert set(offered) <= setting_variables()
     assert offered[KEY]["isSecret"] and offered[KEY]["isRequired"]
     assert [name for name, one in offered.items() if one.get("isSecret") or one.get("isRequired")] == [KEY]
@@ -110,7 +114,12 @@ def test_the_bundle_names_every_tool_with_its_description() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["packaging/mcpb/manifest.json", "packaging/claude-plugin/.claude-plugin/plugin.json", "gemini-extension.json"]
+    "path",
+    [
+        "packaging/mcpb/manifest.json",
+        "packaging/claude-plugin/.claude-plugin/plugin.json",
+        "gemini-extension.json",
+    ],
 )
 def test_a_host_hands_the_server_only_variables_that_it_knows(path: str) -> None:
     listing = read(path)

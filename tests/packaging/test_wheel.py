@@ -72,6 +72,6 @@ async def test_uvx_finds_the_program_by_the_name_of_the_distribution(
 
 
 async def test_pipx_runs_the_wheel(wheel: Path, project: Project, elsewhere: Path) -> None:
-    command = [script("pipx"), "run", "--spec", wheel, project.name]
+    command = [script("pipx"), "run", "--spec", str(wheel), project.name]
     folders = {"PIPX_HOME": str(elsewhere / "pipx"), "PIPX_BIN_DIR": str(elsewhere / "bin")}
     await lists_its_tools(command, elsewhere, outside(elsewhere, **folders))
