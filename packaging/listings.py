@@ -82,7 +82,7 @@ def bundle_manifest(project: Project) -> dict[str, Any]:
         "description": project.summary,
         "long_description": (
             "Ask Grok for a second opinion, let it search the web and X with citations, or have it fill "
-            f"your JSON schema. Every answer says what it cost. Needs an API key of xAI or of a gateway."
+            "your JSON schema. Every answer says what it cost. Needs an API key of xAI or of a gateway."
         ),
         "author": {"name": project.author, "url": project.repository},
         "repository": {"type": "git", "url": f"{project.repository}.git"},
@@ -178,7 +178,7 @@ def readme(project: Project, text: str) -> str:
     lines = [
         *(f"- {host}: [add to {host}]({link})" for host, link in found.items() if link.startswith("https")),
         f"- Goose: open `{found['Goose']}`",
-        f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` of the [releases]({address}/releases)",
+        f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` of a [release]({address}/releases)",
         f"- Claude Code: `claude plugin install {SERVER} --marketplace {address.removeprefix(GITHUB)}`,"
         f" then in a session `/plugin configure {SERVER}@{project.name}` for the key",
         f"- Gemini CLI: `gemini extensions install {address}`",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from mcp import StdioServerParameters
@@ -20,7 +21,7 @@ START_S = 240
 """A first start downloads the dependencies."""
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """End the test: what it needs can't be had here. Under CI it has to be had."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"this has to run under CI, but {reason}")

@@ -36,7 +36,6 @@ def tool() -> Path:
         return installed(MCPB, MCPB_VERSION)
     except UnavailableError as error:
         missing(str(error))
-        raise
 
 
 @pytest.fixture(scope="module")

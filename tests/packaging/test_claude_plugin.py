@@ -33,7 +33,6 @@ def claude(run: Run, home: Path, distributions: Path) -> Claude:
         found = {"PATH": f"{Path(script('uvx')).parent}:{node().parent}:/usr/bin:/bin"}
     except UnavailableError as error:
         missing(str(error))
-        raise
     quiet = {
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",

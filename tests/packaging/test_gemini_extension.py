@@ -26,7 +26,6 @@ def gemini(run: Run, tmp_path: Path) -> Gemini:
         program = installed(GEMINI_CLI, GEMINI_CLI_VERSION) / "bundle" / "gemini.js"
     except UnavailableError as error:
         missing(str(error))
-        raise
 
     # It asks whether a folder is trusted before it installs from there.
     trusted = tmp_path / ".gemini" / "trustedFolders.json"
