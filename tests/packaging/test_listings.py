@@ -54,9 +54,8 @@ def test_no_other_file_names_the_owner(project: Project) -> None:
     pages += (ROOT / "packaging" / "claude-plugin").glob("*.md")
     named = [path for path in pages if path.is_file() and slug in path.read_text(encoding="utf-8")]
     assert named == []
-    addresses = re.findall(
-        r'"https://github\.com/([^/"]+/[^/"#]+)', (ROOT / "pyproject.toml").read_text("utf-8")
-    )
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    addresses = re.findall(r"https://(?:github|raw\.githubusercontent)\.com/([^/]+/[^/\"#]+)", text)
     assert set(addresses) == {slug}
 
 

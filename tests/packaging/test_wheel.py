@@ -1,5 +1,6 @@
 """The distributions: what is in them, and that they run where nothing of the checkout is."""
 
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -33,6 +34,8 @@ def test_the_metadata_name_the_project_as_the_registry_asks_for_it(wheel: Path, 
     assert "License-Expression: MIT" in head
     assert f"Project-URL: Repository, {project.repository}" in head
     assert f"mcp-name: {project.server_name} " in description
+    assert re.findall(r"\]\((?!https?://|#)[^)]*", description) == []  # PyPI has no files beside it
+    assert f"]({project.repository}/blob/v{project.version}/docs/deploy.md)" in description
 
 
 def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) -> None:
