@@ -79,12 +79,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def network(run: Run) -> None:
-    """PyPI answers."""
+def network(run: Run) -> Iterator[None]:
+    """PyPI answers; at the end uv drops from its cache what no later run can use."""
     try:
         run(script("uv"), "pip", "install", "--dry-run", "--no-deps", "--reinstall", "--no-cache", "idna")
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
         missing(f"PyPI does not answer: {error}")
+    yield
+    run(script("uv"), "cache", "prune", "--quiet")
 
 
 @pytest.fixture(scope="session")
