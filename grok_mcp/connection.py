@@ -31,6 +31,11 @@ def caller_of(ctx: Context) -> str:
     return user.access_token.subject or user.access_token.client_id
 
 
+def remote_caller(ctx: Context) -> str | None:
+    """The caller on a network transport, also where nobody has to say who they are; None on stdio."""
+    return caller_of(ctx) if isinstance(ctx.request, Request) else None
+
+
 def shows_apps(ctx: Context) -> bool:
     """Whether the client declared the MCP Apps extension, and so can show citations of its own accord."""
     capabilities = ctx.session.client_capabilities

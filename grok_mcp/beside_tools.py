@@ -1,0 +1,68 @@
+"""What the server offers beside its tools: resources, prompts, and completion of their arguments.
+
+`server.py` registers these handlers. Prompts are imported where a host asks for them: many never do.
+"""
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
+
+from grok_mcp.connection import Context, remote_caller
+from grok_mcp.grok import Grok
+from grok_mcp.resources import RESOURCES, list_resources, read_resource
+
+
+class BesideTools:
+    """The handlers, on one endpoint."""
+
+    def __init__(self, grok: Grok) -> None:
+        self._grok = grok
+
+    async def list_resources(
+        self, ctx: Context, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """Answer `resources/list`."""
+        return list_resources()
+
+    async def list_resource_templates(
+        self, ctx: Context, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """Answer `resources/templates/list`: none, but hosts ask, and an error would look like a fault."""
+        return ListResourceTemplatesResult(resource_templates=[])
+
+    async def read_resource(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """Answer `resources/read`."""
+        resource = RESOURCES.get(params.uri)
+        if resource is None:
+            message = f"Unknown resource: {params.uri[:80]}"
+            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
+        return await read_resource(resource, self._grok, remote_caller(ctx))
+
+    async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
+        """Answer `prompts/list`."""
+        from grok_mcp.prompts import list_prompts
+
+        return list_prompts()
+
+    async def get_prompt(self, ctx: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        """Answer `prompts/get`."""
+        from grok_mcp.prompts import get_prompt
+
+        return get_prompt(params)
+
+    async def complete(self, ctx: Context, params: CompleteRequestParams) -> CompleteResult:
+        """Answer `completion/complete`."""
+        from grok_mcp.completion import complete
+
+        return await complete(self._grok, params)
