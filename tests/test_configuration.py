@@ -66,19 +66,18 @@ async def test_a_setting_of_a_program_that_builds_its_own_is_said_to_be_its_own(
 
 async def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
-    document = await shown(
-        Settings(  # type: ignore[call-arg]  # by their variables
-            XAI_API_KEY=KEY,
-            api_key=KEY,
-            XAI_BASE_URL="https://of-the-user:hunter2@gateway.example:8443/v1?key=of-the-query&v=2",
-            model="sk-in-a-name-0123456789",
-            redis_url="rediss://:hunter2@redis.example:6380/1",
-            token_file=tokens,
-            image_roots=(tmp_path,),
-            oauth_issuer="https://of-the-user:hunter2@login.example",
-            public_url="https://grok.example.org/mcp",
-        )
-    )
+    given: dict[str, Any] = {
+        "XAI_API_KEY": KEY,
+        "api_key": KEY,
+        "XAI_BASE_URL": "https://of-the-user:hunter2@gateway.example:8443/v1?key=of-the-query&v=2",
+        "model": "sk-in-a-name-0123456789",
+        "redis_url": "rediss://:hunter2@redis.example:6380/1",
+        "token_file": tokens,
+        "image_roots": (tmp_path,),
+        "oauth_issuer": "https://of-the-user:hunter2@login.example",
+        "public_url": "https://grok.example.org/mcp",
+    }
+    document = await shown(Settings(**given))
     settings = {name: one["value"] for name, one in document["settings"].items()}
     address = "https://***@gateway.example:8443/v1?key=***&v=***"
     assert settings["base_url"] == document["gateway"]["address"] == address
