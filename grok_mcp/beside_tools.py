@@ -3,8 +3,14 @@
 `server.py` registers these handlers. Prompts are imported where a host asks for them: many never do.
 """
 
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
     CompleteRequestParams,
     CompleteResult,
@@ -21,6 +27,8 @@ from mcp_types import (
 from grok_mcp.connection import Context, remote_caller
 from grok_mcp.grok import Grok
 from grok_mcp.resources import RESOURCES, list_resources, read_resource
+
+logger = logging.getLogger(__name__)
 
 
 class BesideTools:
@@ -47,7 +55,8 @@ class BesideTools:
         if resource is None:
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
-        return await read_resource(resource, self._grok, remote_caller(ctx))
+        with _told_as_fault(resource.uri):
+            return await read_resource(resource, self._grok, remote_caller(ctx))
 
     async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
         """Answer `prompts/list`."""
@@ -59,10 +68,28 @@ class BesideTools:
         """Answer `prompts/get`."""
         from grok_mcp.prompts import get_prompt
 
-        return get_prompt(params)
+        with _told_as_fault("a prompt"):
+            return get_prompt(params)
 
     async def complete(self, ctx: Context, params: CompleteRequestParams) -> CompleteResult:
         """Answer `completion/complete`."""
         from grok_mcp.completion import complete
 
-        return await complete(self._grok, params)
+        with _told_as_fault("a completion"):
+            return await complete(self._grok, params)
+
+
+@contextmanager
+def _told_as_fault(what: str) -> Iterator[None]:
+    """A fault of our own goes to the log; the client gets a reference, where the SDK might tell it all."""
+    try:
+        yield
+    except MCPError:
+        raise
+    except Exception:
+        reference = secrets.token_hex(4)
+        logger.exception("request for %s failed, reference %s", what, reference)
+        message = (
+            f"A fault of this server (reference {reference}). Its log has the details; please report them."
+        )
+        raise MCPError(code=INTERNAL_ERROR, message=message) from None

@@ -19,6 +19,7 @@ from grok_mcp.catalog import LISTED_WITHIN_S
 from grok_mcp.models import MODELS
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import ReasoningEffort
+from grok_mcp.tools import TOOLS
 from tests.conftest import Host, host_on
 from tests.endpoint import Endpoint, Reply, body
 from tests.pace import within
@@ -104,6 +105,7 @@ async def test_what_a_prompt_tells_the_model_to_pass_is_taken_by_the_tool_withou
                 text = await rendered(host, name, **{REQUIRED[name]: "Is the sky blue?"}, **given)
                 assert f"`{TOOL[name]}`" in text and "\nIs the sky blue?\n" in text
                 arguments = {TEXT_ARGUMENT[TOOL[name]]: "Is the sky blue?", **tool_arguments(text)}
+                assert arguments.keys() <= TOOLS[TOOL[name]].input_schema["properties"].keys()
                 result = await host.call(TOOL[name], **arguments)
                 assert not result.raw.is_error, result.text
                 assert "unknown" not in result.text and "was dropped" not in result.text

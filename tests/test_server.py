@@ -10,6 +10,7 @@ import pytest
 from dirty_equals import IsPartialDict, IsStr
 from mcp.client import Client, advertise
 from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, PromptReference
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
@@ -209,3 +210,23 @@ async def test_the_server_shows_its_icon_once_and_not_with_every_result(legacy: 
     for meta in (listed.meta, result.raw.meta):
         stamp = (meta or {}).get("io.modelcontextprotocol/serverInfo")
         assert stamp == (None if legacy else {"name": "grok-mcp", "title": "Grok", "version": __version__})
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])
+async def test_a_fault_beside_the_tools_is_a_reference_too(
+    legacy: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        async def names(self) -> list[str]:
+            raise RuntimeError("secret xai-0123456789")
+
+    async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
+        host.grok.catalog = Broken()  # type: ignore[assignment]  # a fault of our own
+        for request in (
+            host.client.read_resource("grok://models"),
+            host.client.complete(PromptReference(name="fact_check"), {"name": "model", "value": ""}),
+        ):
+            with pytest.raises(MCPError, match=r"^A fault of this server \(reference \w{8}\)\.") as caught:
+                await request
+            assert caught.value.code == INTERNAL_ERROR
+    assert "xai-0123456789" in caplog.text and caplog.text.count("Traceback") == 2
