@@ -24,9 +24,9 @@ from mcp_types import (
     ReadResourceResult,
 )
 
-from grok_mcp.connection import Context, remote_caller
+from grok_mcp.connection import Context, caller_of, is_remote
 from grok_mcp.grok import Grok
-from grok_mcp.resources import RESOURCES, list_resources, read_resource
+from grok_mcp.resources import RESOURCES, Reader, list_resources, read_resource
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ class BesideTools:
         if resource is None:
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
+        reader = Reader(caller_of(ctx), is_remote(ctx))
         with _told_as_fault(resource.uri):
-            return await read_resource(resource, self._grok, remote_caller(ctx))
+            return await read_resource(resource, self._grok, reader)
 
     async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
         """Answer `prompts/list`."""

@@ -31,9 +31,9 @@ def caller_of(ctx: Context) -> str:
     return user.access_token.subject or user.access_token.client_id
 
 
-def remote_caller(ctx: Context) -> str | None:
-    """The caller on a network transport, also where nobody has to say who they are; None on stdio."""
-    return caller_of(ctx) if isinstance(ctx.request, Request) else None
+def is_remote(ctx: Context) -> bool:
+    """Whether the caller is on a network transport, also where nobody has to say who they are."""
+    return isinstance(ctx.request, Request)
 
 
 def shows_apps(ctx: Context) -> bool:

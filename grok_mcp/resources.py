@@ -14,27 +14,31 @@ from grok_mcp.grok import Grok
 JSON_TYPE = "application/json"
 
 
-class ResourceSpec(NamedTuple):
-    """One resource: its published face, and what it holds when it is read.
+class Reader(NamedTuple):
+    """Who reads; `remote` on a network transport, else it is whoever runs this process."""
 
-    `caller` is who asks over the network, None on stdio, where that is whoever runs this process.
-    """
+    caller: str
+    remote: bool
+
+
+class ResourceSpec(NamedTuple):
+    """One resource: its published face, and what it holds when it is read."""
 
     uri: str
     name: str
     title: str
     description: str
-    read: Callable[[Grok, str | None], Awaitable[Mapping[str, Any]]]
+    read: Callable[[Grok, Reader], Awaitable[Mapping[str, Any]]]
 
 
-async def _models(grok: Grok, caller: str | None) -> Mapping[str, Any]:
+async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     return await grok.catalog.published(grok.default_model)
 
 
-async def _config(grok: Grok, caller: str | None) -> Mapping[str, Any]:
+async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     from grok_mcp.configuration import configuration  # read now and then, by a person
 
-    return configuration(grok, whole=caller is None)
+    return configuration(grok, whole=not reader.remote)
 
 
 RESOURCES: Mapping[str, ResourceSpec] = {
@@ -74,7 +78,7 @@ def list_resources() -> ListResourcesResult:
     )
 
 
-async def read_resource(spec: ResourceSpec, grok: Grok, caller: str | None) -> ReadResourceResult:
+async def read_resource(spec: ResourceSpec, grok: Grok, reader: Reader) -> ReadResourceResult:
     """What one resource holds now."""
-    text = json.dumps(await spec.read(grok, caller), ensure_ascii=False, indent=1)
+    text = json.dumps(await spec.read(grok, reader), ensure_ascii=False, indent=1)
     return ReadResourceResult(contents=[TextResourceContents(uri=spec.uri, mime_type=JSON_TYPE, text=text)])
