@@ -49,7 +49,7 @@ async def _tool(tool: Tool, host: Host) -> str:
         default = "required" if name in required else _default(properties[name])
         rows.append((f"`{name}`", kind, default, meaning(tool.name, name)))
     lines += _table(("argument", "type", "default", "meaning"), rows)
-    for example in texts["examples"]:
+    for example in texts.get("examples", []):
         result = await host.call(tool.name, **example["call"])
         assert not result.raw.is_error, result.text
         members = [
