@@ -27,6 +27,7 @@ suite: .venv/.installed-dev
 # Accept the present tool definitions and answers as right; read the difference before you commit it.
 snapshots: .venv/.installed-dev
 	$(BIN)/python -m grok_mcp.tools.schemas
+	$(BIN)/python -m tests.reference
 	$(BIN)/pytest --snapshot-update
 
 # Write again what describes the server to registries and hosts, after a change of version, owner, tools or settings.

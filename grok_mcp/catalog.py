@@ -18,6 +18,9 @@ from grok_mcp.redaction import one_line
 
 LISTED_FOR_S = 3600.0
 FAILED_FOR_S = 60.0
+LISTED_WITHIN_S = 2.0
+"""How long `names` waits for the endpoint's list: somebody is typing."""
+
 PRICE_UNIT = 10_000
 
 _LIVE_PRICES = {
@@ -41,6 +44,7 @@ class Catalog:
         self._live: Mapping[str, Mapping[str, Any]] = {}
         self._failure = ""
         self._fresh_until = 0.0
+        self._hurried_until = 0.0
         self._asking = anyio.Lock()
 
     async def published(self, default_model: str) -> dict[str, Any]:
@@ -58,6 +62,15 @@ class Catalog:
         if self._gateway.serves_xai_models:
             shown["retired"] = [{"id": name, "served_by": target} for name, target in RETIRED.items()]
         return shown
+
+    async def names(self) -> list[str]:
+        """Ids to choose from; those that are known, where the endpoint does not list its own soon."""
+        if time.monotonic() >= self._hurried_until:
+            with anyio.move_on_after(LISTED_WITHIN_S) as wait:
+                await self._refresh()
+            if wait.cancelled_caught:
+                self._hurried_until = time.monotonic() + FAILED_FOR_S
+        return list(self._names())
 
     async def offers(self, model: str) -> bool:
         """Whether the endpoint's own list names this model."""
@@ -78,15 +91,17 @@ class Catalog:
         async with self._asking:
             if time.monotonic() < self._fresh_until:
                 return
-            self._live, self._failure = {}, ""
+            live: Mapping[str, Mapping[str, Any]] = {}
+            failure = ""
             for path in self._gateway.model_lists:
                 try:
-                    self._live = _read_list(await self._fetch(path))
+                    live = _read_list(await self._fetch(path))
                 except GrokError as error:
-                    self._failure = error.message
-                if self._live:
-                    self._failure = ""
+                    failure = error.message
+                if live:
+                    failure = ""
                     break
+            self._live, self._failure = live, failure
             self._fresh_until = time.monotonic() + (LISTED_FOR_S if self._live else FAILED_FOR_S)
 
 

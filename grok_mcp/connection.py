@@ -31,6 +31,11 @@ def caller_of(ctx: Context) -> str:
     return user.access_token.subject or user.access_token.client_id
 
 
+def is_remote(ctx: Context) -> bool:
+    """Whether the caller is on a network transport, also where nobody has to say who they are."""
+    return isinstance(ctx.request, Request)
+
+
 def shows_apps(ctx: Context) -> bool:
     """Whether the client declared the MCP Apps extension, and so can show citations of its own accord."""
     capabilities = ctx.session.client_capabilities

@@ -81,3 +81,17 @@ def variables_of(field: str) -> tuple[str, ...]:
     if isinstance(alias, AliasChoices):
         return tuple(str(choice) for choice in alias.choices)
     return (alias,) if isinstance(alias, str) else (PREFIX + field.upper(),)
+
+
+def origin_of(field: str, settings: Settings) -> str:
+    """Where the value of a field is from: `default`, a variable, or a file; `program` where none of them is.
+
+    Only the names in the environment are looked at, which do not change while a server runs.
+    """
+    if field not in settings.model_fields_set:
+        return "default"
+    present = {name.upper() for name, value in os.environ.items() if value}
+    for variable in variables_of(field):
+        if variable in present:
+            return variable
+    return "the file of GROK_MCP_ENV_FILE" if os.environ.get("GROK_MCP_ENV_FILE") else "program"

@@ -1,6 +1,6 @@
 """What a host can read beside the tools: one `ResourceSpec` each. To add a resource, add one to `RESOURCES`.
 
-`server.py` lists and serves them. Each is one JSON document.
+`beside_tools.py` lists and serves them. Each is one JSON document.
 """
 
 import json
@@ -14,6 +14,13 @@ from grok_mcp.grok import Grok
 JSON_TYPE = "application/json"
 
 
+class Reader(NamedTuple):
+    """Who reads; `remote` on a network transport, else it is whoever runs this process."""
+
+    caller: str
+    remote: bool
+
+
 class ResourceSpec(NamedTuple):
     """One resource: its published face, and what it holds when it is read."""
 
@@ -21,11 +28,17 @@ class ResourceSpec(NamedTuple):
     name: str
     title: str
     description: str
-    read: Callable[[Grok], Awaitable[Mapping[str, Any]]]
+    read: Callable[[Grok, Reader], Awaitable[Mapping[str, Any]]]
 
 
-async def _models(grok: Grok) -> Mapping[str, Any]:
+async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     return await grok.catalog.published(grok.default_model)
+
+
+async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    from grok_mcp.configuration import configuration  # read now and then, by a person
+
+    return configuration(grok, whole=not reader.remote)
 
 
 RESOURCES: Mapping[str, ResourceSpec] = {
@@ -37,6 +50,13 @@ RESOURCES: Mapping[str, ResourceSpec] = {
             "Grok models",
             "The models of this endpoint with prices, context windows and reasoning efforts.",
             _models,
+        ),
+        ResourceSpec(
+            "grok://config",
+            "config",
+            "Settings of the Grok server",
+            "The settings in effect and where each is from, without secrets, and the gateway's facts.",
+            _config,
         ),
     )
 }
@@ -58,7 +78,7 @@ def list_resources() -> ListResourcesResult:
     )
 
 
-async def read_resource(spec: ResourceSpec, grok: Grok) -> ReadResourceResult:
+async def read_resource(spec: ResourceSpec, grok: Grok, reader: Reader) -> ReadResourceResult:
     """What one resource holds now."""
-    text = json.dumps(await spec.read(grok), ensure_ascii=False, indent=1)
+    text = json.dumps(await spec.read(grok, reader), ensure_ascii=False, indent=1)
     return ReadResourceResult(contents=[TextResourceContents(uri=spec.uri, mime_type=JSON_TYPE, text=text)])

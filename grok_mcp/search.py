@@ -54,7 +54,9 @@ def _unsaid_by_responses(search: Search) -> Iterator[tuple[str, str]]:
     if kinds & {"news", "rss"} and "web" not in kinds:
         yield "news and RSS sources", f"On the web, use only {_kinds(search)}."
     yield from _country(search)
-    yield from _limits(search)
+    if search.max_results:
+        yield "max_results", f"Use at most {search.max_results} sources."
+    yield from _safety(search)
     yield from _popularity(search)
     yield from _feeds(search)
 
@@ -86,6 +88,7 @@ def _unsaid_by_openrouter(search: Search) -> Iterator[tuple[str, str]]:
         if values:
             yield name, f"{words} {', '.join(values)}."
     yield from _country(search)
+    yield from _safety(search)
     yield from _popularity(search)
     yield from _feeds(search)
     if search.image_understanding or search.video_understanding:
@@ -109,9 +112,7 @@ def _country(search: Search) -> Iterator[tuple[str, str]]:
         yield "country", f"Search as from the country {search.country}."
 
 
-def _limits(search: Search) -> Iterator[tuple[str, str]]:
-    if search.max_results:
-        yield "max_results", f"Use at most {search.max_results} sources."
+def _safety(search: Search) -> Iterator[tuple[str, str]]:
     if search.safe_search:
         yield "safe_search", "Leave out pages with adult content."
 

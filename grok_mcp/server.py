@@ -18,22 +18,21 @@ from mcp_types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
-    ListResourcesResult,
     ListToolsResult,
     PaginatedRequestParams,
-    ReadResourceRequestParams,
-    ReadResourceResult,
+    RequestParams,
     Tool,
     ToolAnnotations,
 )
 
 from grok_mcp import __version__
+from grok_mcp.beside_tools import BesideTools
 from grok_mcp.connection import Context, caller_of, shows_apps, while_connected
 from grok_mcp.errors import GrokError, InternalError, OverloadedError
 from grok_mcp.grok import Grok
+from grok_mcp.identity import GrokServer, icon
 from grok_mcp.logs import FIELDS, request_id
 from grok_mcp.progress import DeltaProgress, Progress, StatusProgress
-from grok_mcp.resources import RESOURCES, list_resources, read_resource
 from grok_mcp.results import render_data, render_error, render_text
 from grok_mcp.telemetry import made_by
 from grok_mcp.tools import TOOLS
@@ -51,7 +50,12 @@ MAX_RESULT_SIZE_CHARS = 200_000
 _HEADER = "x-mcp-header"
 """Keyword of a schema whose argument a client repeats in a header."""
 _LIST_TTL_MS = 3_600_000
-_LISTS: tuple[CacheableMethod, ...] = ("tools/list", "resources/list")
+_LISTS: tuple[CacheableMethod, ...] = (
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+)
 
 _WHOLE_ANSWER = {"type": "object", "properties": {"text": {"type": "string"}}, "required": []}
 
@@ -74,28 +78,26 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
         return await _run(spec, grok, params.arguments or {}, ctx)
 
-    async def list_the_resources(ctx: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
-        return list_resources()
-
-    async def read_one_resource(ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        resource = RESOURCES.get(params.uri)
-        if resource is None:
-            message = f"Unknown resource: {params.uri[:80]}"
-            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
-        return await read_resource(resource, grok)
-
-    return Server(
+    beside = BesideTools(grok)
+    server = GrokServer(
         "grok-mcp",
         version=__version__,
         title="Grok",
         instructions=INSTRUCTIONS,
+        icons=[icon()],
         cache_hints=dict.fromkeys(_LISTS, CacheHint(ttl_ms=_LIST_TTL_MS, scope="public")),
         get_tool_input_schema=schemas.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=list_the_resources,
-        on_read_resource=read_one_resource,
+        on_list_resources=beside.list_resources,
+        on_list_resource_templates=beside.list_resource_templates,
+        on_read_resource=beside.read_resource,
+        on_list_prompts=beside.list_prompts,
+        on_get_prompt=beside.get_prompt,
+        on_completion=beside.complete,
     )
+    server.add_request_handler("server/discover", RequestParams, server.discover)
+    return server
 
 
 def _tool(spec: ToolSpec, grok: Grok) -> Tool:

@@ -1,16 +1,20 @@
 """What a host sees of the server before it calls anything: tools, limits of size, hints, instructions."""
 
+import base64
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import anyio
 import pytest
 from dirty_equals import IsPartialDict, IsStr
 from mcp.client import Client, advertise
 from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, PromptReference
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from grok_mcp import __version__
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
 from grok_mcp.server import INSTRUCTIONS, build_server
@@ -179,3 +183,50 @@ async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> Non
 
 def test_the_published_schemas_are_those_of_the_models() -> None:
     assert schemas.derived() == schemas.PUBLISHED, "run `python -m grok_mcp.tools.schemas`"
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])
+async def test_the_server_shows_its_icon_once_and_not_with_every_result(legacy: bool) -> None:
+    async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
+        identity = host.client.server_info
+        assert identity is not None
+        listed = await host.client.list_tools()
+        result = await host.ask()
+    (icon,) = identity.icons or []
+    assert (identity.name, identity.title, identity.version) == ("grok-mcp", "Grok", __version__)
+    assert (icon.mime_type, icon.sizes) == ("image/svg+xml", ["any"])
+    assert len(icon.src) <= 1_024
+    prefix, _, encoded = icon.src.partition(",")
+    assert prefix == "data:image/svg+xml;base64"
+    drawing = ElementTree.fromstring(base64.b64decode(encoded))
+    assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
+    assert {element.tag.partition("}")[2] for element in drawing.iter()} <= {
+        "svg",
+        "g",
+        "rect",
+        "circle",
+        "path",
+    }
+    for meta in (listed.meta, result.raw.meta):
+        stamp = (meta or {}).get("io.modelcontextprotocol/serverInfo")
+        assert stamp == (None if legacy else {"name": "grok-mcp", "title": "Grok", "version": __version__})
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])
+async def test_a_fault_beside_the_tools_is_a_reference_too(
+    legacy: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        async def names(self) -> list[str]:
+            raise RuntimeError("secret xai-0123456789")
+
+    async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
+        host.grok.catalog = Broken()  # type: ignore[assignment]  # a fault of our own
+        for request in (
+            host.client.read_resource("grok://models"),
+            host.client.complete(PromptReference(name="fact_check"), {"name": "model", "value": ""}),
+        ):
+            with pytest.raises(MCPError, match=r"^A fault of this server \(reference \w{8}\)\.") as caught:
+                await request
+            assert caught.value.code == INTERNAL_ERROR
+    assert "xai-0123456789" in caplog.text and caplog.text.count("Traceback") == 2

@@ -79,19 +79,14 @@ NOT_IN_THE_PRODUCT: Reasons = {
         "server-stateless:sep-2575-server-no-log-without-loglevel",
     ),
     "a fixture resource is read": ("resources-read-text", "resources-read-binary"),
-    "it has no resource templates": (
-        "resources-templates-read",
-        "caching:sep-2549-resources-templates-list-caching-hints",
-    ),
-    "it has no prompts, and so nothing to complete": (
-        "prompts-list",
+    "it has no resource templates": ("resources-templates-read",),
+    "a fixture prompt is asked for, or one of its arguments completed": (
         "prompts-get-simple",
         "prompts-get-with-args",
         "prompts-get-embedded-resource",
         "prompts-get-with-image",
         "completion-complete",
         "input-required-result-non-tool-request",
-        "caching:sep-2549-prompts-list-caching-hints",
     ),
     "its lists and resources do not change, so there is nothing to subscribe to": (
         "resources-subscribe",

@@ -1,5 +1,6 @@
 """The same behaviours on every transport and in both eras of the protocol, through real sockets."""
 
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,8 @@ from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
-from mcp_types import CallToolResult, TextResourceContents
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult, PromptReference, TextContent, TextResourceContents
 
 from grok_mcp.connection import GONE_AFTER_S
 from tests.conftest import Result
@@ -119,6 +121,32 @@ async def test_tools_and_resources_are_listed_and_the_list_of_models_is_read(
     assert "grok://models" in [str(resource.uri) for resource in resources.resources]
     (content,) = models.contents
     assert isinstance(content, TextResourceContents) and "grok-4.7" in content.text
+
+
+async def test_prompts_are_listed_filled_in_and_completed(client: Client, endpoint: Endpoint) -> None:
+    prompts = (await client.list_prompts()).prompts
+    (message,) = (await client.get_prompt("fact_check", {"claim": "Water is wet."})).messages
+    found = await client.complete(PromptReference(name="news_brief"), {"name": "period", "value": "m"})
+    with pytest.raises(MCPError, match="fact_check: claim is missing"):
+        await client.get_prompt("fact_check", {})
+    assert [prompt.name for prompt in prompts] == ["second_opinion", "fact_check", "news_brief"]
+    assert isinstance(message.content, TextContent) and "Water is wet." in message.content.text
+    assert found.completion.values == ["month"]
+    assert endpoint.requests == []
+
+
+async def test_the_whole_configuration_is_shown_on_stdio_only(
+    client: Client, request: pytest.FixtureRequest
+) -> None:
+    (content,) = (await client.read_resource("grok://config")).contents
+    assert isinstance(content, TextResourceContents) and KEY not in content.text
+    document = json.loads(content.text)
+    if request.node.callspec.params["client"] == "stdio":
+        assert document["key"] == {"usable": True, "from": "XAI_API_KEY"}
+        assert document["settings"]["progress"] == {"value": "deltas", "from": "GROK_MCP_PROGRESS"}
+    else:
+        assert "key" not in document
+        assert document["settings"]["progress"] == "deltas"
 
 
 async def test_notes_arrive_in_order_while_the_endpoint_still_writes(
