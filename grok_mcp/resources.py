@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mcp_types import ListResourcesResult, ReadResourceResult, Resource, TextResourceContents
 
 from grok_mcp.grok import Grok
+from grok_mcp.usage_report import usage_of
 
 JSON_TYPE = "application/json"
 
@@ -21,11 +22,16 @@ class ResourceSpec(NamedTuple):
     name: str
     title: str
     description: str
-    read: Callable[[Grok], Awaitable[Mapping[str, Any]]]
+    read: Callable[[Grok, str], Awaitable[Mapping[str, Any]]]
+    """From the endpoint's side of this process, and the name of the caller."""
 
 
-async def _models(grok: Grok) -> Mapping[str, Any]:
+async def _models(grok: Grok, caller: str) -> Mapping[str, Any]:
     return await grok.catalog.published(grok.default_model)
+
+
+async def _usage(grok: Grok, caller: str) -> Mapping[str, Any]:
+    return await usage_of(grok, caller)
 
 
 RESOURCES: Mapping[str, ResourceSpec] = {
@@ -37,6 +43,13 @@ RESOURCES: Mapping[str, ResourceSpec] = {
             "Grok models",
             "The models of this endpoint with prices, context windows and reasoning efforts.",
             _models,
+        ),
+        ResourceSpec(
+            "grok://usage",
+            "usage",
+            "Usage and cost",
+            "What your calls have used and cost: today, this month (UTC), in all, and by model.",
+            _usage,
         ),
     )
 }
@@ -58,7 +71,7 @@ def list_resources() -> ListResourcesResult:
     )
 
 
-async def read_resource(spec: ResourceSpec, grok: Grok) -> ReadResourceResult:
+async def read_resource(spec: ResourceSpec, grok: Grok, caller: str) -> ReadResourceResult:
     """What one resource holds now."""
-    text = json.dumps(await spec.read(grok), ensure_ascii=False, indent=1)
+    text = json.dumps(await spec.read(grok, caller), ensure_ascii=False, indent=1)
     return ReadResourceResult(contents=[TextResourceContents(uri=spec.uri, mime_type=JSON_TYPE, text=text)])
