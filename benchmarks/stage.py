@@ -59,9 +59,12 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """Everything started, and ended again."""
-    with Child(["-m", "benchmarks.endpoint"]) as endpoint, Child(["-m", "benchmarks.raw_client"]) as raw:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state:
-            yield Stage(endpoint, raw, state)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state,
+        Child(["-m", "benchmarks.endpoint"]) as endpoint,
+        Child(["-m", "benchmarks.raw_client"]) as raw,
+    ):
+        yield Stage(endpoint, raw, state)
 
 
 @contextmanager

@@ -76,9 +76,9 @@ def usage(
 def _read(settings: Settings, by: Key, since: float | None, *, sandbox: bool) -> Report:
     """The rows that are asked for. Where the sandbox answered every call that there is, they are its."""
     path = ledger_path(settings.state_dir)
-    if not path.exists():
-        return Report(path, by, since, sandbox)
     db = open_to_read(path)
+    if db is None:
+        return Report(path, by, since, sandbox)
     try:
         db.execute("BEGIN")  # all that follows sees one state of the ledger
         others = db.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?)", (SANDBOX,)).fetchone()[

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -40,8 +41,11 @@ _Job = Callable[[], None] | Literal["row", "end"]
 class Ledger:
     """Rows of calls in a file of this folder, which many processes share; None takes the user's own."""
 
-    def __init__(self, folder: Path | None, shared: SharedBudget | None = None) -> None:
+    def __init__(
+        self, folder: Path | None, shared: SharedBudget | None = None, *, renew_s: float = RENEW_S
+    ) -> None:
         self._folder = folder
+        self._renew_s = renew_s
         self._shared = shared
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._rows: deque[tuple[Entry, Reservation | None]] = deque()
@@ -107,6 +111,10 @@ class Ledger:
                 break
             if callable(job):
                 job()
+        if self._memory is not None:  # the last chance for what it holds
+            self._try_again_at = 0.0
+            with suppress(Exception):
+                self._with_store(lambda store: None)
         for store in (self._disk, self._memory, self._shared):
             if store is not None:
                 store.close()
@@ -116,7 +124,7 @@ class Ledger:
         """The next thing to do; rows that come one shortly after the other are one."""
         job: _Job = "row"
         try:
-            job = self._jobs.get(timeout=RENEW_S if self._reserved else None)
+            job = self._jobs.get(timeout=self._renew_s if self._reserved else None)
             until = time.monotonic() + GATHER_S
             while job == "row":
                 job = self._jobs.get(timeout=max(until - time.monotonic(), 0))
@@ -170,7 +178,7 @@ class Ledger:
         """Say that the calls in flight still are."""
         if time.monotonic() < self._renew_at:
             return
-        self._renew_at = time.monotonic() + RENEW_S
+        self._renew_at = time.monotonic() + self._renew_s
         reserved = list(self._reserved.values())
         try:
             if self._shared is not None:

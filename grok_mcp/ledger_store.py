@@ -167,20 +167,30 @@ def ledger_path(folder: Path | None) -> Path:
     return folder.expanduser() / FILE
 
 
-def open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, beside whoever writes. Raises sqlite3.Error, LedgerError."""
-    for mode in ("rw", "ro", "ro&immutable=1"):  # the first tidies up; the last needs no right to write at all
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
-        try:
-            db.execute("PRAGMA query_only = 1")
-            if _version(db) < VERSION:
-                raise LedgerError("it is no ledger")
+def open_to_read(path: Path) -> sqlite3.Connection | None:
+    """A connection that only reads, beside whoever writes; None for a ledger that nobody has begun.
+
+    Raises sqlite3.Error, LedgerError.
+    """
+    if not path.exists():
+        return None
+    for mode in ("rw", "ro"):  # the first tidies up behind itself
+        with suppress(sqlite3.OperationalError):
+            return _reader(path, mode)
+    return _reader(path, "ro&immutable=1")  # where nobody may write beside the file
+
+
+def _reader(path: Path, mode: str) -> sqlite3.Connection | None:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+    try:
+        db.execute("PRAGMA query_only = 1")
+        if _version(db) == VERSION:
             return db
-        except BaseException as error:
-            db.close()
-            if not isinstance(error, sqlite3.OperationalError) or "immutable" in mode:
-                raise
-    raise AssertionError("unreachable")
+    except BaseException:
+        db.close()
+        raise
+    db.close()  # somebody is about to begin it
+    return None
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -108,19 +108,23 @@ def _notes(report: Report, begin: str) -> list[str]:
         notes.append(
             f"Of the input {counts['cached_tokens']:,} tokens were cached, of the output "
             f"{counts['reasoning_tokens']:,} were reasoning; {searches:,} searches, "
-            f"{counts['sources_used']:,} sources. {whole.failed_calls:,} calls failed or were cancelled."
+            f"{counts['sources_used']:,} sources."
         )
+    if whole.failed_calls:
+        notes.append(f"Calls that failed or were cancelled: {whole.failed_calls:,}.")
     if whole.calls_estimated:
         notes.append(
-            f"{whole.estimated_usd:.6f} USD of the cost, of {whole.calls_estimated:,} calls, are estimated "
-            "from public prices: tokens, without search fees."
+            f"Of the cost {whole.estimated_usd:.6f} USD are estimated from public prices: tokens, without "
+            f"search fees. Calls with such a cost: {whole.calls_estimated:,}."
         )
     if whole.calls_without_cost:
-        notes.append(f"The cost of {whole.calls_without_cost:,} calls is unknown and not in the sum.")
+        notes.append(f"Calls whose cost is unknown, and not in the sum: {whole.calls_without_cost:,}.")
     if report.sandbox and whole.calls:
         notes.append("The sandbox answered these calls: its prices are made up, nothing was charged.")
     if report.elsewhere and not report.sandbox:
-        notes.append(f"{report.elsewhere:,} calls of the sandbox are not counted; --sandbox shows them.")
+        notes.append(
+            f"Calls of the sandbox, which are not counted: {report.elsewhere:,}; --sandbox shows them."
+        )
     return notes
 
 
