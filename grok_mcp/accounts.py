@@ -38,11 +38,13 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         answer = await spec.run(grok, arguments, call)
     except GrokError as error:
         account.close(error.usage, error=error.code)
+        await account.settled()
         raise
     except BaseException as error:
         account.close(None, error="internal" if isinstance(error, Exception) else "cancelled")
         raise
     account.close(answer.usage, answer.model, finish_reason=answer.finish_reason)
+    await account.settled()
     if grok.budget and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
@@ -59,6 +61,11 @@ class _Account:
         self._at, self._started = time.time(), time.monotonic()
         self.model_asked = grok.default_model
         self.ticket = grok.budget.ticket(caller) if grok.budget else None
+
+    async def settled(self) -> None:
+        """Where there is a budget, wait until everybody's count knows of this call: the next may come at once."""
+        if self._grok.budget:
+            await self._grok.budget.settled()
 
     def close(
         self,

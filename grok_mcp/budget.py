@@ -10,6 +10,8 @@ import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import anyio
+
 from grok_mcp.entries import SANDBOX, Reservation, SharedBudget, Standing, midnight, to_ticks
 from grok_mcp.errors import BudgetError, ConfigurationError
 from grok_mcp.gateways import Gateway
@@ -19,6 +21,7 @@ from grok_mcp.usage import TICKS_PER_USD
 
 VARIABLE = "GROK_MCP_BUDGET_USD_PER_DAY"
 DAY_S = 86_400.0
+SETTLED_S = 1.0
 SOON_S = 10.0
 """When to ask again where only calls in flight are in the way."""
 
@@ -46,6 +49,11 @@ class Budget:
             ) from None
         if not standing.admitted:
             raise _refusal(self.cap_usd, standing, time.time())
+
+    async def settled(self) -> None:
+        """Wait until what was recorded is counted, but not for long: an answer is not held back for it."""
+        with anyio.move_on_after(SETTLED_S):
+            await self._ledger.flush()
 
 
 def _refusal(cap_usd: Decimal, standing: Standing, now: float) -> BudgetError:

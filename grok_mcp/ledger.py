@@ -74,6 +74,10 @@ class Ledger:
         """What `work` finds in the ledger, with all calls in it that have ended before."""
         return await self._ask(lambda: self._with_store(work))
 
+    async def flush(self) -> None:
+        """Wait until what was recorded is written."""
+        await self._ask(lambda: None)
+
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""
         if self._thread is not None:
