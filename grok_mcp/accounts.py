@@ -63,7 +63,7 @@ class _Account:
         self.ticket = grok.budget.ticket(caller) if grok.budget else None
 
     async def settled(self) -> None:
-        """Where there is a budget, wait until everybody's count knows of this call: the next may come at once."""
+        """Where there is a budget, wait until all who share it know of this call: the next may come now."""
         if self._grok.budget:
             await self._grok.budget.settled()
 

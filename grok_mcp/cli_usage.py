@@ -10,9 +10,9 @@ import click
 
 from grok_mcp.entries import SANDBOX, midnight
 from grok_mcp.environment import read_settings
-from grok_mcp.ledger_store import LedgerError, ledger_path, open_to_read
+from grok_mcp.ledger_store import LedgerError, ledger_path, read_file
 from grok_mcp.settings import Settings
-from grok_mcp.totals import Key, Totals, read_totals
+from grok_mcp.totals import Key, add_up, read_totals
 from grok_mcp.usage_view import Report, print_csv, print_json, print_table
 
 BAD_USAGE = 2
@@ -76,19 +76,11 @@ def usage(
 def _read(settings: Settings, by: Key, since: float | None, *, sandbox: bool) -> Report:
     """The rows that are asked for. Where the sandbox answered every call that there is, they are its."""
     path = ledger_path(settings.state_dir)
-    db = open_to_read(path)
-    if db is None:
-        return Report(path, by, since, sandbox)
-    try:
-        db.execute("BEGIN")  # all that follows sees one state of the ledger
-        others = db.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?)", (SANDBOX,)).fetchone()[
-            0
-        ]
-        sandbox = sandbox or not others
 
-        def of(book: bool) -> list[Totals]:
-            return read_totals(db, by, since=since or 0.0, sandbox=book)
+    def read(db: sqlite3.Connection) -> Report:
+        found = db.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?)", (SANDBOX,))
+        play = sandbox or not found.fetchone()[0]
+        rows, others = (read_totals(db, by, since=since or 0.0, sandbox=book) for book in (play, not play))
+        return Report(path, by, since, play, rows, add_up(others).calls)
 
-        return Report(path, by, since, sandbox, of(sandbox), sum(one.calls for one in of(not sandbox)))
-    finally:
-        db.close()
+    return read_file(path, read) or Report(path, by, since, sandbox)

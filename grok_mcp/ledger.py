@@ -21,6 +21,8 @@ import anyio
 from grok_mcp.entries import RESERVED_S, Entry, Reservation, SharedBudget, Standing, midnight
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from grok_mcp.ledger_store import Store
 
 GATHER_S = 0.01
@@ -70,9 +72,19 @@ class Ledger:
         """
         return await self._ask(lambda: self._reserve(wanted, tool, model, cap))
 
-    async def read(self, work: "Callable[[Store], T]") -> T:
-        """What `work` finds in the ledger, with all calls in it that have ended before."""
-        return await self._ask(lambda: self._with_store(work))
+    async def read(self, work: "Callable[[Connection], T]") -> T:
+        """What `work` finds in the ledger, with all calls that have ended before; no call waits for it."""
+        import sqlite3
+
+        from grok_mcp.ledger_store import LedgerError, read_file
+
+        file = await self._ask(lambda: self._with_store(lambda store: store.path))
+        if file is not None:
+            with suppress(sqlite3.Error, OSError, LedgerError):  # the same will be found out below
+                found = await anyio.to_thread.run_sync(read_file, file, work)
+                if found is not None:
+                    return found
+        return await self._ask(lambda: self._with_store(lambda store: work(store.connection)))
 
     async def flush(self) -> None:
         """Wait until what was recorded is written."""
@@ -231,10 +243,8 @@ class Ledger:
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
-            place = self._folder or "the user's state folder"
             logger.warning(
                 "the ledger in %s can't be used (%s): usage is counted in memory only until it can; "
                 "mend or move it, or set GROK_MCP_STATE_DIR",
-                place,
-                error,
+                *(self._folder or "the user's state folder", error),
             )

@@ -9,7 +9,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ class Store:
     def __init__(self, path: Path | None) -> None:
         if path is not None:
             _make_private(path)
-        self._path = path
+        self.path = path
         self._file = _identity(path)
         self._db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None)
         try:
@@ -66,7 +66,7 @@ class Store:
 
     def is_current(self) -> bool:
         """Whether the file is still the one that was opened; it may have been taken away."""
-        return self._file == _identity(self._path)
+        return self._file == _identity(self.path)
 
     def close(self) -> None:
         """Close the file; the last one to do so tidies up beside it."""
@@ -178,6 +178,16 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
         with suppress(sqlite3.OperationalError):
             return _reader(path, mode)
     return _reader(path, "ro&immutable=1")  # where nobody may write beside the file
+
+
+def read_file(path: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    """What `work` finds in the file, as it is at one moment; None for a ledger that nobody has begun."""
+    db = open_to_read(path)
+    if db is None:
+        return None
+    with closing(db):
+        db.execute("BEGIN")
+        return work(db)
 
 
 def _reader(path: Path, mode: str) -> sqlite3.Connection | None:

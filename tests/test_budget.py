@@ -117,7 +117,7 @@ async def ask(client: Client, prompt: str = "Hi") -> Result:
 
 
 async def test_the_cap_holds_across_processes() -> None:
-    cap = {"GROK_MCP_BUDGET_USD_PER_DAY": "0.01"}
+    cap: dict[str, Any] = {"GROK_MCP_BUDGET_USD_PER_DAY": "0.01"}
     async with Endpoint(priced(FOUR)) as endpoint:
         async with mcp_client(endpoint.url, **cap) as one, mcp_client(endpoint.url, **cap) as two:
             answered = [await ask(client) for client in (one, two, one)]

@@ -56,8 +56,8 @@ def test_usage_and_budget_of_one_caller_are_nobody_else_s(tmp_path: Path) -> Non
     tokens = tmp_path / "tokens"
     tokens.write_text("".join(f"{line}\n" for _, line in made.values()))
     alice, bob, local = (token for token, _ in made.values())
-    variables = {"GROK_MCP_TOKEN_FILE": str(tokens), "GROK_MCP_BUDGET_USD_PER_DAY": "0.0005"}
-    with SandboxServer(pace=0) as sandbox, serving(sandbox.url, **variables) as server:
+    flags = ("--token-file", str(tokens), "--budget-usd-per-day", "0.0005")
+    with SandboxServer(pace=0) as sandbox, serving(sandbox.url, *flags) as server:
         costs = [ask(server.url, alice)["_meta"]["grok-mcp/answer"]["usage"]["cost_usd"] for _ in range(2)]
         refused = ask(server.url, alice)
         others = [ask(server.url, token) for token in (bob, local)]
@@ -79,7 +79,7 @@ async def machines(
     endpoint: Endpoint, redis: RedisServer, tmp_path: Path
 ) -> AsyncIterator[tuple[Host, Host]]:
     """Two servers with ledgers of their own and one Redis."""
-    shared = {"redis_url": redis.url, "budget_usd_per_day": CAP}
+    shared: dict[str, Any] = {"redis_url": redis.url, "budget_usd_per_day": CAP}
     async with (
         host_on(endpoint, state_dir=tmp_path / "one", **shared) as one,
         host_on(endpoint, state_dir=tmp_path / "two", **shared) as two,
