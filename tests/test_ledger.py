@@ -35,6 +35,7 @@ from tests.test_stdio import INITIALIZE, INITIALIZED, ask, program, request, ses
 
 pytestmark = pytest.mark.anyio
 
+SERVERS = 4
 PROCESSES = 8
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -174,18 +175,18 @@ def usages(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [result["_meta"]["grok-mcp/answer"]["usage"] for result in results if not result.get("isError")]
 
 
-def test_the_command_tells_the_sum_of_what_the_calls_of_eight_processes_told_to_the_last_tick() -> None:
+def test_the_command_tells_the_sum_of_what_the_calls_of_several_processes_told_to_the_last_tick() -> None:
     def serve(url: str) -> list[dict[str, Any]]:
         answers, stderr, status = session(*several_asks(5), XAI_BASE_URL=url, XAI_API_KEY="x")
         assert (stderr, status) == ("", 0)
         return usages(answers)
 
-    with SandboxServer(pace=0) as sandbox, ThreadPoolExecutor(PROCESSES) as pool:
-        told = [usage for usages in pool.map(serve, [sandbox.url] * PROCESSES) for usage in usages]
+    with SandboxServer(pace=0) as sandbox, ThreadPoolExecutor(SERVERS) as pool:
+        told = [usage for usages in pool.map(serve, [sandbox.url] * SERVERS) for usage in usages]
     done = run("usage", "--json", "--by", "tool")
     assert (done.stderr, done.returncode) == ("", 0)
     shown = json.loads(done.stdout, parse_float=Decimal)
-    assert shown["calls"] == len(told) == 5 * PROCESSES
+    assert shown["calls"] == len(told) == 5 * SERVERS
     assert shown["cost_usd"] == sum(Decimal(str(usage["cost_usd"])) for usage in told) > 0
     for name in COUNTS:
         assert shown[name] == sum(usage.get(name, 0) for usage in told), name
