@@ -99,7 +99,8 @@ class Settings(BaseSettings):
         Field(description="folder of the ledger of calls; else the state folder of the user"),
     ] = None
     budget_usd_per_day: Annotated[
-        Decimal | None, Field(gt=0, description="most that a caller may spend in a day (UTC), in USD")
+        Decimal | None,
+        Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),
     ] = None
     redis_url: Annotated[
         SecretStr | None,
