@@ -85,7 +85,7 @@ def _asked(model: str) -> dict[str, str]:
 @contextmanager
 def _ours(stage: Stage) -> Iterator[int]:
     """Our server on a free port, which it tells on stderr."""
-    settings = {"XAI_BASE_URL": f"{stage.base}/v1", "XAI_API_KEY": "x", "GROK_MCP_TRANSPORT": "http"}
+    settings = {**stage.settings, "GROK_MCP_TRANSPORT": "http"}
     process = subprocess.Popen(
         [sys.executable, "-m", "grok_mcp", "serve", "--port", "0"],
         stderr=subprocess.PIPE,

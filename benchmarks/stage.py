@@ -1,6 +1,7 @@
 """What every measurement needs: the endpoint, the raw client, our server, and how to ask each of them."""
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +15,13 @@ PROMPT = "Which of the two is the better one, and why?"
 class Stage:
     """A running endpoint and raw client, both shared by all measurements of a run."""
 
-    def __init__(self, endpoint: Child, raw: Child) -> None:
+    def __init__(self, endpoint: Child, raw: Child, state: str) -> None:
         self.base = f"http://127.0.0.1:{int(endpoint.line())}"
+        self.settings = {
+            "XAI_BASE_URL": f"{self.base}/v1",
+            "XAI_API_KEY": "x",
+            "GROK_MCP_STATE_DIR": state,  # no call here belongs into anybody's ledger
+        }
         self._raw = raw
 
     def raw(
@@ -35,7 +41,7 @@ class Stage:
     @contextmanager
     def ours(self, **environ: str) -> Iterator[McpChild]:
         """Our server before this endpoint, warm: one call has been answered."""
-        settings = {"XAI_BASE_URL": f"{self.base}/v1", "XAI_API_KEY": "x", **environ}
+        settings = {**self.settings, **environ}
         with McpChild(["-m", "grok_mcp"], settings) as server:
             server.open()
             server.request(*ask("grok-bench"))
@@ -53,8 +59,12 @@ class Stage:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """Everything started, and ended again."""
-    with Child(["-m", "benchmarks.endpoint"]) as endpoint, Child(["-m", "benchmarks.raw_client"]) as raw:
-        yield Stage(endpoint, raw)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as state,
+        Child(["-m", "benchmarks.endpoint"]) as endpoint,
+        Child(["-m", "benchmarks.raw_client"]) as raw,
+    ):
+        yield Stage(endpoint, raw, state)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The commands of `grok-mcp`. Each imports what it needs when it runs, so that none waits for another's."""
 
 import os
+from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, NoReturn, get_args, get_origin
@@ -14,7 +15,7 @@ BAD_USAGE = 2
 MAX_PACE_S = 0.1
 
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {"usage": "grok_mcp.cli_usage:usage"}
 """Commands with a module of their own: name → "module:function". To add one, add a line."""
 
 
@@ -73,7 +74,7 @@ def _metavar(annotation: Any) -> str:
     if Literal in (get_origin(annotation), *map(get_origin, kinds)):
         literal = annotation if get_origin(annotation) is Literal else kinds[0]
         return "|".join(map(str, get_args(literal)))
-    return {int: "N", float: "NUMBER", str: "TEXT"}.get(kinds[0], "PATH")
+    return {int: "N", float: "NUMBER", Decimal: "USD", str: "TEXT"}.get(kinds[0], "PATH")
 
 
 def _secret(annotation: Any) -> bool:

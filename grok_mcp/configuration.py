@@ -8,6 +8,7 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from grok_mcp.settings import Settings
 
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
-    *("max_retries", "progress", "results", "max_body_bytes"),
+    *("max_retries", "progress", "results", "max_body_bytes", "budget_usd_per_day"),
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 
@@ -89,6 +90,8 @@ def _shown(value: Any) -> Any:
         return _address(text) if "://" in text else _MASK
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, Mapping):
         return {name: _shown(one) for name, one in value.items()}
     if isinstance(value, tuple):

@@ -28,7 +28,8 @@ def caller_of(ctx: Context) -> str:
     user = ctx.request.scope.get("user") if isinstance(ctx.request, Request) else None
     if not isinstance(user, AuthenticatedUser):
         return LOCAL
-    return user.access_token.subject or user.access_token.client_id
+    name = user.access_token.subject or user.access_token.client_id
+    return name if name != LOCAL else f"{LOCAL} (by token)"  # whose name is ours for somebody else
 
 
 def is_remote(ctx: Context) -> bool:

@@ -161,6 +161,7 @@ async def _demo(view: View, pace: float) -> None:
 async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
     """An MCP session with a server process; where it ends too soon, its last words are the reason."""
     package = Path(__file__).resolve().parent
+    state = tempfile.TemporaryDirectory(prefix="grok-mcp-demo-", ignore_cleanup_errors=True)
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", package.name],
@@ -172,10 +173,11 @@ async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
             "GROK_MCP_PROGRESS": mode,
             "GROK_MCP_RESULTS": "structured",
             "GROK_MCP_GRACE": _GRACE_S,
+            "GROK_MCP_STATE_DIR": state.name,
         },
         cwd=package.parent,
     )
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+    with state, tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         begun = False
         try:
             async with Client(stdio_client(server, errlog=log), read_timeout_seconds=TIMEOUT_S) as client:

@@ -4,6 +4,7 @@
     ├── ConfigurationError             a setting is missing or wrong
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
+    ├── BudgetError                    what may be spent in a day is spent; nothing was sent
     ├── InternalError                  our own fault; the log has the traceback
     ├── UpstreamError                  the endpoint failed, or answered what can't be read
     │   ├── UpstreamConnectionError    no connection, or reset before any byte
@@ -101,6 +102,13 @@ class ConversationNotFoundError(GrokError):
     """The `conversation_id` is unknown, expired, or somebody else's."""
 
     code = "conversation_not_found"
+
+
+class BudgetError(GrokError):
+    """What a caller may spend in a day is spent, or bound by calls in flight; nothing was sent."""
+
+    code = "budget"
+    retryable = True
 
 
 class InternalError(GrokError):

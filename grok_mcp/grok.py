@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from grok_mcp import errors, events, telemetry
+from grok_mcp.budget import open_books
 from grok_mcp.calls import Calls
 from grok_mcp.catalog import Catalog
 from grok_mcp.conversations import Conversations, LocalConversations
@@ -50,6 +51,7 @@ class Grok:
         self._upstream = Upstream(self._endpoint, key, timeouts)
         self.catalog = Catalog(self.gateway, self._get)
         self.readiness = Readiness(self.gateway, self._get)
+        self.ledger, self.budget = open_books(settings, self.gateway)
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -69,9 +71,14 @@ class Grok:
         """
         self._check_key()
         turn = Turn(Plan(request, self.gateway, self.settings, self._refused))
-        with telemetry.call(self.gateway, turn.plan.request, self._base_url) as turn.record:
-            answer = await self._complete(turn, observe)
-            turn.record.answer(answer, turn.failure)
+        try:
+            with telemetry.call(self.gateway, turn.plan.request, self._base_url) as turn.record:
+                answer = await self._complete(turn, observe)
+                turn.record.answer(answer, turn.failure)
+        except BaseException:  # a cancelled call has spent something too
+            turn.note(turn.spent(self.gateway))
+            raise
+        turn.note(answer.usage)
         return answer
 
     async def _complete(self, turn: Turn, observe: Observer) -> Answer:
@@ -223,11 +230,12 @@ class Grok:
             loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
 
     async def aclose(self) -> None:
-        """Close connections, and the sandbox where it runs."""
+        """Close connections, the sandbox where it runs, and the ledger once all is written."""
         await self._upstream.aclose()
         await self.conversations.aclose()
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
+        await self.ledger.aclose()
 
 
 def _conversations(settings: Settings) -> Conversations:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mcp_types import ListResourcesResult, ReadResourceResult, Resource, TextResourceContents
 
 from grok_mcp.grok import Grok
+from grok_mcp.usage_report import usage_of
 
 JSON_TYPE = "application/json"
 
@@ -35,6 +36,10 @@ async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     return await grok.catalog.published(grok.default_model)
 
 
+async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    return await usage_of(grok, reader.caller)
+
+
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     from grok_mcp.configuration import configuration  # read now and then, by a person
 
@@ -50,6 +55,13 @@ RESOURCES: Mapping[str, ResourceSpec] = {
             "Grok models",
             "The models of this endpoint with prices, context windows and reasoning efforts.",
             _models,
+        ),
+        ResourceSpec(
+            "grok://usage",
+            "usage",
+            "Usage and cost",
+            "What your calls have used and cost: today, this month (UTC), in all, and by model.",
+            _usage,
         ),
         ResourceSpec(
             "grok://config",

@@ -26,6 +26,7 @@ from mcp_types import (
 )
 
 from grok_mcp import __version__
+from grok_mcp.accounts import run_counted
 from grok_mcp.beside_tools import BesideTools
 from grok_mcp.connection import Context, caller_of, shows_apps, while_connected
 from grok_mcp.errors import GrokError, InternalError, OverloadedError
@@ -170,13 +171,12 @@ async def _answer(
     made_by(spec.name, call.caller)
     started = time.monotonic()
     try:
-        arguments, warnings = spec.read(raw)
-        answer = await spec.run(grok, arguments, call)
+        answer = await run_counted(spec, grok, raw, call)
         if progress:
             await progress.finish(answer.text)
         render = render_data if spec.renders == "data" else render_text
         result = render(
-            answer.with_warnings(warnings),
+            answer,
             structured=grok.settings.results == "structured",
             with_citations=shows_apps(ctx),
         )

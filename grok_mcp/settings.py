@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -93,6 +94,14 @@ class Settings(BaseSettings):
     grace: Annotated[
         float, Field(ge=0, description="time for calls in flight when the server is told to end")
     ] = 10
+    state_dir: Annotated[
+        Path | None,
+        Field(description="folder of the ledger of calls; else the state folder of the user"),
+    ] = None
+    budget_usd_per_day: Annotated[
+        Decimal | None,
+        Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),
+    ] = None
     redis_url: Annotated[
         SecretStr | None,
         Field(description="Redis that holds what several processes share, as in redis://host:6379/0"),

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
-from grok_mcp import errors, events
+from grok_mcp import errors, events, meter
 from grok_mcp.error_bodies import read_error_payload
 from grok_mcp.errors import GrokError
 from grok_mcp.fold import Fold
@@ -14,6 +15,7 @@ from grok_mcp.outcome import build_answer, used
 from grok_mcp.plan import Plan
 from grok_mcp.taxonomy import Endpoint, classify
 from grok_mcp.telemetry import Record
+from grok_mcp.usage import Usage
 
 Observer = Callable[[events.Event, str], None]
 """Is told every event, and the text that it added; must not block."""
@@ -75,6 +77,17 @@ class Turn:
             f"{endpoint.title} answered with neither text nor calls{unreadable}.",
             "Try again, or name another model.",
         )
+
+    def spent(self, gateway: Gateway) -> Usage | None:
+        """What the endpoint has counted so far, over all attempts; None where it has counted nothing."""
+        counted = [
+            used(fold, self.plan.request, gateway) for fold in (*self._earlier, self.fold) if fold.report
+        ]
+        return reduce(Usage.__add__, counted) if counted else None
+
+    def note(self, usage: Usage | None) -> None:
+        """Tell the meter of this tool call what was spent."""
+        meter.note(usage, self.fold.model, sent=self.record.attempts > 0, has_content=self.fold.has_content)
 
     def conclude(self, gateway: Gateway) -> Answer:
         """The answer with its times and warnings, or the failure where no text came."""

@@ -57,7 +57,7 @@ class Usage:
 
     def __add__(self, other: "Usage") -> "Usage":
         """Both turns together; a cost is only known where both are."""
-        summed = {name: _sum(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        summed = {name: _sum(getattr(self, name), getattr(other, name)) for name in COUNTS}
         cost, source = None, None
         if self.cost_usd is not None and other.cost_usd is not None:
             cost = self.cost_usd + other.cost_usd
@@ -81,7 +81,7 @@ class Usage:
         return {name: value for name, value in known.items() if value is not None}
 
 
-_COUNTS = (
+COUNTS = (
     "input_tokens",
     "cached_tokens",
     "output_tokens",
@@ -93,6 +93,7 @@ _COUNTS = (
     "web_searches",
     "x_searches",
 )
+"""The names of all counts."""
 
 
 def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:

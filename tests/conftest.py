@@ -1,6 +1,7 @@
 """Fixtures of all tests: a clean environment, and a real MCP client on a server on a scripted endpoint."""
 
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,12 +27,23 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test, and no process that one starts, writes to the ledger of whoever runs the tests."""
+    home = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GROK_MCP_STATE_DIR", str(home / "shared"))
+        patch.setenv("XDG_STATE_HOME", str(home))
+        yield home
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests reaches them."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, state_home: Path) -> None:
+    """No setting of whoever runs the tests reaches them; each has a ledger of its own."""
     for name in list(os.environ):
         if name.startswith(("GROK_MCP_", "XAI_", "OTEL_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("GROK_MCP_STATE_DIR", str(state_home / secrets.token_hex(8)))
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from grok_mcp import __version__
 from grok_mcp.settings import PREFIX, Settings
 
 BOUND_S = 90
-COMMANDS = ("serve", "demo", "sandbox", "token")
+COMMANDS = ("serve", "demo", "sandbox", "token", "usage")
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},
@@ -29,9 +29,10 @@ INITIALIZE = {
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment without any setting of ours."""
+    """The environment without any setting of ours but the folder of this test's ledger."""
     ours = (PREFIX, "XAI_", "COLUMNS")
-    return {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)} | more
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}
+    return kept | {"GROK_MCP_STATE_DIR": os.environ["GROK_MCP_STATE_DIR"]} | more
 
 
 def run(*arguments: str, stdin: str = "", **more: str) -> "subprocess.CompletedProcess[str]":

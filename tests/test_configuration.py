@@ -128,6 +128,7 @@ def test_a_caller_on_the_network_sees_only_what_its_own_calls_depend_on(
         "image_roots": (tmp_path,),
         "redis_url": None,
         "timeout": 77,
+        "budget_usd_per_day": "0.5",
         "transport": transport,
     }
     with in_process(**settings) as url:

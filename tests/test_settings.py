@@ -19,6 +19,7 @@ DEFAULTS = {
     "progress": "status",
     "results": "text",
     "grace": 10,
+    "budget_usd_per_day": None,
 }
 
 
@@ -129,6 +130,13 @@ def test_the_sandbox_is_never_somewhere_else(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GROK_MCP_GATEWAY", "sandbox")
     monkeypatch.setenv("XAI_BASE_URL", "https://api.x.ai/v1")
     with pytest.raises(SettingsError, match="this machine"):
+        load_settings()
+
+
+@pytest.mark.parametrize("cap", ["0", "-1", "5 USD", "NaN", "inf", "1e400"])
+def test_a_budget_is_an_amount_that_can_be_kept(cap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_BUDGET_USD_PER_DAY", cap)
+    with pytest.raises(SettingsError, match=r"^GROK_MCP_BUDGET_USD_PER_DAY: .*\(is '"):
         load_settings()
 
 

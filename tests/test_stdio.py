@@ -197,6 +197,9 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "grok_mcp.sandbox",
         "grok_mcp.cli",
         "rich",
+        "sqlite3",
+        "platformdirs",
+        "grok_mcp.ledger_store",
     }
 
 

@@ -47,7 +47,10 @@ def main() -> None:
         token, line = new_token("conformance")
         token_file = Path(folder, "tokens")
         token_file.write_text(line + "\n", encoding="utf-8")
-        settings = Settings(gateway="sandbox", token_file=token_file, transport="http", grace=GRACE_S)
+        state = Path(folder, "state")
+        settings = Settings(
+            gateway="sandbox", token_file=token_file, transport="http", grace=GRACE_S, state_dir=state
+        )
         grok = Grok(settings)
         server = build_server(grok) if sys.argv[1] == "product" else fixture_server()
         _serve(WithToken(build_app(server, grok, settings), token))

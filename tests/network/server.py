@@ -117,11 +117,12 @@ def refused(*flags: str, **variables: str) -> tuple[int, list[str]]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The variables of a process, without the settings of whoever runs the tests."""
+    """The variables of a process, without the settings of whoever runs the tests, but with their ledger."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("GROK_MCP_", "XAI_")) and not name.lower().endswith("_proxy")
+        if name == "GROK_MCP_STATE_DIR"
+        or (not name.startswith(("GROK_MCP_", "XAI_")) and not name.lower().endswith("_proxy"))
     } | variables
 
 

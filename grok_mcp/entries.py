@@ -1,0 +1,120 @@
+"""What the ledger holds of a call, and what the budget holds of one in flight: plain values.
+
+Apart from `ledger_store.py`, so that a server that starts need not load SQLite.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
+
+SANDBOX = "sandbox"
+"""The gateway whose prices are made up: its calls are never summed with others."""
+
+RESERVED_S = 60.0
+"""How long a reservation lives without being renewed: its process is gone then."""
+
+LEAST_ESTIMATE = TICKS_PER_USD // 1_000
+"""What a call in flight counts as where nothing is known of such calls: 0.001 USD."""
+
+COLUMNS = (
+    *("at", "tool", "caller", "gateway", "model_asked", "model"),
+    *COUNTS,
+    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error"),
+)
+"""The columns of an `Entry`, in the order of its `values`."""
+
+_LARGEST = 10**15  # no real count comes near; foreign numbers must not overflow SQLite's sums
+
+
+class Entry(NamedTuple):
+    """One tool call that has ended.
+
+    `error` is the code of its failure. `unpriced`: it may have cost something even if nobody says what.
+    """
+
+    at: float
+    tool: str
+    caller: str
+    gateway: str
+    model_asked: str = ""
+    model: str = ""
+    usage: Usage | None = None
+    duration_s: float = 0.0
+    finish_reason: str | None = None
+    error: str | None = None
+    unpriced: bool = False
+
+    @property
+    def ticks(self) -> int | None:
+        """The cost in whole ticks, None where it is unknown."""
+        cost = self.usage.cost_usd if self.usage else None
+        return None if cost is None else to_ticks(cost)
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether its cost is made up."""
+        return self.gateway == SANDBOX
+
+    def values(self) -> tuple[object, ...]:
+        """The columns of its row."""
+        usage = self.usage or Usage()
+        counts = (getattr(usage, name) for name in COUNTS)
+        source = "unknown" if self.unpriced and usage.cost_usd is None else usage.cost_source
+        return (
+            *self[:6],
+            *(None if count is None else min(count, _LARGEST) for count in counts),
+            *(self.ticks, source, self.duration_s, self.finish_reason, self.error),
+        )
+
+
+class Reservation(NamedTuple):
+    """What one call in flight may cost."""
+
+    id: str
+    caller: str
+    sandbox: bool
+    ticks: int = 0
+
+
+class Standing(NamedTuple):
+    """A caller's day as a call begins: what is spent, what calls in flight may cost, how many they are."""
+
+    admitted: bool
+    spent: int
+    in_flight: int
+    calls: int
+
+
+def to_ticks(usd: Decimal) -> int:
+    """US dollars in whole ticks."""
+    return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(_LARGEST)))
+
+
+class SharedBudget(Protocol):
+    """What servers on several machines have spent; `budget_redis.py` is the one there is.
+
+    Used on the ledger's thread only. `reserve` raises OverloadedError where nothing can be said.
+    """
+
+    def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int) -> Standing:
+        """As `Store.reserve`."""
+        ...
+
+    def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
+        """Count what the call has cost in place of its reservation, later where it can't be done now."""
+        ...
+
+    def renew(self, reservations: list[Reservation]) -> None:
+        """Let reservations live on, and settle what could not be settled before."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+def midnight(at: float) -> float:
+    """When the day began, in UTC."""
+    return datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()

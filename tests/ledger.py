@@ -1,0 +1,48 @@
+"""What the tests of ledger, budget and `grok-mcp usage` share: priced replies, and the file itself."""
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from grok_mcp.entries import Entry
+from grok_mcp.ledger_store import Store, ledger_path
+from grok_mcp.usage import TICKS_PER_USD
+from tests.endpoint import Reply, chat
+
+CENT = TICKS_PER_USD // 100
+
+
+def priced(ticks: int | None, *texts: str, **counts: Any) -> Reply:
+    """An answer that costs so many ticks; None leaves the cost unsaid."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, **counts}
+    return chat(*(texts or ("Hi.",)), usage=usage | ({} if ticks is None else {"cost_in_usd_ticks": ticks}))
+
+
+def file() -> Path:
+    """The ledger of this test."""
+    return ledger_path(Path(os.environ["GROK_MCP_STATE_DIR"]))
+
+
+def query(sql: str, *values: Any) -> list[dict[str, Any]]:
+    """What this says, run on the ledger's file beside whoever else uses it."""
+    with closing(sqlite3.connect(file(), timeout=10, isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute(sql, values)]
+
+
+def rows() -> list[dict[str, Any]]:
+    """All calls in the ledger, without what is not told of them."""
+    if not query("SELECT 1 FROM sqlite_master WHERE name = 'calls'"):
+        return []  # yet
+    told = query("SELECT * FROM calls ORDER BY id")
+    return [{name: value for name, value in row.items() if value is not None} for row in told]
+
+
+def fill(entries: Iterable[Entry]) -> None:
+    """Put calls into the ledger that some process made before."""
+    store = Store(file())
+    store.write(entries)
+    store.close()

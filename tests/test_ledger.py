@@ -1,0 +1,394 @@
+"""The ledger: one row for each call, whoever writes beside it and however the call ends."""
+
+import json
+import logging
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from dirty_equals import IsFloat, IsPartialDict
+
+from grok_mcp.entries import Entry
+from grok_mcp.ledger import Ledger
+from grok_mcp.ledger_store import VERSION
+from grok_mcp.sandbox import SandboxServer
+from grok_mcp.usage import COUNTS, TICKS_PER_USD
+from tests.conftest import host_on
+from tests.endpoint import Endpoint, Reply, body, chat, events
+from tests.ledger import CENT, file, priced, query, rows
+from tests.pace import within
+from tests.test_cli import run
+from tests.test_stdio import INITIALIZE, INITIALIZED, ask, program, request, session
+
+pytestmark = pytest.mark.anyio
+
+SERVERS = 4
+PROCESSES = 8
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread or process does."""
+    with within(20):
+        while not condition():
+            await anyio.sleep(0.01)
+
+
+async def test_a_call_is_one_row_with_every_count_and_no_word_of_it() -> None:
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
+    async with Endpoint(priced(1_234_567, "A hedgehog.", **details)) as endpoint, host_on(endpoint) as host:
+        before = time.time()
+        await host.ask("Name an animal.", model="grok-4", instructions="Be brief.")
+    (row,) = rows()
+    assert row == {
+        "id": 1,
+        "at": IsFloat(ge=before, le=time.time()),
+        "tool": "ask_grok",
+        "caller": "local",
+        "gateway": "generic",
+        "model_asked": "grok-4",
+        "model": "grok-4.7",
+        "input_tokens": 10,
+        "cached_tokens": 4,
+        "output_tokens": 5,
+        "reasoning_tokens": 2,
+        "text_tokens": 3,
+        "total_tokens": 15,
+        "cost_ticks": 1_234_567,
+        "cost_source": "reported",
+        "duration_s": IsFloat(gt=0, lt=20),
+        "finish_reason": "stop",
+    }
+    content = file().read_bytes()
+    assert not [word for word in (b"hedgehog", b"animal", b"brief") if word in content]
+
+
+async def test_both_turns_of_a_correction_are_one_row() -> None:
+    replies = [priced(100, '{"n": "one"}'), priced(23, '{"n": 1}')]
+    async with Endpoint(*replies) as endpoint, host_on(endpoint) as host:
+        result = await host.call("grok_structured", prompt="One.", schema=SCHEMA)
+    assert [(row["tool"], row["cost_ticks"], row["input_tokens"]) for row in rows()] == [
+        ("grok_structured", 123, 20)
+    ]
+    assert result.structured["usage"]["cost_usd"] == 123 / TICKS_PER_USD
+
+
+async def test_a_call_that_fails_is_a_row_with_its_code_and_what_it_spent() -> None:
+    refused = body({"error": {"message": "Incorrect API key"}}, status=401)
+    async with Endpoint(refused, priced(700, '{"n": "one"}')) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await host.ask(prompt="")
+        await host.call("grok_structured", prompt="One.", schema=SCHEMA)
+    assert rows() == [
+        IsPartialDict(error="authentication", model_asked="grok-4.7"),
+        IsPartialDict(error="invalid_argument"),
+        IsPartialDict(error="schema_mismatch", cost_ticks=1_400, output_tokens=10, cost_source="reported"),
+    ]
+    assert not any({"cost_ticks", "cost_source", "total_tokens"} & row.keys() for row in rows()[:2])
+
+
+async def test_the_usage_of_an_attempt_that_failed_is_in_the_row_of_the_one_that_went_well() -> None:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost_in_usd_ticks": 50}
+    failed = events({"choices": [], "usage": usage}, {"error": {"message": "overloaded", "code": 503}})
+    async with Endpoint(failed, priced(7)) as endpoint, host_on(endpoint) as host:
+        answer = (await host.ask()).answer
+    (row,) = rows()
+    assert row == IsPartialDict(cost_ticks=57, input_tokens=20, finish_reason="stop")
+    assert answer["usage"]["input_tokens"] == 20
+
+
+SEEN = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "cost_in_usd_ticks": 30}
+WRITING = {"model": "grok-4.7", "choices": [{"index": 0, "delta": {"content": "Hel"}}]}
+
+
+@pytest.mark.parametrize(
+    ("hanging", "seen"),
+    [
+        (events({**WRITING, "usage": SEEN}, done=False, end="hang"), {"cost_ticks": 100 + 30}),
+        (events(WRITING, done=False, end="hang"), {"cost_ticks": 100, "cost_source": "reported"}),
+    ],
+    ids=["counted", "not counted"],
+)
+async def test_a_cancelled_call_is_a_row_with_the_usage_that_was_seen(
+    hanging: Reply, seen: dict[str, Any]
+) -> None:
+    async with Endpoint(priced(100, '{"n": "one"}'), hanging) as endpoint:
+        async with host_on(endpoint, legacy=True) as host:
+            async with anyio.create_task_group() as group:
+                group.start_soon(partial(host.call, "grok_structured", prompt="One.", schema=SCHEMA))
+                with within(10):
+                    while len(endpoint.requests) < 2:
+                        await anyio.sleep(0.01)
+                    await anyio.sleep(0.1)  # for what it writes to come
+                group.cancel_scope.cancel()
+            with within(10):
+                await endpoint.closed.wait()
+    assert rows() == [IsPartialDict(error="cancelled", model="grok-4.7", **seen)]
+
+
+async def test_a_call_that_was_cancelled_before_anything_was_counted_has_an_unknown_cost() -> None:
+    async with Endpoint(events(WRITING, done=False, end="hang")) as endpoint:
+        async with host_on(endpoint, legacy=True) as host:
+            with anyio.move_on_after(0.5):
+                await host.ask()
+            with within(10):
+                await endpoint.closed.wait()
+    (row,) = rows()
+    assert row == IsPartialDict(error="cancelled", cost_source="unknown") and "cost_ticks" not in row
+
+
+async def test_the_ledger_is_for_this_user_alone() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await until(lambda: file().exists() and len(rows()) == 1)
+        beside = [file(), *file().parent.iterdir()]
+        assert len(beside) > 2, "the write-ahead log is there too"
+        assert {stat.S_IMODE(one.stat().st_mode) for one in beside} == {0o600}
+        assert stat.S_IMODE(file().parent.stat().st_mode) == 0o700
+
+
+# --- several processes
+
+
+def several_asks(count: int) -> list[Any]:
+    return [INITIALIZE, INITIALIZED, *(ask(number) for number in range(2, 2 + count))]
+
+
+def usages(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    results = [answer["result"] for answer in answers if "_meta" in answer.get("result", {})]
+    return [result["_meta"]["grok-mcp/answer"]["usage"] for result in results if not result.get("isError")]
+
+
+def test_the_command_tells_the_sum_of_what_the_calls_of_several_processes_told_to_the_last_tick() -> None:
+    def serve(url: str) -> list[dict[str, Any]]:
+        answers, stderr, status = session(*several_asks(5), XAI_BASE_URL=url, XAI_API_KEY="x")
+        assert (stderr, status) == ("", 0)
+        return usages(answers)
+
+    with SandboxServer(pace=0) as sandbox, ThreadPoolExecutor(SERVERS) as pool:
+        told = [usage for usages in pool.map(serve, [sandbox.url] * SERVERS) for usage in usages]
+    done = run("usage", "--json", "--by", "tool")
+    assert (done.stderr, done.returncode) == ("", 0)
+    shown = json.loads(done.stdout, parse_float=Decimal)
+    assert shown["calls"] == len(told) == 5 * SERVERS
+    assert shown["cost_usd"] == sum(Decimal(str(usage["cost_usd"])) for usage in told) > 0
+    for name in COUNTS:
+        assert shown[name] == sum(usage.get(name, 0) for usage in told), name
+    assert shown["duration_s"] == pytest.approx(Decimal(str(sum(usage["duration_s"] for usage in told))))
+    assert [{"key": "ask_grok"} | shown["rows"][0]] == shown["rows"]
+    assert {name: shown["rows"][0][name] for name in (*COUNTS, "cost_usd")} == {
+        name: shown[name] for name in (*COUNTS, "cost_usd")
+    }
+
+
+WRITER = """
+import asyncio, sys, time
+from pathlib import Path
+from grok_mcp.entries import Entry
+from grok_mcp.ledger import Ledger
+
+async def write():
+    ledger = Ledger(Path(sys.argv[1]))
+    for number in range(100):
+        ledger.record(Entry(time.time(), "ask_grok", sys.argv[2], "xai", f"call {number}"))
+        await asyncio.sleep(0.002 * (number % 3))
+    await ledger.aclose()
+
+asyncio.run(write())
+"""
+
+
+def test_eight_processes_that_write_all_the_time_lose_no_row() -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(file().parent), f"writer {number}"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(PROCESSES)
+    ]
+    assert [writer.communicate(timeout=90)[1] for writer in writers] == [""] * PROCESSES
+    told = query("SELECT caller, COUNT(DISTINCT model_asked) AS calls FROM calls GROUP BY 1 ORDER BY 1")
+    assert told == [{"caller": f"writer {number}", "calls": 100} for number in range(PROCESSES)]
+    assert len(rows()) == 100 * PROCESSES
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_row_is_on_disk_while_the_server_lives_and_when_it_is_ended(number: signal.Signals) -> None:
+    async with Endpoint(priced(5)) as endpoint:
+        with program(XAI_BASE_URL=endpoint.url, XAI_API_KEY="x") as process:
+            assert process.stdin and process.stdout
+            for line in several_asks(1):
+                process.stdin.write(json.dumps(line).encode() + b"\n")
+            process.stdin.flush()
+            while b'"id":2' not in await anyio.to_thread.run_sync(process.stdout.readline):
+                pass
+            if number == signal.SIGKILL:  # SIGTERM may come as soon as the answer is there
+                await until(lambda: file().exists() and len(rows()) == 1)
+            process.send_signal(number)
+            await anyio.to_thread.run_sync(process.wait, 60)
+    assert rows() == [IsPartialDict(cost_ticks=5)]
+
+
+# --- a ledger that can't be used
+
+
+def garbage(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database" * 500)
+
+
+def newer(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+def damaged(path: Path) -> None:
+    """A ledger that was good, and whose pages are not what its head says."""
+    garbage(path)
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE calls (x)")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.executemany("INSERT INTO calls VALUES (?)", [("x" * 500,)] * 100)
+        db.commit()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+def no_folder(path: Path) -> None:
+    path.parent.write_text("a file where the folder should be")
+
+
+@pytest.mark.parametrize("spoil", [garbage, newer, damaged, no_folder])
+async def test_a_ledger_that_can_t_be_used_is_one_warning_and_usage_is_kept_in_memory(
+    spoil: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(file())
+    before = file().read_bytes() if file().is_file() else b""
+    async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint) as host:
+        for _ in range(3):
+            assert (await host.ask()).answer["usage"]["cost_usd"] == 0.01
+        (content,) = (await host.client.read_resource("grok://usage")).contents
+        await host.ask()
+    told = json.loads(content.text)  # type: ignore[union-attr]  # a text
+    assert (told["all_time"]["calls"], told["today"]["cost_usd"]) == (3, 0.03)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1 and "usage is counted in memory only" in warnings[0]
+    assert "GROK_MCP_STATE_DIR" in warnings[0]
+    assert (file().read_bytes() if file().is_file() else b"") == before, "what is there is left alone"
+
+
+# Even root meets the mode of a file without CAP_DAC_OVERRIDE, taken from what a new program may have.
+WITHOUT_THE_RIGHT = "import ctypes; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"
+WITHOUT_ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))"
+WITHOUT_SQLITE = "import sys; sys.modules['sqlite3'] = None"
+
+
+async def hampered(by: str, *lines: Any, **variables: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """A session with a server that this line of code has hampered: its answers and the lines on stderr."""
+    code = f"{by}\nfrom grok_mcp.__main__ import main; main()"
+    if by == WITHOUT_THE_RIGHT:
+        code = f"{by}; import os, sys; os.execv(sys.executable, [sys.executable, '-m', 'grok_mcp'])"
+    done = await anyio.run_process(
+        [sys.executable, "-c", code],
+        input=b"".join(json.dumps(line).encode() + b"\n" for line in lines),
+        env={**os.environ, "XAI_API_KEY": "x", **variables},
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode().splitlines()
+
+
+def read_only(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)):
+        path.touch()
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes rights away as Linux does")
+@pytest.mark.parametrize(
+    ("prepare", "by"),
+    [(read_only, WITHOUT_THE_RIGHT), (lambda path: None, WITHOUT_ROOM)],
+    ids=["read-only", "full disk"],
+)
+async def test_no_call_of_a_server_fails_where_nothing_can_be_written(
+    prepare: Callable[[Path], None], by: str
+) -> None:
+    prepare(file())
+    asked = [*several_asks(4), request(9, "resources/read", uri="grok://usage")]
+    async with Endpoint(priced(CENT)) as endpoint:
+        answers, (line,) = await hampered(by, *asked, XAI_BASE_URL=endpoint.url)
+    assert [usage["cost_usd"] for usage in usages(answers)] == [0.01] * 4
+    assert line.startswith("grok-mcp: WARNING") and "usage is counted in memory only" in line
+
+
+async def test_what_could_not_be_written_is_written_when_it_can(caplog: pytest.LogCaptureFixture) -> None:
+    async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await until(lambda: file().exists() and len(rows()) == 1)
+        with closing(sqlite3.connect(file(), isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            with within(4):  # a call does not wait for the file
+                await host.ask()
+            await until(lambda: "locked" in caplog.text)
+            await host.ask()
+            db.execute("ROLLBACK")
+    assert [row["cost_ticks"] for row in rows()] == [CENT] * 3
+    assert len(caplog.records) == 1
+
+
+async def test_a_ledger_that_is_taken_away_is_begun_anew() -> None:
+    async with Endpoint(priced(1), priced(2)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await until(lambda: file().exists() and len(rows()) == 1)
+        for one in file().parent.iterdir():
+            one.unlink()
+        await host.ask()
+    assert [row["cost_ticks"] for row in rows()] == [2]
+
+
+async def test_absurd_counts_are_cut_and_do_no_harm() -> None:
+    absurd = {"prompt_tokens": 10**30, "completion_tokens": 5, "total_tokens": 10**30 + 5}
+    async with Endpoint(chat("Hi.", usage={**absurd, "cost_in_usd_ticks": 10**30})) as endpoint:
+        async with host_on(endpoint) as host:
+            await host.ask()
+    assert rows() == [IsPartialDict(input_tokens=10**15, cost_ticks=10**15)]
+
+
+async def test_a_python_without_sqlite_answers_and_says_once_that_nothing_is_counted() -> None:
+    async with Endpoint(priced(CENT)) as endpoint:
+        base = {"XAI_BASE_URL": endpoint.url}
+        answers, stderr = await hampered(WITHOUT_SQLITE, *several_asks(3), **base)
+        assert len(usages(answers)) == 3 and len(stderr) == 1
+        budget = {"GROK_MCP_BUDGET_USD_PER_DAY": "1"}
+        refused, stderr = await hampered(WITHOUT_SQLITE, *several_asks(3), **base, **budget)
+    texts = [answer["result"]["content"][0]["text"] for answer in refused if answer["id"] > 1]
+    assert all("[configuration]" in text and "no SQLite" in text for text in texts) and len(stderr) == 1
+    assert len(endpoint.requests) == 3
+
+
+async def test_a_ledger_that_nobody_uses_makes_no_file() -> None:
+    ledger = Ledger(file().parent)
+    await ledger.aclose()
+    assert not file().parent.exists()
+    ledger.record(Entry(time.time(), "ask_grok", "local", "xai"))
+    await ledger.aclose()
+    assert len(rows()) == 1

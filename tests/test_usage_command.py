@@ -1,0 +1,247 @@
+"""`grok-mcp usage` as a shell sees it: sums of a ledger as a table with bars, as JSON and as CSV."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from dirty_equals import IsPartialDict
+
+from grok_mcp.cli import cli
+from grok_mcp.entries import Entry, midnight
+from grok_mcp.ledger_store import VERSION, Store
+from grok_mcp.usage import Usage
+from tests.ledger import file, fill, query
+from tests.test_cli import BOUND_S, environment, run
+from tests.test_ledger import garbage
+
+NOW = time.time()
+DAY_S = 86_400.0
+REPORTED = Usage(100, 60, 30, 10, 20, 130, None, 3, 2, 1, Decimal("0.0123456789"), "reported", 1.5)
+ESTIMATED = Usage(50, 0, 20, 0, 20, 70, cost_usd=Decimal("0.002"), cost_source="estimated")
+TODAY = f"{datetime.fromtimestamp(NOW, UTC):%Y-%m-%d}"
+
+
+def entry(ago_s: float = 0, usage: Usage | None = REPORTED, **other: Any) -> Entry:
+    named = {"tool": "ask_grok", "caller": "local", "gateway": "xai", "model_asked": "grok-4.7", **other}
+    return Entry(at=NOW - ago_s, usage=usage, duration_s=1.5, **named)
+
+
+EXAMPLE = [
+    entry(40 * DAY_S, model="grok-4.3"),
+    entry(3 * DAY_S, ESTIMATED, tool="grok_search", caller="alice"),
+    entry(0, None, error="rate_limited"),
+    entry(0, None, error="cancelled", unpriced=True),
+    entry(0, model="grok-4.7"),
+]
+
+
+def invoked(*flags: str, **variables: str) -> Result:
+    """The command in this process: what it prints and its status, sooner than by a process of its own."""
+    return CliRunner().invoke(cli, ["usage", *flags], env=variables)
+
+
+def shown(*flags: str, **variables: str) -> Any:
+    done = invoked("--json", *flags, **variables)
+    assert (done.stderr, done.exit_code) == ("", 0)
+    return json.loads(done.stdout, parse_float=Decimal)
+
+
+def test_an_empty_ledger_is_a_friendly_sentence_and_zeros_for_programs() -> None:
+    done = run("usage")
+    assert (done.stdout.replace("\n", ""), done.returncode) == (
+        f"No calls yet: the first one begins {file()}.",
+        0,
+    )
+    assert shown() == IsPartialDict(calls=0, input_tokens=0, cost_usd=0, rows=[])
+    head = "day,calls,failed_calls,input_tokens,cached_tokens,output_tokens,"
+    assert invoked("--csv").stdout.startswith(head)
+    assert not file().parent.exists(), "who reads makes nothing"
+
+
+def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
+    fill(EXAMPLE)
+    expected = {
+        "since": None,
+        "by": "day",
+        "sandbox": False,
+        "calls": 5,
+        "failed_calls": 2,
+        "input_tokens": 250,
+        "cached_tokens": 120,
+        "output_tokens": 80,
+        "reasoning_tokens": 20,
+        "text_tokens": 60,
+        "total_tokens": 330,
+        "image_tokens": 0,
+        "sources_used": 6,
+        "web_searches": 4,
+        "x_searches": 2,
+        "cost_usd": Decimal("0.0266913578"),
+        "estimated_cost_usd": Decimal("0.002"),
+        "calls_with_estimated_cost": 1,
+        "calls_without_cost": 1,
+        "duration_s": Decimal("7.5"),
+    }
+    told = shown()
+    assert {name: told[name] for name in told if name != "rows"} == expected
+    assert [(row["key"], row["calls"]) for row in told["rows"]][-1] == (TODAY, 3)
+    assert sum(row["cost_usd"] for row in told["rows"]) == expected["cost_usd"]
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("model", {"grok-4.3": 1, "grok-4.7": 4}),
+        ("tool", {"ask_grok": 4, "grok_search": 1}),
+        ("caller", {"alice": 1, "local": 4}),
+    ],
+)
+def test_a_row_is_what_by_says(by: str, keys: dict[str, int]) -> None:
+    fill(EXAMPLE)
+    assert {row["key"]: row["calls"] for row in shown("--by", by)["rows"]} == keys
+
+
+@pytest.mark.parametrize(
+    ("since", "calls"),
+    [
+        ("today", 3),
+        ("24h", 3),
+        ("4d", 4),
+        ("6W", 5),
+        (f"{datetime.fromtimestamp(NOW - 4 * DAY_S, UTC):%Y-%m-%d}", 4),
+        (f"{datetime.fromtimestamp(NOW - 40 * DAY_S - 60, UTC).isoformat()}", 5),
+        ("2038-01-01", 0),
+    ],
+)
+def test_since_takes_dates_and_times_back(since: str, calls: int) -> None:
+    fill(EXAMPLE)
+    told = shown("--since", since)
+    assert (told["calls"], sum(row["calls"] for row in told["rows"])) == (calls, calls)
+    assert datetime.fromisoformat(told["since"]) <= datetime(2038, 1, 1, tzinfo=UTC)
+
+
+def test_no_calls_in_the_time_is_a_sentence_too() -> None:
+    fill(EXAMPLE)
+    assert invoked("--since", "2038-01-01").stdout == "No calls since 2038-01-01 00:00 UTC.\n"
+
+
+@pytest.mark.parametrize("since", ["yesterday", "7 days", "2026-13-01", "-3d", ""])
+def test_a_time_that_nobody_understands_is_a_usage_error(since: str) -> None:
+    done = invoked("--since", since)
+    assert done.exit_code == 2
+    assert "is no date as 2026-11-01, nor today, nor a time back as 7d or 24h" in " ".join(
+        done.stderr.split()
+    )
+
+
+def test_csv_has_a_line_for_each_row_with_exact_amounts() -> None:
+    fill([*EXAMPLE, entry(usage=Usage(cost_usd=Decimal("0.0000000001")), caller="=cmd()")])
+    lines = list(csv.DictReader(io.StringIO(invoked("--csv", "--by", "caller").stdout)))
+    assert [line["caller"] for line in lines] == ["'=cmd()", "alice", "local"]
+    assert [line["cost_usd"] for line in lines] == ["0.0000000001", "0.002", "0.0246913578"]
+    assert lines[1]["input_tokens"] == "50"
+
+
+def test_json_and_csv_exclude_each_other() -> None:
+    done = invoked("--json", "--csv")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_the_table_has_a_bar_for_each_row_and_says_what_is_estimated_and_unknown() -> None:
+    fill([*EXAMPLE, entry(gateway="sandbox")])
+    done = run("usage", "--by", "tool", NO_COLOR="1", PYTHONUTF8="1")
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "\x1b" not in done.stdout
+    bars = {line.split()[0]: line.count("█") for line in done.stdout.splitlines() if "█" in line}
+    assert bars == {"ask_grok": 20, "grok_search": 2}
+    assert re.search(r"^ ?ask_grok +4 +200 +60 +0\.024691 +█", done.stdout, re.MULTILINE)
+    assert re.search(r"^ ?in all +5 +250 +80 +0\.026691", done.stdout, re.MULTILINE)
+    told = " ".join(done.stdout.split())
+    for sentence in (
+        "Of the input 120 tokens were cached, of the output 20 were reasoning; 6 searches, 6 sources.",
+        "Calls that failed or were cancelled: 2.",
+        "Of the cost 0.002000 USD are estimated from public prices",
+        "Calls whose cost is unknown, and not in the sum: 1.",
+        "Calls of the sandbox, which are not counted: 1; --sandbox shows them.",
+    ):
+        assert sentence in told
+
+
+def test_bars_show_calls_where_nothing_has_a_cost_and_fit_any_encoding() -> None:
+    fill([entry(usage=None, tool="a"), entry(usage=None, tool="a"), entry(usage=None, tool="b")])
+    done = run("usage", "--by", "tool", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    lines = [line.strip("|") for line in done.stdout.splitlines()]
+    bars = {line.split()[0]: line.count("#") for line in lines if "#" in line}
+    assert bars == {"a": 20, "b": 10}
+    assert done.stdout.isascii()
+
+
+def test_a_terminal_gets_colour_unless_it_asks_for_none() -> None:
+    fill(EXAMPLE)
+
+    def on_terminal(**variables: str) -> str:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "grok_mcp", "usage"]
+        subprocess.run(
+            command,
+            stdout=theirs,
+            timeout=BOUND_S,
+            check=True,
+            env=environment(TERM="xterm", PYTHONUTF8="1", **variables),
+        )
+        os.close(theirs)
+        with closing(os.fdopen(ours, "rb")) as terminal:
+            return terminal.read1(100_000).decode()
+
+    assert "\x1b[36m█" in on_terminal()
+    assert "\x1b[36m" not in on_terminal(NO_COLOR="1")
+
+
+def test_play_money_is_never_added_to_real_money() -> None:
+    fill([entry(gateway="sandbox"), entry(gateway="sandbox")])
+    alone = shown()
+    assert alone == IsPartialDict(sandbox=True, calls=2)
+    assert "The sandbox answered these calls: its prices are made up, nothing was charged." in " ".join(
+        invoked().stdout.split()
+    )
+    fill([entry(usage=ESTIMATED)])
+    assert shown() == IsPartialDict(sandbox=False, calls=1, cost_usd=Decimal("0.002"))
+    assert shown("--sandbox") == IsPartialDict(sandbox=True, calls=2)
+    assert shown(GROK_MCP_GATEWAY="sandbox") == IsPartialDict(sandbox=True, calls=2)
+
+
+def test_a_ledger_is_read_while_another_process_writes() -> None:
+    fill(EXAMPLE)
+    writer = Store(file())
+    with writer._transaction():
+        assert shown()["calls"] == 5
+    writer.close()
+
+
+@pytest.mark.parametrize("spoilt", ["garbage", "newer"])
+def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> None:
+    if spoilt == "garbage":
+        garbage(file())
+    else:
+        fill(EXAMPLE)
+        query(f"PRAGMA user_version = {VERSION + 1}")
+    done = invoked()
+    assert (done.stdout, done.exit_code) == ("", 1)
+    reason = "file is not a database" if spoilt == "garbage" else "a newer version of this program wrote it.*"
+    assert re.fullmatch(f"grok-mcp: the ledger can't be read: {reason}\n", done.stderr)
+
+
+def test_midnight_is_that_of_utc() -> None:
+    assert midnight(1_700_000_000.5) == datetime(2023, 11, 14, tzinfo=UTC).timestamp()
