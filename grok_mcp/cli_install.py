@@ -1,0 +1,227 @@
+"""`grok-mcp install HOST` and `grok-mcp uninstall HOST`: our entry in a host's file. See `grok_mcp.hosts`."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from grok_mcp import install_report as report
+from grok_mcp.gateways import GATEWAYS
+from grok_mcp.hosts import (
+    ATTEMPTS,
+    HOSTS,
+    Change,
+    Host,
+    HostError,
+    Machine,
+    Wish,
+    entry_of,
+    looks_secret,
+    plan_install,
+    plan_uninstall,
+)
+from grok_mcp.hosts.entry import DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
+from grok_mcp.hosts.files import ChangedMeanwhileError
+from grok_mcp.keys import fault_of
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+"""What every host takes as a server's name, and short enough to become part of the names of tools."""
+
+_HOST = click.argument("host", type=click.Choice(list(HOSTS)), metavar="HOST")
+_PROJECT = click.option(
+    "--project", is_flag=True, help="the host's file in the current folder, in place of the user's"
+)
+
+
+def _check_name(ctx: click.Context, option: click.Parameter, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter(f"{name!r}: at most 32 letters, digits, - and _", ctx, option)
+    return name
+
+
+_NAMED = click.option(
+    "--name", default=DEFAULT_NAME, show_default=True, callback=_check_name, help="the server's name there"
+)
+
+
+@click.command(epilog="HOST: " + ", ".join(HOSTS))
+@_HOST
+@_NAMED
+@_PROJECT
+@click.option("--print", "only_show", is_flag=True, help="show what would be written, and write nothing")
+@click.option("--replace", is_flag=True, help="write over another entry of that name")
+@click.option("--command", metavar="PROGRAM", help="start this; its arguments stand behind --")
+@click.option("--this", is_flag=True, help="start this installation, by its whole path")
+@click.option("--url", help="use a server that runs elsewhere")
+@click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
+@click.option("--gateway", type=click.Choice(list(GATEWAYS)), help="sets GROK_MCP_GATEWAY")
+@click.option("--model", help="sets GROK_MCP_MODEL")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="sets any variable; can be repeated")
+@click.option(
+    "--write-key", is_flag=True, help=f"write the key from {KEY_VARIABLE} (or the token) into the file"
+)
+@click.argument("arguments", nargs=-1)
+@click.pass_context
+def install(
+    ctx: click.Context, /, host: str, name: str, project: bool, only_show: bool, replace: bool, **wanted: Any
+) -> None:
+    """Put this server into the file of HOST.
+
+    Everything else in that file stays as it is, and FILE.grok-mcp.bak keeps what it was. No key is written
+    unless you say so.
+    """
+    machine, row = _machine(ctx), HOSTS[host]
+    try:
+        wish = _wish(ctx, row, machine, name, **wanted)
+        path = row.file(machine, project=project)
+        there = row.is_there(machine, project=project)
+        entry = entry_of(row, wish)
+        change = _make(
+            lambda: plan_install(row, path, entry, replace=replace, private=bool(wish.secrets)), not only_show
+        )
+    except HostError as error:
+        _fail(ctx, str(error))
+    if only_show:
+        click.echo(report.preview(change, wish.secrets))
+    else:
+        undo = ["grok-mcp uninstall", host, f"--name {name}" * (name != DEFAULT_NAME), "--project" * project]
+        click.echo(report.installed(change, wish, machine, in_use=there, undo=" ".join(filter(None, undo))))
+
+
+@click.command(epilog="HOST: " + ", ".join(HOSTS))
+@_HOST
+@_NAMED
+@_PROJECT
+@click.option("--print", "only_show", is_flag=True, help="show what would be changed, and change nothing")
+@click.pass_context
+def uninstall(ctx: click.Context, host: str, name: str, project: bool, only_show: bool) -> None:
+    """Take this server out of the file of HOST.
+
+    If nobody has changed the file since `install`, it is afterwards what it was before, to the byte.
+    """
+    row = HOSTS[host]
+    try:
+        path = row.file(_machine(ctx), project=project)
+        change = _make(lambda: plan_uninstall(row, path, name), not only_show)
+    except HostError as error:
+        _fail(ctx, str(error))
+    click.echo(report.preview(change, ()) if only_show else report.uninstalled(change, name))
+
+
+def _machine(ctx: click.Context) -> Machine:
+    return ctx.find_object(Machine) or Machine.here()
+
+
+def _make(plan: Callable[[], Change], for_real: bool) -> Change:
+    """Plan and do it; again from the start where another program wrote the file in between."""
+    for left in reversed(range(ATTEMPTS)):
+        change = plan()
+        try:
+            if for_real:
+                change.make()
+            return change
+        except ChangedMeanwhileError:
+            if not left:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, **wanted: Any) -> Wish:
+    """What the options ask for; a combination that makes no sense is a usage error."""
+    env = _environment(ctx, wanted["env"], wanted["write_key"])
+    for variable, value in (("GROK_MCP_GATEWAY", wanted["gateway"]), ("GROK_MCP_MODEL", wanted["model"])):
+        if value is not None:
+            env.setdefault(variable, value)
+    if wanted["url"] is not None:
+        return _remote(ctx, machine, name, env, **wanted)
+    if wanted["token_env"]:
+        raise click.UsageError("--token-env belongs to --url", ctx)
+    key = None
+    if wanted["write_key"] and KEY_VARIABLE not in env:
+        key = _secret(machine, KEY_VARIABLE)
+    wish = Wish(name=name, environment=env, key=key)
+    return _with_command(ctx, host, machine, wish, wanted["command"], wanted["this"], wanted["arguments"])
+
+
+def _with_command(
+    ctx: click.Context,
+    host: Host,
+    machine: Machine,
+    wish: Wish,
+    command: str | None,
+    this: bool,
+    arguments: tuple[str, ...],
+) -> Wish:
+    if this and command:
+        raise click.UsageError("--this and --command exclude each other", ctx)
+    if arguments and not command:
+        raise click.UsageError("arguments behind -- belong to --command", ctx)
+    if this:
+        return replace(wish, command=_this()[0], arguments=_this()[1:])
+    if command:
+        return replace(wish, command=command, arguments=arguments)
+    if host.short_path:
+        return replace(wish, command=machine.program(wish.command) or wish.command)
+    return wish
+
+
+def _remote(ctx: click.Context, machine: Machine, name: str, env: dict[str, str], **wanted: Any) -> Wish:
+    if env or wanted["command"] or wanted["this"] or wanted["arguments"]:
+        raise click.UsageError("a server at --url has its own command and environment", ctx)
+    if not re.match(r"https?://[^/\s]+", wanted["url"]):
+        raise click.UsageError(f"--url: {wanted['url']!r} is no http or https address", ctx)
+    variable = wanted["token_env"]
+    if variable is not None and not _VARIABLE.fullmatch(variable):
+        raise click.UsageError("--token-env takes the name of a variable, not the token", ctx)
+    token = _secret(machine, variable) if wanted["write_key"] and variable else None
+    return Wish(name=name, url=wanted["url"], token_variable=variable, token=token)
+
+
+def _environment(ctx: click.Context, pairs: tuple[str, ...], write_key: bool) -> dict[str, str]:
+    """The variables of --env, if they are what they should be."""
+    found = {}
+    for pair in pairs:
+        variable, equals, value = pair.partition("=")
+        if not equals or not _VARIABLE.fullmatch(variable):
+            raise click.UsageError("--env takes NAME=VALUE", ctx)
+        if variable.startswith(("GROK_MCP_", "XAI_")) and variable not in _settings():
+            raise click.UsageError(f"--env: there is no setting {variable}", ctx)
+        if not write_key and looks_secret(variable, value):
+            raise click.UsageError(
+                f"--env: the value of {variable} looks like a secret; --write-key writes it all the same", ctx
+            )
+        found[variable] = value
+    return found
+
+
+def _settings() -> set[str]:
+    from grok_mcp.environment import variables_of
+    from grok_mcp.settings import Settings
+
+    return {variable for name in Settings.model_fields for variable in variables_of(name)}
+
+
+def _secret(machine: Machine, variable: str) -> str:
+    value = machine.environment.get(variable, "").strip()
+    fault = fault_of(value)
+    if fault:
+        raise HostError(f"--write-key: {variable} in your environment {fault}; set it and run this again")
+    return value
+
+
+def _this() -> tuple[str, ...]:
+    """The words that start this installation: its console script, or its interpreter with the module."""
+    suffix = ".exe" if os.name == "nt" else ""
+    script = Path(sys.executable).with_name(DISTRIBUTION + suffix)
+    return (str(script),) if script.exists() else (sys.executable, "-m", "grok_mcp")
+
+
+def _fail(ctx: click.Context, message: str) -> Any:
+    click.echo(f"grok-mcp: {message}", err=True)
+    ctx.exit(1)
