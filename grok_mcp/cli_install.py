@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from grok_mcp.hosts import (
     plan_install,
     plan_uninstall,
 )
-from grok_mcp.hosts.entry import DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
+from grok_mcp.hosts.entry import COMMAND, DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
 from grok_mcp.hosts.files import ChangedMeanwhileError
 from grok_mcp.keys import fault_of
 
@@ -78,7 +78,7 @@ def install(
     """
     machine, row = _machine(ctx), HOSTS[host]
     try:
-        wish = _wish(ctx, row, machine, name, **wanted)
+        wish = _wish(ctx, row, machine, name, _Options(**wanted))
         path = row.file(machine, project=project)
         there = row.is_there(machine, project=project)
         entry = entry_of(row, wish)
@@ -114,6 +114,21 @@ def uninstall(ctx: click.Context, host: str, name: str, project: bool, only_show
     click.echo(report.preview(change, ()) if only_show else report.uninstalled(change, name))
 
 
+@dataclass(frozen=True)
+class _Options:
+    """The options that say what the entry should be."""
+
+    command: str | None
+    arguments: tuple[str, ...]
+    this: bool
+    url: str | None
+    token_env: str | None
+    gateway: str | None
+    model: str | None
+    env: tuple[str, ...]
+    write_key: bool
+
+
 def _machine(ctx: click.Context) -> Machine:
     return ctx.find_object(Machine) or Machine.here()
 
@@ -132,71 +147,66 @@ def _make(plan: Callable[[], Change], for_real: bool) -> Change:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, **wanted: Any) -> Wish:
+def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, options: _Options) -> Wish:
     """What the options ask for; a combination that makes no sense is a usage error."""
-    env = _environment(ctx, wanted["env"], wanted["write_key"])
-    for variable, value in (("GROK_MCP_GATEWAY", wanted["gateway"]), ("GROK_MCP_MODEL", wanted["model"])):
-        if value is not None:
-            env.setdefault(variable, value)
-    if wanted["url"] is not None:
-        return _remote(ctx, machine, name, env, **wanted)
-    if wanted["token_env"]:
+    environment = _environment(ctx, options)
+    if options.url is not None:
+        return _remote(ctx, machine, name, environment, options)
+    if options.token_env:
         raise click.UsageError("--token-env belongs to --url", ctx)
     key = None
-    if wanted["write_key"] and KEY_VARIABLE not in env:
+    if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
-    wish = Wish(name=name, environment=env, key=key)
-    return _with_command(ctx, host, machine, wish, wanted["command"], wanted["this"], wanted["arguments"])
+    command, arguments = _command(ctx, host, machine, options)
+    return Wish(name, command, arguments, environment, key)
 
 
-def _with_command(
-    ctx: click.Context,
-    host: Host,
-    machine: Machine,
-    wish: Wish,
-    command: str | None,
-    this: bool,
-    arguments: tuple[str, ...],
-) -> Wish:
-    if this and command:
+def _command(
+    ctx: click.Context, host: Host, machine: Machine, options: _Options
+) -> tuple[str, tuple[str, ...]]:
+    """The program to start, and its arguments."""
+    if options.this and options.command:
         raise click.UsageError("--this and --command exclude each other", ctx)
-    if arguments and not command:
+    if options.arguments and not options.command:
         raise click.UsageError("arguments behind -- belong to --command", ctx)
-    if this:
-        return replace(wish, command=_this()[0], arguments=_this()[1:])
-    if command:
-        return replace(wish, command=command, arguments=arguments)
-    if host.short_path:
-        return replace(wish, command=machine.program(wish.command) or wish.command)
-    return wish
+    if options.command:
+        return options.command, options.arguments
+    if options.this:
+        return _this()
+    return (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
 
 
-def _remote(ctx: click.Context, machine: Machine, name: str, env: dict[str, str], **wanted: Any) -> Wish:
-    if env or wanted["command"] or wanted["this"] or wanted["arguments"]:
+def _remote(
+    ctx: click.Context, machine: Machine, name: str, environment: dict[str, str], options: _Options
+) -> Wish:
+    url, variable = options.url, options.token_env
+    if environment or options.command or options.this or options.arguments:
         raise click.UsageError("a server at --url has its own command and environment", ctx)
-    if not re.match(r"https?://[^/\s]+", wanted["url"]):
-        raise click.UsageError(f"--url: {wanted['url']!r} is no http or https address", ctx)
-    variable = wanted["token_env"]
+    if not re.match(r"https?://[^/\s]+", url or ""):
+        raise click.UsageError(f"--url: {url!r} is no http or https address", ctx)
     if variable is not None and not _VARIABLE.fullmatch(variable):
         raise click.UsageError("--token-env takes the name of a variable, not the token", ctx)
-    token = _secret(machine, variable) if wanted["write_key"] and variable else None
-    return Wish(name=name, url=wanted["url"], token_variable=variable, token=token)
+    token = _secret(machine, variable) if options.write_key and variable else None
+    return Wish(name, url=url, token_variable=variable, token=token)
 
 
-def _environment(ctx: click.Context, pairs: tuple[str, ...], write_key: bool) -> dict[str, str]:
-    """The variables of --env, if they are what they should be."""
+def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
+    """The variables of --env and of its short forms, if they are what they should be."""
     found = {}
-    for pair in pairs:
+    for pair in options.env:
         variable, equals, value = pair.partition("=")
         if not equals or not _VARIABLE.fullmatch(variable):
             raise click.UsageError("--env takes NAME=VALUE", ctx)
         if variable.startswith(("GROK_MCP_", "XAI_")) and variable not in _settings():
             raise click.UsageError(f"--env: there is no setting {variable}", ctx)
-        if not write_key and looks_secret(variable, value):
+        if not options.write_key and looks_secret(variable, value):
             raise click.UsageError(
                 f"--env: the value of {variable} looks like a secret; --write-key writes it all the same", ctx
             )
         found[variable] = value
+    for variable, short in (("GROK_MCP_GATEWAY", options.gateway), ("GROK_MCP_MODEL", options.model)):
+        if short is not None:
+            found.setdefault(variable, short)
     return found
 
 
@@ -215,11 +225,10 @@ def _secret(machine: Machine, variable: str) -> str:
     return value
 
 
-def _this() -> tuple[str, ...]:
-    """The words that start this installation: its console script, or its interpreter with the module."""
-    suffix = ".exe" if os.name == "nt" else ""
-    script = Path(sys.executable).with_name(DISTRIBUTION + suffix)
-    return (str(script),) if script.exists() else (sys.executable, "-m", "grok_mcp")
+def _this() -> tuple[str, tuple[str, ...]]:
+    """What starts this installation: its console script, or its interpreter with the module."""
+    script = Path(sys.executable).with_name(DISTRIBUTION + (".exe" if os.name == "nt" else ""))
+    return (str(script), ()) if script.exists() else (sys.executable, ("-m", "grok_mcp"))
 
 
 def _fail(ctx: click.Context, message: str) -> Any:

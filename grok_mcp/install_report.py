@@ -47,14 +47,14 @@ def preview(change: Change, secrets: tuple[str, ...]) -> str:
     if change.before == change.after:
         return f"{head}\n{change.outcome}; nothing would be changed"
     before, after = _lines(change.before), _lines(change.after)
-    if change.after is None:
-        head += "\nwould be removed:"
-    elif change.before is None:
-        head += "\nwould be made:"
-    lines = [
-        line if line.startswith("+") else mask_secrets(line)
-        for line in list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
-    ]
+    if change.before is None:
+        head, lines = f"{head}\nwould be made:", after
+    else:
+        head += "\nwould be removed:" if change.after is None else ""
+        lines = [
+            line if line.startswith("+") else mask_secrets(line)
+            for line in list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
+        ]
     text = "\n".join([head, *lines])
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)
