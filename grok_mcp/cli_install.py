@@ -3,8 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,18 @@ import click
 from grok_mcp import install_report as report
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import (
-    ATTEMPTS,
     HOSTS,
-    Change,
     Host,
     HostError,
     Machine,
     Wish,
+    carry_out,
     entry_of,
     looks_secret,
     plan_install,
     plan_uninstall,
 )
 from grok_mcp.hosts.entry import COMMAND, DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
-from grok_mcp.hosts.files import ChangedMeanwhileError
 from grok_mcp.keys import fault_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -82,9 +80,8 @@ def install(
         path = row.file(machine, project=project)
         there = row.is_there(machine, project=project)
         entry = entry_of(row, wish)
-        change = _make(
-            lambda: plan_install(row, path, entry, replace=replace, private=bool(wish.secrets)), not only_show
-        )
+        plan = partial(plan_install, row, path, entry, replace=replace, private=bool(wish.secrets))
+        change = plan() if only_show else carry_out(plan)
     except HostError as error:
         _fail(ctx, str(error))
     if only_show:
@@ -108,7 +105,8 @@ def uninstall(ctx: click.Context, host: str, name: str, project: bool, only_show
     row = HOSTS[host]
     try:
         path = row.file(_machine(ctx), project=project)
-        change = _make(lambda: plan_uninstall(row, path, name), not only_show)
+        plan = partial(plan_uninstall, row, path, name)
+        change = plan() if only_show else carry_out(plan)
     except HostError as error:
         _fail(ctx, str(error))
     click.echo(report.preview(change, ()) if only_show else report.uninstalled(change, name))
@@ -131,20 +129,6 @@ class _Options:
 
 def _machine(ctx: click.Context) -> Machine:
     return ctx.find_object(Machine) or Machine.here()
-
-
-def _make(plan: Callable[[], Change], for_real: bool) -> Change:
-    """Plan and do it; again from the start where another program wrote the file in between."""
-    for left in reversed(range(ATTEMPTS)):
-        change = plan()
-        try:
-            if for_real:
-                change.make()
-            return change
-        except ChangedMeanwhileError:
-            if not left:
-                raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, options: _Options) -> Wish:

@@ -7,19 +7,18 @@ For whoever needs to know something of hosts (`install`, `doctor`, tables in the
 - `look(host, machine)` and `look_everywhere(machine)` give a `Finding`: `state` is `no file`, `unreadable`,
   `no entry` or `entry`; `problems` are pairs of `message` and `fix`; `in_use` tells whether the host seems to
   be there at all.
-- `plan_install(...)` and `plan_uninstall(...)` give a `Change`, which `make()` carries out.
+- `plan_install(...)` and `plan_uninstall(...)` give a `Change`; `carry_out(plan)` plans and makes it.
 
 Whatever goes wrong with a file is a `HostError`, whose text is for the user.
 """
 
-from grok_mcp.hosts.change import ATTEMPTS, Change, plan_install, plan_uninstall
+from grok_mcp.hosts.change import Change, carry_out, plan_install, plan_uninstall
 from grok_mcp.hosts.checks import Finding, Problem, look, look_everywhere
 from grok_mcp.hosts.entry import Entry, Wish, entry_of, looks_secret
 from grok_mcp.hosts.host import Host, HostError, Machine, TimeLimit
 from grok_mcp.hosts.rows import HOSTS
 
 __all__ = [
-    "ATTEMPTS",
     "HOSTS",
     "Change",
     "Entry",
@@ -30,6 +29,7 @@ __all__ = [
     "Problem",
     "TimeLimit",
     "Wish",
+    "carry_out",
     "entry_of",
     "look",
     "look_everywhere",

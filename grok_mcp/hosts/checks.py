@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from grok_mcp.hosts.change import HostFile
 from grok_mcp.hosts.entry import DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
 from grok_mcp.hosts.host import Host, HostError, Machine, Part
+from grok_mcp.hosts.hostfile import HostFile
 from grok_mcp.hosts.rows import HOSTS
 from grok_mcp.keys import fault_of
 

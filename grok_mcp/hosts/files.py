@@ -15,6 +15,7 @@ from grok_mcp.hosts.host import HostError
 
 BACKUP_SUFFIX = ".grok-mcp.bak"
 PRIVATE = 0o600
+_WRITABLE = 0o222
 USUAL = 0o666
 """Less whatever the user's umask takes away."""
 
@@ -42,7 +43,7 @@ def write_file(path: Path, data: bytes, *, before: bytes | None, private: bool =
     """Put the data in place of what the file held; `private` is for new files with a secret in them."""
     with _told(path, "written"):
         target = Path(os.path.realpath(path))
-        if before is not None and not os.access(target, os.W_OK):
+        if before is not None and not (target.stat().st_mode & _WRITABLE and os.access(target, os.W_OK)):
             raise HostError(f"{path} is read-only; make it writable, or change it where it is made")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

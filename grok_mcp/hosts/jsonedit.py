@@ -8,15 +8,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from grok_mcp.hosts.host import HostError
 from grok_mcp.hosts.jsontext import DEFAULT_UNIT, SPACE, Container, JsonText
 
 
 def with_item(doc: JsonText, path: Sequence[str], key: str | None, value: Any) -> str:
     """The text with the value first in the container at that path, which is made where it is missing."""
     container, missing = (None, path) if doc.is_blank else doc.find(path)
-    if container and not missing and (doc.plain[container.opens] == "{") != (key is not None):
-        raise HostError(f"{path[-1]!r} is of another kind than it should be {doc.place(container.opens)}")
     for name in reversed(missing):
         value = {key: value} if key is not None else [value]
         key = name

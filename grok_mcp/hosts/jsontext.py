@@ -146,8 +146,6 @@ class JsonText:
             item = next((one for one in container.items if one.key == key), None)
             if item is None:
                 return container, path[depth:]
-            if self.plain[item.value] not in "{[":
-                raise HostError(f"{key!r} holds no servers {self.place(item.value)}")
             container = self.container(item.value)
         return container, ()
 

@@ -36,7 +36,7 @@ def _value(draw: Any, space: Any, comments: bool, depth: int) -> str:
 def _joined(brackets: str, items: list[str], draw: Any, space: Any, comments: bool) -> str:
     rows = [draw(space) + item + draw(space) for item in items]
     trailing = "," if items and comments and draw(st.booleans()) else ""
-    return brackets[0] + (",".join(rows) or draw(space)) + trailing + draw(space) + brackets[1]
+    return f"{brackets[0]}{','.join(rows) or draw(space)}{trailing}{draw(space)}{brackets[1]}"
 
 
 @st.composite
@@ -107,7 +107,7 @@ def _toml_text(draw: Any) -> str:
     rows = draw(st.lists(STATEMENTS, max_size=7, unique_by=lambda one: one or object()))
     newline = draw(st.sampled_from(["\n", "\r\n"]))
     text = newline.join(row.replace("\n", newline) for row in rows)
-    return text + newline * draw(st.integers(0, 2))
+    return f"{text}{newline * draw(st.integers(0, 2))}"
 
 
 toml_documents = _toml_text().filter(_is_toml)
