@@ -31,6 +31,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """What every host takes as a server's name, and short enough to become part of the names of tools."""
 
+_UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
+"""Folders in uv's cache that hold what `uvx` runs."""
+
 _HOST = click.argument("host", type=click.Choice(list(HOSTS)), metavar="HOST")
 _PROJECT = click.option(
     "--project", is_flag=True, help="the host's file in the current folder, in place of the user's"
@@ -211,6 +214,10 @@ def _secret(machine: Machine, variable: str) -> str:
 
 def _this() -> tuple[str, tuple[str, ...]]:
     """What starts this installation: its console script, or its interpreter with the module."""
+    if any(_UV_CACHE.fullmatch(part) for part in Path(sys.executable).parts):
+        raise HostError(
+            "--this: what uvx starts lies in a cache that uv may clean at any time; leave --this out"
+        )
     script = Path(sys.executable).with_name(DISTRIBUTION + (".exe" if os.name == "nt" else ""))
     return (str(script), ()) if script.exists() else (sys.executable, ("-m", "grok_mcp"))
 

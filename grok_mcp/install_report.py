@@ -51,10 +51,9 @@ def preview(change: Change, secrets: tuple[str, ...]) -> str:
         head, lines = f"{head}\nwould be made:", after
     else:
         head += "\nwould be removed:" if change.after is None else ""
-        lines = [
-            line if line.startswith("+") else mask_secrets(line)
-            for line in list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
-        ]
+        lines = list(difflib.unified_diff(before, after, n=2, lineterm=""))[2:]
+        ours = not any(line.startswith("-") for line in lines)  # what is new is ours alone
+        lines = [line if ours and line.startswith("+") else mask_secrets(line) for line in lines]
     text = "\n".join([head, *lines])
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)

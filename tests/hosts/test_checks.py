@@ -97,6 +97,11 @@ def test_codex_hands_no_variable_on_that_is_not_named(home: Home) -> None:
     assert "does not hand XAI_API_KEY on" in said(finding(home, "codex"))
 
 
+def test_codex_ignores_headers(home: Home) -> None:
+    home.put("codex", '[mcp_servers.grok]\nurl = "https://g/mcp"\nheaders = { A = "b" }\n')
+    assert "ignores headers" in said(finding(home, "codex"))
+
+
 def test_an_entry_under_the_key_of_another_host_is_found(home: Home) -> None:
     home.put("vscode", json.dumps({"mcpServers": {"grok": LOCAL}}))
     assert "'mcpServers'; VS Code reads 'servers'" in said(finding(home, "vscode"))

@@ -1,6 +1,9 @@
 """What `grok-mcp install HOST --print` would write, for each host on each system, and by each option."""
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,23 @@ def test_this_installation_is_started_by_its_whole_path(home: Home) -> None:
     assert entry(home, "cursor")["args"] in ([], ["-m", "grok_mcp"])
 
 
+def test_an_installation_in_the_cache_of_uv_is_not_what_a_host_should_start(home: Home) -> None:
+    python = home.path / "cache" / "uv" / "archive-v0" / "x" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(Path(sys.executable).resolve())
+    done = subprocess.run(
+        [python, "-m", "grok_mcp", "install", "cursor", "--this"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "HOME": str(home.path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "leave --this out" in done.stderr
+    assert not home.file("cursor").exists()
+
+
 def test_a_host_with_a_short_path_gets_the_whole_path_of_uvx(home: Home) -> None:
     program = home.path / "bin" / "uvx"
     program.parent.mkdir()
@@ -181,6 +201,7 @@ def test_an_unknown_host_is_a_usage_error_that_names_the_known_ones(home: Home) 
 def test_a_variable_that_moves_a_host_s_file_is_followed(
     host: str, variable: str, value: str, file: str, home: Home
 ) -> None:
+    home.put(host, "")
     assert home.setting(**{variable: value}).file(host) == Path(file)
 
 

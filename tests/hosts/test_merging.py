@@ -141,6 +141,9 @@ def test_printing_writes_nothing_and_hides_the_secrets_of_others(home: Home) -> 
     assert str(file) in shown and '+    "grok": {' in shown and secret not in shown
     assert file.read_text(encoding="utf-8") == content
     assert list(home.path.iterdir()) == [file]
+    file.write_text(" ".join(content.split()), encoding="utf-8")  # all in one line, which changes as a whole
+    shown = home.run("install", "claude-code", "--print")
+    assert '"grok": {' in shown and secret not in shown
 
 
 def test_an_entry_with_other_values_is_replaced_only_where_the_user_says_so(home: Home) -> None:
@@ -239,6 +242,7 @@ def test_a_form_that_can_t_be_changed_in_one_place_is_left_as_it_is(home: Home) 
     ("host", "before", "after"),
     [
         ("cursor", '{"mcpServers":{"a":{}}}', '{"mcpServers":{"grok":{"url":"https://g/mcp"},"a":{}}}'),
+        ("cursor", '{"mcpServers": {}}', '{"mcpServers": {"grok": {"url": "https://g/mcp"}}}'),
         ("cursor", '{ "a": 1 }', '{ "mcpServers": {"grok": {"url": "https://g/mcp"}}, "a": 1 }'),
         (
             "cursor",
@@ -270,6 +274,25 @@ def test_form_line_ends_and_indentation_are_those_of_the_file(
     assert made.endswith("\n") == before.endswith("\n")
     home.run("uninstall", host)
     assert file.read_bytes().decode() == before
+
+
+@pytest.mark.parametrize(
+    ("host", "content"),
+    [
+        ("cursor", '{\r\n\t"mcpServers": {\r\n\t\t"a": {}\r\n\t}\r\n}\r\n'),
+        ("cursor", '{"mcpServers": {"a": {}}}'),
+        ("cursor", CURSOR_FILE),
+        ("codex", CODEX_FILE),
+        ("codex", CODEX_FILE.replace("\n", "\r\n")),
+        ("codex", CODEX_FILE.rstrip("\n")),
+    ],
+)
+def test_the_file_comes_back_without_its_backup_as_well(host: str, content: str, home: Home) -> None:
+    file = home.put(host, content)
+    home.run("install", host)
+    home.backup(host).unlink()
+    home.run("uninstall", host)
+    assert file.read_bytes() == content.encode()
 
 
 def goes_round(host: Any, content: str) -> None:
