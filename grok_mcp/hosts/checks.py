@@ -176,16 +176,16 @@ def _key_problems(host: Host, entry: Mapping[str, Any], machine: Machine) -> Ite
     value = environment.get(KEY_VARIABLE)
     forwarded = entry.get("env_vars")
     if value is None:
-        handed_on = host.key == "inherited" or (isinstance(forwarded, list) and KEY_VARIABLE in forwarded)
-        if not handed_on and host.key in ("forwarded", "literal"):
+        named = isinstance(forwarded, list) and KEY_VARIABLE in forwarded
+        if host.withholds and not named:
             yield Problem(f"{host.title} does not hand {KEY_VARIABLE} on to the server", _again(host))
         else:
             yield from _unset(host, KEY_VARIABLE, machine)
     elif not isinstance(value, str):
         yield Problem(f"{KEY_VARIABLE} is no text", _again(host))
-    elif (named := _reference(host, value)) is not None:
+    elif (variable := _reference(host, value)) is not None:
         if not host.asks:
-            yield from _unset(host, named, machine)
+            yield from _unset(host, variable, machine)
     elif (fault := fault_of(value)) is not None:
         if "placeholder" in fault and re.search(r"[${%]", value):
             yield Problem(f"{host.title} does not expand {value!r}", _again(host))

@@ -83,6 +83,8 @@ class Host:
     """What is known of the time limit where none can be set."""
     windows_files: tuple[str, ...] = ()
     project_file: str | None = None
+    withholds: bool = False
+    """Whether it keeps the variables of its own environment from servers, as far as is known."""
     short_path: bool = False
     """Whether its PATH is so short that a program needs its whole path."""
 

@@ -38,6 +38,7 @@ _ALL = (
         key="literal",
         header=None,
         without_limit="a call may take about 240 seconds; that can't be changed",
+        withholds=True,
         restart="quit it and start it again",
         short_path=True,
     ),
@@ -112,6 +113,7 @@ _ALL = (
             TimeLimit("start", "startup_timeout_sec", "seconds", 60, most=3600),
             TimeLimit("call", "tool_timeout_sec", "seconds", CALL_S, most=86_400),
         ),
+        withholds=True,
         restart="start a new session; `codex mcp list` lists the server",
     ),
     Host(
@@ -125,6 +127,7 @@ _ALL = (
         key="$%s",
         header="$%s",
         limits=(TimeLimit("start and call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
+        withholds=True,
         restart="start a new session; /mcp lists the server",
     ),
     Host(
@@ -199,6 +202,7 @@ _ALL = (
         key="literal",
         header=None,
         without_limit="none is documented; reckon with 60 seconds for a call",
+        withholds=True,
         restart="it reads the file again by itself; switch the server on under Program, Integrations",
     ),
 )

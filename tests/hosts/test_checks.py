@@ -70,6 +70,7 @@ def test_we_are_found_by_another_name_as_well(home: Home) -> None:
         ("lm-studio", {**LOCAL, "env": {"XAI_API_KEY": "${env:XAI_API_KEY}"}}, "does not expand"),
         ("claude-code", {**LOCAL, "env": {"XAI_API_KEY": "${OTHER_KEY}"}}, "OTHER_KEY is not set"),
         ("lm-studio", {"command": "uvx", "args": ["grok-mcp-server"]}, "does not hand XAI_API_KEY on"),
+        ("gemini-cli", {"command": "uvx", "args": ["grok-mcp-server"]}, "does not hand XAI_API_KEY on"),
         ("cursor", {**LOCAL, "args": [STRANGER]}, "somebody else's program"),
         ("cursor", {**LOCAL, "command": "/nowhere/uvx"}, "/nowhere/uvx does not exist"),
         ("cursor", {**LOCAL, "command": "bunx"}, "'bunx' is not on the PATH"),

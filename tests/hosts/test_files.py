@@ -69,6 +69,7 @@ def test_a_symbolic_link_stays_one_and_its_target_is_written(there: bool, home: 
         ("claude-code", b'{"a": 1,}', "(line 1, column"),
         ("vscode", b'{"inputs": {}}', "'inputs' in it is no list"),
         ("codex", b"a = 1\na = 2\n", "(line 2, column"),
+        ("codex", b"a = " + b"[" * 100_000, "nested too deeply"),
         ("codex", b"a = \n", "invalid value (line 1, column 5)"),
         ("codex", b"mcp_servers = 1\n", "is no table of servers"),
     ],
@@ -195,3 +196,23 @@ def test_the_real_command_ends_with_status_1_and_one_line_where_it_fails(home: H
     done = home.shell("install", "cursor")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("grok-mcp: ") and done.stderr.count("\n") == 1
+
+
+def test_uninstall_from_a_file_that_can_t_be_read_leaves_it_as_it_is(home: Home) -> None:
+    file = home.put("codex", "a = [")
+    assert "can't be read" in home.run("uninstall", "codex", status=1)
+    assert file.read_text(encoding="utf-8") == "a = ["
+
+
+def test_what_utf_8_has_no_form_for_is_not_written(home: Home) -> None:
+    said = home.run("install", "cursor", "--command", "x", "--", "\udcff", status=1)
+    assert "UTF-8" in said
+    assert not home.file("cursor").exists()
+
+
+def test_a_backup_that_can_t_be_read_is_no_hindrance(home: Home) -> None:
+    file = home.put("cursor", CONTENT)
+    home.run("install", "cursor")
+    home.backup("cursor").write_text("{", encoding="utf-8")
+    home.run("uninstall", "cursor")
+    assert file.read_text(encoding="utf-8") == CONTENT
