@@ -128,7 +128,7 @@ _ALL = (
         header="$%s",
         limits=(TimeLimit("start and call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         withholds=True,
-        restart="start a new session; /mcp lists the server",
+        restart="start a new session in a folder that it trusts; /mcp lists the server",
     ),
     Host(
         name="windsurf",
