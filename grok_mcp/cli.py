@@ -15,7 +15,11 @@ BAD_USAGE = 2
 MAX_PACE_S = 0.1
 
 
-COMMANDS: dict[str, str] = {"usage": "grok_mcp.cli_usage:usage"}
+COMMANDS: dict[str, str] = {
+    "install": "grok_mcp.cli_install:install",
+    "uninstall": "grok_mcp.cli_install:uninstall",
+    "usage": "grok_mcp.cli_usage:usage",
+}
 """Commands with a module of their own: name → "module:function". To add one, add a line."""
 
 

@@ -146,6 +146,7 @@ def test_a_caller_on_the_network_sees_only_what_its_own_calls_depend_on(
         "progress": "status",
         "results": "text",
         "max_body_bytes": 32 * 1024 * 1024,
+        "budget_usd_per_day": 0.5,
     }
     assert set(document) == {"server", "gateway", "model", "settings", "note"}
     assert document["gateway"] == {"name": "generic", "title": "The endpoint"}

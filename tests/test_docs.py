@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from click import Context
 
 import grok_mcp
 from grok_mcp import conversations
-from grok_mcp.cli import COMMANDS, cli
+from grok_mcp.cli import cli
 from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS
+from grok_mcp.hosts import HOSTS
 from grok_mcp.sandbox.faults import read_fault
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
@@ -122,8 +124,23 @@ def test_the_tools_table_names_every_tool_and_every_argument_in_published_order(
 
 def test_the_commands_table_is_the_command_line() -> None:
     listed = first_cells(README, "command", "what it does")
-    commands = [*cli.commands, *COMMANDS]
-    assert sorted(listed) == sorted(["grok-mcp", *(f"grok-mcp {name}" for name in commands)])
+    assert sorted(listed) == sorted(
+        ["grok-mcp", *(f"grok-mcp {name}" for name in cli.list_commands(Context(cli)))]
+    )
+
+
+def test_the_hosts_table_is_the_list_of_hosts() -> None:
+    rows = table(README, "host", "its file", "time limit that is set", "key")
+    assert [row[0] for row in rows] == [f"`{name}`" for name in HOSTS]
+    for (_, files, limits, key), host in zip(rows, HOSTS.values(), strict=True):
+        usual = next(one for one in host.files if one.startswith(("{home}", "{config}", "{appdata}")))
+        assert usual.rpartition("/")[2] in files
+        assert (host.project_file is None) == ("--project" not in files)
+        assert host.project_file is None or f"`{host.project_file}`" in files
+        told = [f"{one.seconds} s for a {one.of.replace(' and ', ' and a ')}" for one in host.limits]
+        assert limits == (", ".join(told) or "–")
+        assert (key == "in the file") == (host.key == "literal")
+        assert (key == f"{host.title} asks for it") == host.asks
 
 
 def test_every_option_is_named_beside_the_tools_table() -> None:

@@ -1,0 +1,154 @@
+"""A text in TOML, changed in one place: a table is put behind everything else, and taken out again.
+
+The standard library's parser says what a statement means; here the text is only cut into statements.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from grok_mcp.hosts.host import HostError
+
+_TOKEN = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
+    r"|'''.*?'''(?:'{0,2})"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*"
+    r"|[\[{]|[\]}]|\n",
+    re.DOTALL,
+)
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A header or a key with its value: its lines, and where it leads from the root."""
+
+    start: int
+    end: int
+    path: tuple[str, ...]
+
+
+class TomlText:
+    """A text in TOML, read; a `HostError` says what is wrong with it and where."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        try:
+            self.data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            message = str(error).replace("(at line ", "(line ")
+            raise HostError(message[:1].lower() + message[1:]) from None
+        except RecursionError:
+            raise HostError("it is nested too deeply to be read") from None
+
+    @cached_property
+    def newline(self) -> str:
+        """How the lines of the text end."""
+        return "\r\n" if 2 * self.text.count("\r\n") > self.text.count("\n") else "\n"
+
+    def with_table(self, path: Sequence[str], value: Mapping[str, Any]) -> str:
+        """The text with that table at its end."""
+        newline = self.newline
+        rows = [f"[{'.'.join(map(_key, path))}]"]
+        rows += [f"{_key(key)} = {_value(one)}" for key, one in value.items()]
+        block = newline.join(rows)
+        if not self.text:
+            return block + newline
+        if not self.text.endswith("\n"):
+            return self.text + newline * 2 + block
+        return self.text + newline + block + newline
+
+    def without_table(self, path: tuple[str, ...]) -> str:
+        """The text without that table and everything that belongs to it."""
+        text, newline = self.text, self.newline
+        for start, end in reversed(list(self._groups(path))):
+            before, after = text[:start], text[end:]
+            if before.endswith(newline * 2) or before == newline:
+                before = before[: -len(newline)]
+            if not after and not text.endswith("\n"):
+                before = before.removesuffix(newline)
+            text = before + after
+        return text
+
+    def _groups(self, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+        """Where the statements below that path stand, each run of neighbours as one."""
+        start = end = None
+        for one in self._statements():
+            if one.path[: len(path)] == path:
+                start, end = (one.start if start is None else start), one.end
+            elif start is not None and end is not None:
+                yield start, end
+                start = end = None
+        if start is not None and end is not None:
+            yield start, end
+
+    def _statements(self) -> Iterator[Statement]:
+        below: tuple[str, ...] = ()
+        for start, end in _lines(self.text):
+            text = self.text[start:end]
+            content = text.lstrip(" \t\r\n")
+            if not content or content.startswith("#"):
+                continue
+            path = _path(tomllib.loads(text))
+            if content.startswith("["):
+                below = path
+                yield Statement(start, end, path)
+            else:
+                yield Statement(start, end, below + path)
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    """Where the statements of a right text stand, also those over several lines, and its other lines."""
+    start = depth = 0
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        if token in "[{":
+            depth += 1
+        elif token in "]}":
+            depth -= 1
+        elif token == "\n" and depth == 0:
+            yield start, found.end()
+            start = found.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _path(data: Any) -> tuple[str, ...]:
+    """The keys that lead into what a single statement has made."""
+    path: list[str] = []
+    while data:
+        if isinstance(data, list):
+            data = data[0]
+        elif isinstance(data, dict) and len(data) == 1:
+            ((key, data),) = data.items()
+            path.append(key)
+        else:
+            break
+    return tuple(path)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _string(key)
+
+
+def _string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _value(value: Any) -> str:
+    """A value in one line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return str(value)
