@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from mcp_types import ListResourcesResult, ReadResourceResult, Resource, TextResourceContents
 
 from grok_mcp.grok import Grok
-from grok_mcp.usage_report import usage_of
 
 JSON_TYPE = "application/json"
 
@@ -31,6 +30,8 @@ async def _models(grok: Grok, caller: str) -> Mapping[str, Any]:
 
 
 async def _usage(grok: Grok, caller: str) -> Mapping[str, Any]:
+    from grok_mcp.usage_report import usage_of  # not before somebody asks
+
     return await usage_of(grok, caller)
 
 
