@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from mcp_types import ListResourcesResult, ReadResourceResult, Resource, TextResourceContents
 
 from grok_mcp.grok import Grok
-from grok_mcp.usage_report import usage_of
 
 JSON_TYPE = "application/json"
 
@@ -37,11 +36,13 @@ async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
 
 
 async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    from grok_mcp.usage_report import usage_of  # read now and then, by a person
+
     return await usage_of(grok, reader.caller)
 
 
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    from grok_mcp.configuration import configuration  # read now and then, by a person
+    from grok_mcp.configuration import configuration  # the same
 
     return configuration(grok, whole=not reader.remote)
 

@@ -200,6 +200,7 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "sqlite3",
         "platformdirs",
         "grok_mcp.ledger_store",
+        "grok_mcp.totals",
     }
 
 
