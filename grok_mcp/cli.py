@@ -14,7 +14,12 @@ BAD_USAGE = 2
 MAX_PACE_S = 0.1
 
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "ask": "grok_mcp.cli_call:ask",
+    "doctor": "grok_mcp.cli_doctor:doctor",
+    "search": "grok_mcp.cli_call:search",
+    "structured": "grok_mcp.cli_call:structured",
+}
 """Commands with a module of their own: name → "module:function". To add one, add a line."""
 
 
