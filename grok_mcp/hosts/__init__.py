@@ -1,0 +1,1 @@
+"""The hosts that start MCP servers, and their files."""

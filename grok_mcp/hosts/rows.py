@@ -1,0 +1,206 @@
+"""The hosts that we know, one row each.
+
+Formats and time limits were measured with, or read in the documents of, the versions of November 2026. Where a file
+is not documented for a system, a comment says where its path comes from.
+"""
+
+from grok_mcp.hosts.host import Host, Part, TimeLimit
+
+_STDIO = {"command": Part.COMMAND, "args": Part.ARGUMENTS, "env": Part.ENVIRONMENT}
+
+CALL_S = 600
+"""What a call may take, where the host lets us say so: a long answer with searches takes minutes."""
+
+_ALL = (
+    Host(
+        name="claude-code",
+        title="Claude Code",
+        files=("{CLAUDE_CONFIG_DIR}/.claude.json", "{home}/.claude.json"),
+        project_file=".mcp.json",
+        format="json",
+        table="mcpServers",
+        local={"type": "stdio", **_STDIO},
+        remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS},
+        key="${%s}",
+        header="${%s}",
+        limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
+        restart="start a new session; /mcp lists the server",
+    ),
+    Host(
+        name="claude-desktop",
+        title="Claude Desktop",
+        # Linux: no build of Anthropic's; the path is that of the packages that others make (claude-desktop-debian).
+        files=("{appdata}/Claude/claude_desktop_config.json",),
+        format="json",
+        table="mcpServers",
+        local=_STDIO,
+        remote=None,
+        key="literal",
+        header=None,
+        without_limit="a call may take about 240 seconds; that can't be changed",
+        restart="quit it and start it again",
+        short_path=True,
+    ),
+    Host(
+        name="cursor",
+        title="Cursor",
+        files=("{home}/.cursor/mcp.json",),
+        project_file=".cursor/mcp.json",
+        format="jsonc",
+        table="mcpServers",
+        local={"type": "stdio", **_STDIO},
+        remote={"url": Part.URL, "headers": Part.HEADERS},
+        key="${env:%s}",
+        header="${env:%s}",
+        without_limit="none is documented; reckon with 60 seconds for a call",
+        restart="switch the server on in Settings, MCP",
+    ),
+    Host(
+        name="cline",
+        title="Cline",
+        # The command line and, since 2026, the extension, which takes its old file over when it starts (cline#9630).
+        files=(
+            "{CLINE_MCP_SETTINGS_PATH}",
+            "{CLINE_DATA_DIR}/settings/cline_mcp_settings.json",
+            "{home}/.cline/data/settings/cline_mcp_settings.json",
+            "{appdata}/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+        ),
+        format="json",
+        table="mcpServers",
+        local={"type": "stdio", **_STDIO, "disabled": False},
+        remote={"type": "streamableHttp", "url": Part.URL, "headers": Part.HEADERS, "disabled": False},
+        key="inherited",
+        header=None,
+        limits=(TimeLimit("start and call", "timeout", "seconds", CALL_S, most=3600, needed=True),),
+        restart="it reads the file again by itself; start a new task",
+    ),
+    Host(
+        name="vscode",
+        title="VS Code",
+        files=("{appdata}/Code/User/mcp.json",),
+        project_file=".vscode/mcp.json",
+        format="jsonc",
+        table="servers",
+        local={"type": "stdio", **_STDIO},
+        remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS},
+        key="${input:%s}",
+        header="${input:%s}",
+        without_limit="a call on stdio may take as long as it needs",
+        restart="run the command «MCP: List Servers» and start the server",
+    ),
+    Host(
+        name="codex",
+        title="Codex",
+        files=("{CODEX_HOME}/config.toml", "{home}/.codex/config.toml"),
+        format="toml",
+        table="mcp_servers",
+        local={
+            "command": Part.COMMAND,
+            "args": Part.ARGUMENTS,
+            "env_vars": Part.FORWARDED,
+            "env": Part.ENVIRONMENT,
+        },
+        # A table `headers` is ignored without a word; this is how Codex wants a token.
+        remote={
+            "url": Part.URL,
+            "bearer_token_env_var": Part.TOKEN_VARIABLE,
+            "http_headers": Part.HEADERS,
+        },
+        key="forwarded",
+        header="forwarded",
+        limits=(
+            TimeLimit("start", "startup_timeout_sec", "seconds", 60, most=3600),
+            TimeLimit("call", "tool_timeout_sec", "seconds", CALL_S, most=86_400),
+        ),
+        restart="start a new session; `codex mcp list` lists the server",
+    ),
+    Host(
+        name="gemini-cli",
+        title="Gemini CLI",
+        files=("{GEMINI_CLI_HOME}/.gemini/settings.json", "{home}/.gemini/settings.json"),
+        format="jsonc",
+        table="mcpServers",
+        local=_STDIO,
+        remote={"httpUrl": Part.URL, "headers": Part.HEADERS},
+        key="$%s",
+        header="$%s",
+        limits=(TimeLimit("start and call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
+        restart="start a new session; /mcp lists the server",
+    ),
+    Host(
+        name="windsurf",
+        title="Windsurf",
+        files=("{home}/.codeium/windsurf/mcp_config.json",),
+        format="jsonc",
+        table="mcpServers",
+        local=_STDIO,
+        # Not `url`: Windsurf does not connect by that.
+        remote={"serverUrl": Part.URL, "headers": Part.HEADERS},
+        key="${env:%s}",
+        header="${env:%s}",
+        without_limit="none is documented; reckon with 60 seconds for a call",
+        restart="refresh the servers in the MCP panel of Cascade",
+    ),
+    Host(
+        name="zed",
+        title="Zed",
+        # Windows: not in Zed's own page on settings; the path is that of its installer.
+        files=("{config}/zed/settings.json",),
+        windows_files=("{appdata}/Zed/settings.json",),
+        format="jsonc",
+        table="context_servers",
+        local={"source": "custom", **_STDIO},
+        remote={"url": Part.URL, "headers": Part.HEADERS},
+        key="inherited",
+        header=None,
+        without_limit="none is documented; reckon with 60 seconds for a call",
+        restart="it reads the file again by itself; the agent panel's settings list the server",
+    ),
+    Host(
+        name="copilot-cli",
+        title="Copilot CLI",
+        files=("{COPILOT_HOME}/mcp-config.json", "{home}/.copilot/mcp-config.json"),
+        format="json",
+        table="mcpServers",
+        local={"type": "local", **_STDIO, "tools": ["*"]},
+        remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS, "tools": ["*"]},
+        key="${%s}",
+        header=None,
+        limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
+        restart="start a new session; /mcp show lists the server",
+    ),
+    Host(
+        name="opencode",
+        title="opencode",
+        files=("{OPENCODE_CONFIG}", "{config}/opencode/opencode.json", "{config}/opencode/opencode.jsonc"),
+        format="jsonc",
+        table="mcp",
+        local={
+            "type": "local",
+            "command": Part.WORDS,
+            "environment": Part.ENVIRONMENT,
+            "enabled": True,
+        },
+        remote={"type": "remote", "url": Part.URL, "headers": Part.HEADERS, "enabled": True},
+        key="{env:%s}",
+        header="{env:%s}",
+        limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
+        restart="start it again; `opencode mcp list` lists the server",
+    ),
+    Host(
+        name="lm-studio",
+        title="LM Studio",
+        # The second one is where some versions keep it (lmstudio-bug-tracker#1371).
+        files=("{home}/.lmstudio/mcp.json", "{home}/.cache/lm-studio/mcp.json"),
+        format="json",
+        table="mcpServers",
+        local=_STDIO,
+        remote={"url": Part.URL, "headers": Part.HEADERS},
+        key="literal",
+        header=None,
+        without_limit="none is documented; reckon with 60 seconds for a call",
+        restart="it reads the file again by itself; switch the server on under Program, Integrations",
+    ),
+)
+
+HOSTS: dict[str, Host] = {host.name: host for host in _ALL}
