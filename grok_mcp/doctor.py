@@ -54,6 +54,7 @@ class _Group:
 
 async def examine(tell: Tell, *, offline: bool, full: bool) -> list[Check]:
     """Make all checks and tell each as soon as those before it are known."""
+    environment = dict(os.environ)
     checks: list[Check] = []
 
     def note(found: Iterable[Check]) -> None:
@@ -68,7 +69,7 @@ async def examine(tell: Tell, *, offline: bool, full: bool) -> list[Check]:
         settings, about_settings = check_settings()
     note(about_settings)
     note(check_extras())
-    groups = [_Group("hosts", partial(asyncio.to_thread, check_hosts))]
+    groups = [_Group("hosts", partial(asyncio.to_thread, check_hosts, environment))]
     if settings is not None:
         note(check_key(settings))
         groups = [*_groups(settings, offline=offline, full=full), *groups]
@@ -80,7 +81,7 @@ async def examine(tell: Tell, *, offline: bool, full: bool) -> list[Check]:
 
 
 def _borrow_key() -> list[Check]:
-    """Take the settings of a host's entry that has a key, where this shell has none: most people's is there."""
+    """Take the settings of a host's entry that has a key, where this shell has none."""
     found = environment_of_a_host()
     if found is None:
         return []

@@ -20,7 +20,7 @@ from grok_mcp import __version__
 from grok_mcp.settings import PREFIX, Settings
 
 BOUND_S = 90
-COMMANDS = ("serve", "demo", "sandbox", "token")
+COMMANDS = ("serve", "demo", "sandbox", "token", "ask", "search", "structured", "doctor")
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},

@@ -12,7 +12,7 @@ import pytest
 
 import grok_mcp
 from grok_mcp import conversations
-from grok_mcp.cli import cli
+from grok_mcp.cli import COMMANDS, cli
 from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS
@@ -121,7 +121,9 @@ def test_the_tools_table_names_every_tool_and_every_argument_in_published_order(
 
 def test_the_commands_table_is_the_command_line() -> None:
     listed = first_cells(README, "command", "what it does")
-    assert sorted(listed) == sorted(["grok-mcp", *(f"grok-mcp {name}" for name in cli.commands)])
+    assert sorted(listed) == sorted(
+        ["grok-mcp", *(f"grok-mcp {name}" for name in [*cli.commands, *COMMANDS])]
+    )
 
 
 def test_every_option_is_named_beside_the_tools_table() -> None:
