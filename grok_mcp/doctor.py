@@ -12,12 +12,10 @@ from functools import partial
 
 from grok_mcp.checks import Check, fine, wrong
 from grok_mcp.doctor_endpoint import check_endpoint
-from grok_mcp.doctor_full import check_calls
 from grok_mcp.doctor_hosts import check_hosts, environment_of_a_host
 from grok_mcp.doctor_installation import check_extras, check_installation, check_redis
 from grok_mcp.doctor_settings import check_key, check_settings, wants_key
 from grok_mcp.redaction import quote
-from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import Settings
 
 Tell = Callable[[Check], None]
@@ -105,6 +103,8 @@ async def _endpoint(settings: Settings, *, full: bool) -> list[Check]:
     """What the endpoint says; the sandbox is started for as long as it is asked."""
     if settings.gateway != "sandbox" or settings.base_url is not None:
         return await _asked(settings, full=full)
+    from grok_mcp.sandbox import SandboxServer  # nobody else waits for it
+
     sandbox = SandboxServer(pace=0)
     url = await asyncio.to_thread(sandbox.start)
     try:
@@ -116,5 +116,7 @@ async def _endpoint(settings: Settings, *, full: bool) -> list[Check]:
 async def _asked(settings: Settings, *, full: bool) -> list[Check]:
     checks, answers = await check_endpoint(settings)
     if full and answers:
+        from grok_mcp.doctor_full import check_calls  # brings the tools
+
         checks += await check_calls(settings)
     return checks
