@@ -56,6 +56,8 @@ class ShellView:
         outcome: Answer | Exception | None = None
 
         def observe(event: events.Event, added: str) -> None:
+            if added and not (self._data_only or self._as_json):
+                self._end_status()
             for pump in pumps:
                 pump(event, added)
 
@@ -231,7 +233,7 @@ class StatusLine:
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._live.start()
+            self._live.start(refresh=True)
         else:
             self._spinner.update(text=text)
 
