@@ -20,8 +20,8 @@ from grok_mcp.settings import Settings
 
 Tell = Callable[[Check], None]
 
-NETWORK_S = 40.0
-"""For all questions to the endpoint, of which each is bounded by ten seconds or less."""
+NETWORK_S = 60.0
+"""For the whole way to the endpoint and all questions, of which each is bounded by ten seconds or less."""
 FULL_S = 90.0
 LOCAL_S = 10.0
 

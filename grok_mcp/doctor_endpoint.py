@@ -71,7 +71,9 @@ async def _ask(upstream: Upstream, base_url: str, gateway: Gateway, settings: Se
             asked[path] = error
 
     await asyncio.gather(look_up(), *(probe(dialect.path) for dialect in DIALECTS.values()))
-    if told is None and None in asked.values():  # a page of the web, or of a network that wants a login
+    if (
+        told is None and asked[gateway.key_check] is None
+    ):  # a page of the web, or of a network that wants a login
         return [wrong("endpoint", f"{gateway.title} answers, but with no JSON", _ADDRESS)]
     fault = _unusable(asked, gateway) or _refused(asked, mapping(told), settings)
     if fault is not None:

@@ -174,7 +174,7 @@ def _value(
     if placeholder and re.fullmatch(_expanded_by(host), value):
         yield from _reference(host, name, value, document, environment)
     elif placeholder:
-        kept = value if re.match(r"[$%{]", value) else "what stands there"
+        kept = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "what stands there"
         fix = f"Write the key itself as {name}."
         if "%s" in host.key:
             fix = f"Write {host.key % name} or the key itself."

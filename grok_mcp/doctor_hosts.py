@@ -47,19 +47,20 @@ def check_hosts(environment: Mapping[str, str]) -> list[Check]:
 
 
 def find_entries() -> tuple[list[Found], list[Check]]:
-    """Our entries in all files that are there, and a finding for each file that can't be read."""
+    """Our entries in all files that are there, and a finding for each file or entry that is not read."""
     found: list[Found] = []
     broken: list[Check] = []
     machine = Machine.here()
     for host in HOSTS.values():
         for path in dict.fromkeys(places(host, machine)):
-            if not path.is_file():
-                continue
             try:
+                if not path.is_file():
+                    continue
                 document = _read(path, host)
             except (OSError, ValueError, RecursionError, HostError) as error:
                 broken.append(_unreadable(host, path, error))
                 continue
+            broken += _misplaced(document, host, path)
             found += [
                 Found(host, path, entry, document)
                 for servers in _tables(document, host, machine)
@@ -93,6 +94,16 @@ def _tables(document: Mapping[str, Any], host: Host, machine: Machine) -> Iterat
         servers = place.get(host.table) if isinstance(place, dict) else None
         if isinstance(servers, dict):
             yield servers
+
+
+def _misplaced(document: Mapping[str, Any], host: Host, path: Path) -> Iterator[Check]:
+    """Our entry under a key that other hosts read."""
+    for table in sorted({one.table for one in HOSTS.values()} - {host.table}):
+        servers = document.get(table)
+        for key, entry in servers.items() if isinstance(servers, dict) else ():
+            if isinstance(entry, dict) and is_ours(host, key, entry):
+                message = f"{path}: {key} stands under {table}, which {host.title} does not read"
+                yield wrong(f"host {host.name}", message, f"Move it to {host.table}.")
 
 
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:

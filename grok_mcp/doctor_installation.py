@@ -48,7 +48,11 @@ def _version(name: str) -> str:
 def check_extras() -> list[Check]:
     """Whether what the environment asks for is installed."""
     asked = sorted(
-        name for name in os.environ if name.startswith("OTEL_") and name.endswith(("_ENDPOINT", "_EXPORTER"))
+        name
+        for name, value in os.environ.items()
+        if name.startswith("OTEL_")
+        and name.endswith(("_ENDPOINT", "_EXPORTER"))
+        and value.strip().lower() not in ("", "none")
     )
     if not asked:
         return []

@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from grok_mcp.checks import Check
+from grok_mcp.doctor_installation import check_folder
 from grok_mcp.doctor_packages import package_of
 from grok_mcp.hosts.host import Machine
 from grok_mcp.hosts.rows import HOSTS
@@ -292,6 +294,9 @@ BROKEN_FILES = [
         "somebody else's program",
         "grok-mcp-server in place of grok-mcp; if it ever ran with your key, make a new key",
     ),
+    BrokenFile(
+        "vscode", {"mcpServers": {"grok": entry()}}, "stands under mcpServers", "Move it to servers", True
+    ),
     BrokenFile("windsurf", {"mcpServers": {"grok": REMOTE}}, 'does not take "url"', 'Write "serverUrl"'),
     BrokenFile(
         "opencode",
@@ -453,3 +458,26 @@ async def test_full_and_offline_exclude_each_other(user: User) -> None:
 async def test_the_package_that_a_command_starts(command: str, package: str | None) -> None:
     program, *arguments = command.split(" ")
     assert package_of(program, arguments) == package
+
+
+async def test_a_folder_that_is_not_there_yet_can_be_written_to_where_it_would_be_made(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert check_folder("state", tmp_path / "new" / "deeper", "Name another.").ok
+    assert check_folder("state", file / "below", "Name another.") == Check(
+        "state", False, f"{file} is no folder", "Name another."
+    )
+
+
+async def test_a_key_in_the_default_of_a_placeholder_is_not_shown(user: User) -> None:
+    machine = Machine(Machine.here().system, str(user.home), {}, str(user.folder))
+    content = {"context_servers": {"grok": entry(env={"XAI_API_KEY": "${XAI_API_KEY:-%s}" % KEY})}}
+    path = HOSTS["zed"].file(machine)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+    report = await user.doctor_soon("--offline", "--json", XAI_API_KEY=KEY)
+    (fault,) = report.faults
+    assert "Zed does not replace ${XAI_API_KEY:-…}" in fault["message"]
+    assert KEY not in report.stdout

@@ -8,7 +8,8 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -280,19 +281,27 @@ async def test_an_answer_that_breaks_off_is_printed_and_its_status_is_one() -> N
     assert "Note: The answer is incomplete" in done.stderr
 
 
-async def started(endpoint: Endpoint, *arguments: str, **streams: Any) -> Process:
-    return await anyio.open_process(
+@asynccontextmanager
+async def started(endpoint: Endpoint, *arguments: str, **streams: Any) -> AsyncIterator[Process]:
+    """The command while it runs; it is over at the end, whatever it makes of that."""
+    process = await anyio.open_process(
         [sys.executable, "-m", "grok_mcp", *arguments],
         env=environment(XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY),
         **({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
     )
+    async with process:
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 async def test_text_goes_into_a_pipe_as_it_comes() -> None:
     reply = chat("First. ", "Second.")
     reply.hold = 1
     async with Endpoint(reply) as endpoint:
-        async with await started(endpoint, "ask", "x") as process:
+        async with started(endpoint, "ask", "x") as process:
             assert process.stdout
             with within(30):
                 assert await process.stdout.receive() == b"First. "
@@ -303,7 +312,7 @@ async def test_text_goes_into_a_pipe_as_it_comes() -> None:
 
 async def test_ctrl_c_closes_the_connection_to_the_endpoint() -> None:
     async with Endpoint(Reply(chat("Begun").pieces[:1], end="hang")) as endpoint:
-        async with await started(endpoint, "ask", "x") as process:
+        async with started(endpoint, "ask", "x") as process:
             assert process.stdout and process.stderr
             with within(30):
                 assert await process.stdout.receive() == b"Begun"
@@ -316,7 +325,7 @@ async def test_ctrl_c_closes_the_connection_to_the_endpoint() -> None:
 async def test_a_reader_that_has_had_enough_ends_the_call_in_silence() -> None:
     async with Endpoint(Reply(chat(*["word\n"] * 3).pieces[:3], end="drip")) as endpoint:
         reading, writing = os.pipe()
-        async with await started(endpoint, "ask", "x", stdout=writing) as process:
+        async with started(endpoint, "ask", "x", stdout=writing) as process:
             os.close(writing)
             assert process.stderr
             with within(30):

@@ -62,10 +62,10 @@ class Host:
 
     `files` are templates of `Machine.expand`, best first. A template that names a variable of the environment
     decides where that is set; else the first file that exists is meant, else the first.
-    `key` says how a variable gets to the server: a template with `%s` for its name (`${%s}`, `${env:%s}`; with
-    `input:` the host asks for the value), `inherited` (the server has the host's environment), `forwarded`
-    (the entry lists names), or `literal` (only a value in the file does it). `header` is such a template for
-    headers, None where the host expands nothing there.
+    `key` says how a variable gets to the server: a template with `%s` for its name (`${%s}`, `${env:%s}`;
+    with `input:` the host asks for the value), `inherited` (the server has the host's environment),
+    `forwarded` (the entry lists names), or `literal` (only a value in the file does it). `header` is such a
+    template for headers, None where the host expands nothing there.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Machine:
         return str(kind(*parts))
 
     def expand(self, template: str) -> str | None:
-        """The path of a template such as `{home}/.codex/config.toml`; None where a variable in it is not set."""
+        """The path of a template such as `{home}/.codex/config.toml`; None if it needs an unset variable."""
         names = [name for _, name, _, _ in Formatter().parse(template) if name]
         known = {name: self._roots.get(name) or self.environment.get(name) for name in names}
         return self.join(template.format(**known)) if all(known.values()) else None

@@ -1,7 +1,7 @@
 """A text in JSON and the positions of what is in it, for `jsonedit.py`.
 
-The standard library's parser reads it. Of JSON with comments, comments and trailing commas are blanked first, so
-that every position stays the same. Why this way: docs/decisions/0015-host-files-as-text.md.
+The standard library's parser reads it. Of JSON with comments, comments and trailing commas are blanked first,
+so that every position stays the same. Why this way: docs/decisions/0015-host-files-as-text.md.
 """
 
 import json
@@ -146,8 +146,6 @@ class JsonText:
             item = next((one for one in container.items if one.key == key), None)
             if item is None:
                 return container, path[depth:]
-            if self.plain[item.value] not in "{[":
-                raise HostError(f"{key!r} holds no servers {self.place(item.value)}")
             container = self.container(item.value)
         return container, ()
 

@@ -1,7 +1,7 @@
 """The hosts that we know, one row each.
 
-Formats and time limits were measured with, or read in the documents of, the versions of November 2026. Where a file
-is not documented for a system, a comment says where its path comes from.
+Formats and time limits were measured with, or read in the documents of, the versions of November 2026. Where
+a file is not documented for a system, a comment says where its path comes from.
 """
 
 from grok_mcp.hosts.host import Host, Part, TimeLimit
@@ -29,7 +29,7 @@ _ALL = (
     Host(
         name="claude-desktop",
         title="Claude Desktop",
-        # Linux: no build of Anthropic's; the path is that of the packages that others make (claude-desktop-debian).
+        # Linux: no build of Anthropic's; this is the path of others' packages (claude-desktop-debian).
         files=("{appdata}/Claude/claude_desktop_config.json",),
         format="json",
         table="mcpServers",
@@ -58,7 +58,7 @@ _ALL = (
     Host(
         name="cline",
         title="Cline",
-        # The command line and, since 2026, the extension, which takes its old file over when it starts (cline#9630).
+        # The command line's and, since 2026, the extension's; the last one is its old file (cline#9630).
         files=(
             "{CLINE_MCP_SETTINGS_PATH}",
             "{CLINE_DATA_DIR}/settings/cline_mcp_settings.json",
