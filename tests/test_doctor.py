@@ -473,7 +473,7 @@ async def test_a_folder_that_is_not_there_yet_can_be_written_to_where_it_would_b
 
 async def test_a_key_in_the_default_of_a_placeholder_is_not_shown(user: User) -> None:
     machine = Machine(Machine.here().system, str(user.home), {}, str(user.folder))
-    content = {"context_servers": {"grok": entry(env={"XAI_API_KEY": "${XAI_API_KEY:-%s}" % KEY})}}
+    content = {"context_servers": {"grok": entry(env={"XAI_API_KEY": f"${{XAI_API_KEY:-{KEY}}}"})}}
     path = HOSTS["zed"].file(machine)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
