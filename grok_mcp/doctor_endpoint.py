@@ -195,7 +195,8 @@ async def _models(catalog: Catalog, gateway: Gateway, settings: Settings) -> lis
     else:
         checks.append(fine("model", f"{model} is one of {len(published['models'])}"))
     if known and effort and gateway.serves_xai_models and known.refuses("reasoning_effort", effort):
-        fix = f"Unset GROK_MCP_REASONING_EFFORT, or take one of {', '.join(known.efforts) or 'no value'}."
+        instead = f", or take {' or '.join(known.efforts)}" if known.efforts else ""
+        fix = f"Unset GROK_MCP_REASONING_EFFORT{instead}."
         checks.append(doubtful("model", f"{model} takes no reasoning effort {effort}: it is left out", fix))
     return checks
 

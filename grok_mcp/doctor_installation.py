@@ -72,12 +72,16 @@ async def check_redis(url: SecretStr) -> list[Check]:
     from redis.asyncio import from_url
     from redis.exceptions import RedisError
 
-    client = from_url(url.get_secret_value(), socket_connect_timeout=REDIS_S, socket_timeout=REDIS_S)
+    fix = "Start Redis, or correct or unset GROK_MCP_REDIS_URL."
+    try:
+        client = from_url(url.get_secret_value(), socket_connect_timeout=REDIS_S, socket_timeout=REDIS_S)
+    except ValueError:
+        return [wrong("redis", "its address can't be read", fix)]
     try:
         await client.ping()
     except (RedisError, OSError) as error:
         said = quote(f"{type(error).__name__} {error}", (url.get_secret_value(),))
-        return [wrong("redis", f"no answer: {said}", "Start Redis, or correct or unset GROK_MCP_REDIS_URL.")]
+        return [wrong("redis", f"no answer: {said}", fix)]
     finally:
         await client.aclose()
     return [fine("redis", "answers")]
