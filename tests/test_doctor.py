@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from grok_mcp.checks import Check
-from grok_mcp.doctor_installation import check_folder
+from grok_mcp.doctor_installation import STRANGER, check_folder
 from grok_mcp.doctor_packages import package_of
 from grok_mcp.hosts.host import Machine
 from grok_mcp.hosts.rows import HOSTS
@@ -439,12 +439,12 @@ async def test_full_and_offline_exclude_each_other(user: User) -> None:
 @pytest.mark.parametrize(
     ("command", "package"),
     [
-        ("uvx grok-mcp", "grok-mcp"),
+        (f"uvx {STRANGER}", STRANGER),
         ("uvx --python 3.12 -q grok_mcp==0.1", "grok-mcp"),
         (r"C:\bin\uvx.exe grok-mcp@latest", "grok-mcp"),
-        ("cmd /c uvx grok-mcp", "grok-mcp"),
-        ("uv tool run grok-mcp", "grok-mcp"),
-        ("pipx run grok-mcp", "grok-mcp"),
+        (f"cmd /c uvx {STRANGER}", STRANGER),
+        (f"uv tool run {STRANGER}", STRANGER),
+        (f"pipx run {STRANGER}", STRANGER),
         ("npx -y grok-mcp", "grok-mcp"),
         ("uvx --from=grok-mcp grok-mcp-server", "grok-mcp"),
         ("uvx --from grok-mcp-server[redis] grok-mcp", "grok-mcp-server"),
