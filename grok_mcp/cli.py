@@ -16,7 +16,11 @@ MAX_PACE_S = 0.1
 
 
 COMMANDS: dict[str, str] = {
+    "ask": "grok_mcp.cli_call:ask",
+    "doctor": "grok_mcp.cli_doctor:doctor",
     "install": "grok_mcp.cli_install:install",
+    "search": "grok_mcp.cli_call:search",
+    "structured": "grok_mcp.cli_call:structured",
     "uninstall": "grok_mcp.cli_install:uninstall",
     "usage": "grok_mcp.cli_usage:usage",
 }

@@ -26,6 +26,21 @@ def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]
     return tuple(_read(image.strip(), f"images[{number}]", roots) for number, image in enumerate(images))
 
 
+def read_named_image(path: str, name: str) -> str:
+    """A file that a person names on her own command line, as a data URI; it may lie anywhere.
+
+    Raises InvalidArgumentError, also for what is no image.
+    """
+    try:
+        file = _path(path)
+        if file.stat().st_size > MAX_IMAGE_BYTES:
+            raise _too_large(name)
+        return _data_uri(file.read_bytes(), name)
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "this is no path"
+        raise InvalidArgumentError(f"{name}: {path[:200]} can't be read: {why}.", "Check the path.") from None
+
+
 def _read(image: str, name: str, roots: Sequence[Path]) -> str:
     if image.lower().startswith("https://"):
         return image
@@ -57,8 +72,7 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
             "Give an https URL or a data URI, or name folders in GROK_MCP_IMAGE_ROOTS.",
         )
     try:
-        named = url2pathname(image.removeprefix("file://")) if image.startswith("file://") else image
-        path = Path(named).expanduser().resolve(strict=True)
+        path = _path(image).resolve(strict=True)
         inside = any(path.is_relative_to(root.resolve()) for root in roots)
         if inside and path.is_file() and not any(re.search(_SENSITIVE, part) for part in path.parts[1:]):
             if path.stat().st_size > MAX_IMAGE_BYTES:
@@ -69,6 +83,11 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
     raise InvalidArgumentError(
         f"{name}: no readable image file at this path inside GROK_MCP_IMAGE_ROOTS.", "Check the path."
     )
+
+
+def _path(image: str) -> Path:
+    named = url2pathname(image.removeprefix("file://")) if image.startswith("file://") else image
+    return Path(named).expanduser()
 
 
 def _data_uri(content: bytes, name: str) -> str:

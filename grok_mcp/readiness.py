@@ -14,7 +14,7 @@ KNOWN_FOR_S = 60.0
 
 KeyState = Literal["works", "refused", "missing", "unknown"]
 
-_BLOCKED = ("team_blocked", "api_key_blocked", "api_key_disabled")
+BLOCKED = ("team_blocked", "api_key_blocked", "api_key_disabled")
 
 
 class Readiness:
@@ -45,7 +45,7 @@ class Readiness:
             told = await self._fetch(self._gateway.key_check)
         except GrokError as error:
             return _state_after(error)
-        return "refused" if any(mapping(told).get(name) is True for name in _BLOCKED) else "works"
+        return "refused" if any(mapping(told).get(name) is True for name in BLOCKED) else "works"
 
     def _keep(self, state: KeyState) -> None:
         self._state = state

@@ -64,8 +64,16 @@ def _meta(published: dict[str, Any], *, with_citations: bool) -> dict[str, Any]:
 
 def markdown(answer: Answer) -> str:
     """The answer first, then sources, tool calls, warnings, and one line of facts."""
-    sections = [broken_lines(answer.text)]
-    sections += [
+    sections = [broken_lines(answer.text), *supplements(answer)]
+    if answer.warnings:
+        sections.append("\n".join(f"Note: {warning}" for warning in answer.warnings))
+    sections.append(facts(answer))
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def supplements(answer: Answer) -> list[str]:
+    """What stands behind the text and belongs to the answer: alternatives, sources, tool calls."""
+    sections = [
         f"Alternative {number}:\n\n{broken_lines(text)}" for number, text in enumerate(answer.alternatives, 2)
     ]
     if answer.citations:
@@ -75,10 +83,7 @@ def markdown(answer: Answer) -> str:
         calls = [tool_call_dict(call) for call in answer.tool_calls]
         block = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2)
         sections.append(f"```json\n{block}\n```")
-    if answer.warnings:
-        sections.append("\n".join(f"Note: {warning}" for warning in answer.warnings))
-    sections.append(facts(answer))
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return sections
 
 
 def broken_lines(text: str) -> str:

@@ -20,7 +20,10 @@ from grok_mcp import __version__
 from grok_mcp.settings import PREFIX, Settings
 
 BOUND_S = 90
-COMMANDS = ("serve", "demo", "sandbox", "token", "install", "uninstall", "usage")
+COMMANDS = (
+    *("serve", "demo", "sandbox", "token", "ask", "search", "structured", "doctor", "install", "uninstall"),
+    "usage",
+)
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
     "capabilities": {},

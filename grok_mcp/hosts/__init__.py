@@ -1,19 +1,15 @@
-"""The hosts that run us: where their files are, and our entry in them.
+"""The hosts that run us: where their files are, and our entry in them; `doctor_entries` says if it is right.
 
-For whoever needs to know something of hosts (`install`, `doctor`, tables in the documents):
+For whoever needs to know something of hosts (`install`, tables in the documents):
 
 - `HOSTS` has a `Host` for each, by name: title, file, format, time limits, how a key gets to the server.
 - `Machine.here()` is this machine; another one can be made up for tests.
-- `look(host, machine)` and `look_everywhere(machine)` give a `Finding`: `state` is `no file`, `unreadable`,
-  `no entry` or `entry`; `problems` are pairs of `message` and `fix`; `in_use` tells whether the host seems to
-  be there at all.
 - `plan_install(...)` and `plan_uninstall(...)` give a `Change`; `carry_out(plan)` plans and makes it.
 
 Whatever goes wrong with a file is a `HostError`, whose text is for the user.
 """
 
 from grok_mcp.hosts.change import Change, carry_out, plan_install, plan_uninstall
-from grok_mcp.hosts.checks import Finding, Problem, look, look_everywhere
 from grok_mcp.hosts.entry import Entry, Wish, entry_of, looks_secret
 from grok_mcp.hosts.host import Host, HostError, Machine, TimeLimit
 from grok_mcp.hosts.rows import HOSTS
@@ -22,17 +18,13 @@ __all__ = [
     "HOSTS",
     "Change",
     "Entry",
-    "Finding",
     "Host",
     "HostError",
     "Machine",
-    "Problem",
     "TimeLimit",
     "Wish",
     "carry_out",
     "entry_of",
-    "look",
-    "look_everywhere",
     "looks_secret",
     "plan_install",
     "plan_uninstall",
