@@ -1,4 +1,4 @@
-"""Prints the table of what the hosts did, and writes it to docs/hosts.md, at the end of a run that drove any."""
+"""At the end of a run that drove hosts: prints what they did, and writes it to docs/hosts.md."""
 
 import pytest
 

@@ -2,8 +2,8 @@
 
     async with FakeModel(Call("ask_grok", {"prompt": "Hi"})) as model: ...
 
-It speaks Anthropic Messages, chat completions, responses, and Gemini's generateContent, streamed or whole as the
-host asks. Requests that offer no tool of ours (titles, summaries) are answered with a word.
+It speaks Anthropic Messages, chat completions, responses, and Gemini's generateContent, streamed or whole as
+the host asks. Requests that offer no tool of ours (titles, summaries) are answered with a word.
 """
 
 import json
@@ -114,7 +114,7 @@ class FakeModel(Served):
         return self._look_for(call.tool, tools)
 
     def _look_for(self, tool: str, offered: Mapping[str, Offered]) -> Turn:
-        """Ask for a tool that the host names only: in Claude Code one has to be fetched before it is called."""
+        """Fetch a tool that the host names only, as Claude Code does with most of them."""
         if SEARCH not in offered or self._looked:
             return Turn(f"There is no {tool}.")
         self._looked = True

@@ -1,6 +1,6 @@
-"""The hosts that are driven: exact versions, how each is set up and started without an account, what it shows.
+"""The hosts that are driven: exact versions, how each is started without an account, what it shows.
 
-One record each in `HOSTS`. A new version is measured by changing its number here and running `make test-hosts`.
+One record each in `HOSTS`. To measure a new version, change its number here and run `make test-hosts`.
 """
 
 import json

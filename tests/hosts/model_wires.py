@@ -209,7 +209,7 @@ class Responses:
 
     def whole(self, turn: Turn) -> Json:
         if turn.tool:
-            item = {
+            item: Json = {
                 "type": "function_call",
                 "id": "fc_1",
                 "call_id": turn.call_id,

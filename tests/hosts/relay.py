@@ -1,7 +1,7 @@
 """Stands between a host and a server on the network and writes down what passes, as `tap.py` does on stdio.
 
-With `handshake_only` it refuses what comes without a handshake, as servers before 2026-07-28 did, so that a host
-that speaks both falls back to the handshake.
+With `handshake_only` it refuses what comes without a handshake, as servers before 2026-07-28 did, so that a
+host that speaks both falls back to the handshake.
 """
 
 import json

@@ -8,17 +8,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
 
 from tests.hosts.hosts import Given, Host
-from tests.hosts.installed import installed, node_folder
 from tests.hosts.traffic import Traffic, read_traffic
+from tests.packages import CACHE, node_folder, npm_package
 
+PACKAGES = Path(os.environ.get("GROK_HOSTS_DIR") or CACHE / "hosts")
+INSTALL_S = 300.0
 SERVER = (str(Path(sys.executable).with_name("grok-mcp")),)
 TAP = str(Path(__file__).with_name("tap.py"))
 POLL_S = 0.05
+BEFORE_S = 60.0
 RUN_S = 110.0
 
 
@@ -57,21 +61,30 @@ def on_stdio(home: Path, model_url: str, limit_s: int = 60, **variables: str) ->
     return Given(home, model_url, command, variables, limit_s=limit_s)
 
 
+def installed(host: Host) -> Path:
+    """The folder of its package; raises UnavailableError where npm can't get it."""
+    return npm_package(host.package, host.version, PACKAGES, scripts=True, limit_s=INSTALL_S)
+
+
 @asynccontextmanager
 async def running(host: Host, given: Given) -> AsyncIterator[Running]:
     """The host, started on what the fake model has to say; nothing of it is left behind the block."""
-    folder = installed(host.package, host.version)
+    folder = installed(host)
     program = str(folder / "node_modules" / ".bin" / host.program)
     launch = host.launch(given)
     path = os.pathsep.join([str(node_folder() / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
     environment = {"HOME": str(given.home), "PATH": path, "TERM": "dumb", **launch.variables}
     work = given.home / "work"
     work.mkdir(exist_ok=True)
+    process = None
     try:
         with (given.home / "output").open("wb") as output:
-            options = {"cwd": work, "env": environment, "stdin": subprocess.DEVNULL}
+            options: dict[str, Any] = {"cwd": work, "env": environment, "stdin": subprocess.DEVNULL}
             if launch.before:
-                await anyio.run_process([program, *launch.before], stdout=output, stderr=output, **options)
+                with anyio.fail_after(BEFORE_S):
+                    await anyio.run_process(
+                        [program, *launch.before], stdout=output, stderr=output, **options
+                    )
             process = await anyio.open_process(
                 [program, *launch.arguments], stdout=output, stderr=output, start_new_session=True, **options
             )
@@ -79,11 +92,14 @@ async def running(host: Host, given: Given) -> AsyncIterator[Running]:
     finally:
         with anyio.CancelScope(shield=True):
             await _end_all(given.home)
-            await process.wait()
+            if process:
+                with suppress(ProcessLookupError):  # for where there is no /proc
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
 
 
 async def _end_all(home: Path) -> None:
-    """End every process that was started in this home, whatever session it has put itself into."""
+    """End every process that has this home, also one in a session of its own, as Cline's hub is."""
     with anyio.fail_after(20):
         while left := _processes(home):
             for number in left:

@@ -20,7 +20,7 @@ COLUMNS = (
     "no key",
     "progress",
     "time limit",
-    "ctrl c",
+    "interrupt",
     "seen on",
 )
 HEAD = f"| {' | '.join(COLUMNS)} |"
@@ -59,7 +59,9 @@ def kept(page: str) -> Rows:
 def with_rows(page: str, seen: Rows) -> str:
     """The page with what was seen in place of what it said of the same; a version that is gone goes."""
     versions = {row["host"]: row["version"] for row in seen.values()}
-    old = {key: row for key, row in kept(page).items() if versions.get(key[0], row["version"]) == row["version"]}
+    old = {
+        key: row for key, row in kept(page).items() if versions.get(key[0], row["version"]) == row["version"]
+    }
     merged = {key: {**old.get(key, {}), **seen.get(key, {})} for key in [*old, *(seen.keys() - old.keys())]}
     before, _, rest = page.partition(HEAD)
     _, gap, behind = rest.partition("\n\n")

@@ -1,8 +1,8 @@
 """Stands between a host and a server on stdio and writes down what passes: `tap.py FOLDER COMMAND...`.
 
-What goes to the server is added to the file `to_server` in the folder, what comes from it to `from_server`. Each end
-sees at once when the other one is gone, as it would without this. Needs nothing but Python, so that the server
-seems to start as fast as it does.
+What goes to the server is added to the file `to_server` in the folder, what comes from it to `from_server`.
+Each end sees at once when the other one is gone, as it would without this. Needs nothing but Python, so that
+the server seems to start as fast as it does.
 """
 
 import os
