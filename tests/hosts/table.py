@@ -32,7 +32,7 @@ Rows = dict[tuple[str, str], Row]
 ROWS = pytest.StashKey[Rows]()
 
 
-def note(config: pytest.Config, host: str, version: str, server_on: str, **cells: str) -> None:
+def note(config: pytest.Config, host: str, version: str, server_on: str, cells: Mapping[str, str]) -> None:
     """Keep what one test saw of a host; names of cells are those of the columns, with `_` for a blank."""
     row = config.stash.setdefault(ROWS, {}).setdefault((host, server_on), {})
     today = datetime.now(UTC).date().isoformat()

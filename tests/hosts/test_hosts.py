@@ -121,11 +121,11 @@ class Row:
     """The row of a host in the table: what a test does not come to fill in has failed."""
 
     def __init__(self, config: pytest.Config, host: Host, server_on: str, *cells: str) -> None:
-        self._of = (config, host.name, host.version, server_on)
-        note(*self._of, **dict.fromkeys(cells, "FAILED"))
+        self._config, self._host, self._server_on = config, host, server_on
+        self(**dict.fromkeys(cells, "FAILED"))
 
     def __call__(self, **cells: str) -> None:
-        note(*self._of, **cells)
+        note(self._config, self._host.name, self._host.version, self._server_on, cells)
 
 
 async def test_the_model_gets_tools_answers_sources_data_and_errors_as_the_server_wrote_them(
