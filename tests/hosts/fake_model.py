@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.hosts.loopback import Served
 from tests.hosts.model_wires import (
     MODEL,
     Anthropic,
@@ -27,7 +28,6 @@ from tests.hosts.model_wires import (
     Turn,
     Wire,
 )
-from tests.hosts.relay import Served
 
 SAYS = "The model is done."
 NAMES = ("ask_grok", "grok_search", "grok_structured")
@@ -51,8 +51,6 @@ class FakeModel(Served):
         """The tools of our server as requests offered them, by our own names."""
         self.received: list[str] = []
         """What the model was told of each call, in order."""
-        self.requests: list[tuple[str, Json]] = []
-        """Path and body of all requests."""
         self._looked = False
         self.app = self._app()
 
@@ -61,7 +59,7 @@ class FakeModel(Served):
             async def answer(request: Request) -> Response:
                 body = await request.json()
                 streamed = body.get("stream") is True or "streamGenerateContent" in request.url.path
-                return self._answer(request.url.path, body, wire, streamed=streamed)
+                return self._answer(body, wire, streamed=streamed)
 
             return Route(path, answer, methods=["POST"])
 
@@ -84,28 +82,24 @@ class FakeModel(Served):
         return JSONResponse({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 
     async def _nothing(self, request: Request) -> Response:
-        self.requests.append((request.url.path, {}))
         return JSONResponse({"error": {"message": "There is nothing here."}}, 404)
 
-    def _answer(self, path: str, body: Json, wire: Wire, *, streamed: bool) -> Response:
-        self.requests.append((path, body))
+    def _answer(self, body: Json, wire: Wire, *, streamed: bool) -> Response:
         turn = self._turn(body, wire)
         if not streamed:
             return JSONResponse(wire.whole(turn))
-        lines = _lines(wire, turn)
-        return StreamingResponse(lines, media_type="text/event-stream")
+        return StreamingResponse(_lines(wire, turn), media_type="text/event-stream")
 
     def _turn(self, body: Json, wire: Wire) -> Turn:
         """The next call of the script: the first one whose result the request does not bring."""
         tools = {tool.name: tool for tool in wire.offered(body)}
-        self.offered |= {name: tool for tool in tools.values() for name in NAMES if tool.name.endswith(name)}
+        ours = {name: tool for tool in tools.values() for name in NAMES if tool.name.endswith(name)}
+        self.offered |= ours
         results = wire.results(body)
         answered = [results[_call_id(n)] for n in range(len(self._calls)) if _call_id(n) in results]
         if len(answered) > len(self.received):
             self.received = answered
-        if not self.offered.keys() & {name for name in NAMES for tool in tools if tool.endswith(name)}:
-            return Turn(SAYS)
-        if len(answered) == len(self._calls):
+        if not ours or len(answered) == len(self._calls):
             return Turn(SAYS)
         call = self._calls[len(answered)]
         if call.tool in self.offered:

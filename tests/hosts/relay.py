@@ -6,53 +6,21 @@ host that speaks both falls back to the handshake.
 
 import json
 import re
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import anyio
 import httpx2
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.hosts.loopback import Served
+
 MODERN = "2026-07-28"
 NO_SESSION = {"code": -32600, "message": "Bad Request: Missing session ID"}
 HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
-
-
-class Served:
-    """An ASGI application on a free loopback port while the `async with` block runs."""
-
-    app: Starlette
-    url: str
-
-    async def __aenter__(self) -> Self:
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            self.app, ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        # not serve(), which takes the signals of this process for itself
-        self._group.start_soon(self._server._serve, [listener])
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        await self._group.__aexit__(None, None, None)
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close what else is open."""
 
 
 class Relay(Served):

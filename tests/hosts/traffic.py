@@ -18,11 +18,6 @@ class Traffic:
     from_server: tuple[Json, ...]
 
     @property
-    def methods(self) -> list[str]:
-        """What the host asked and told, in order."""
-        return [message["method"] for message in self.to_server if "method" in message]
-
-    @property
     def protocol(self) -> str:
         """The protocol version in which tools were listed."""
         listing = self.sent("tools/list")[0]
@@ -30,17 +25,6 @@ class Traffic:
         if stated:
             return str(stated)
         return str(self.answers("initialize")[0]["result"]["protocolVersion"])
-
-    @property
-    def client(self) -> str:
-        """The name by which the host introduces itself."""
-        for message in self.to_server:
-            params = message.get("params") or {}
-            meta = params.get("_meta") or {}
-            about = params.get("clientInfo") or meta.get("io.modelcontextprotocol/clientInfo")
-            if about:
-                return str(about["name"])
-        return ""
 
     def sent(self, method: str) -> list[Json]:
         """What the host sent with this method."""
