@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check suite snapshots listings bundle picture bench clean
+.PHONY: demo test check suite test-hosts snapshots listings bundle picture bench clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
@@ -23,6 +23,10 @@ suite: .venv/.installed-dev
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Real hosts, which npm installs below .venv (or in GROK_HOSTS_DIR), driven by a fake model; writes docs/hosts.md.
+test-hosts: .venv/.installed-dev
+	$(BIN)/pytest -m hosts tests/hosts tests/packaging
 
 # Accept the present tool definitions and answers as right; read the difference before you commit it.
 snapshots: .venv/.installed-dev

@@ -81,7 +81,7 @@ class StatusProgress(Progress):
 
     def __init__(self, report: Report, upstream: str) -> None:
         super().__init__(report)
-        self._phase = f"waiting for {upstream}"
+        self._phase = f"waiting for {upstream.replace('The ', 'the ', 1)}"
         self._since = self._started
         self._changed = False
         self._begun = False

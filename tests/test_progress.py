@@ -86,7 +86,7 @@ async def test_the_first_note_comes_when_the_endpoint_is_silent_too() -> None:
     assert result.error["code"] == "timeout"
     at, message = result.notes[0]
     assert 1.0 <= at < 3
-    assert message.startswith("waiting for The endpoint")
+    assert message.startswith("waiting for the endpoint")
 
 
 async def test_no_token_no_notes_and_off_sends_none() -> None:
