@@ -4,6 +4,7 @@
     ├── ConfigurationError             a setting is missing or wrong
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
+    ├── AnswerNotFoundError            unknown or expired `answer_id`
     ├── InternalError                  our own fault; the log has the traceback
     ├── UpstreamError                  the endpoint failed, or answered what can't be read
     │   ├── UpstreamConnectionError    no connection, or reset before any byte
@@ -101,6 +102,12 @@ class ConversationNotFoundError(GrokError):
     """The `conversation_id` is unknown, expired, or somebody else's."""
 
     code = "conversation_not_found"
+
+
+class AnswerNotFoundError(GrokError):
+    """The `answer_id` is unknown, expired, or somebody else's."""
+
+    code = "answer_not_found"
 
 
 class InternalError(GrokError):

@@ -18,10 +18,12 @@ from grok_mcp.conversations import Conversations, LocalConversations
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
+from grok_mcp.held import HeldAnswers, LocalHeldAnswers
 from grok_mcp.messages import Answer, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.plan import Plan
 from grok_mcp.readiness import Readiness
+from grok_mcp.runs import Runs
 from grok_mcp.settings import Settings
 from grok_mcp.taxonomy import Endpoint
 from grok_mcp.turn import Observer, Turn, ignore
@@ -39,7 +41,8 @@ class Grok:
     def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
         self.settings = settings
         self.calls = calls or Calls()
-        self.conversations = _conversations(settings)
+        self.conversations, held = _stores(settings)
+        self.runs = Runs(self.calls, held)
         named = GATEWAYS.get(settings.gateway or "")
         self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
         self._base_url = settings.base_url or self.gateway.base_url
@@ -173,6 +176,7 @@ class Grok:
 
     async def _attempt(self, turn: Turn, observe: Observer) -> None:
         turn.restart()
+        observe(events.Began(turn.fold.replay), "")
         with turn.record.attempt(turn.plan.dialect, turn.fold):
             await self._send(turn, observe)
 
@@ -223,17 +227,20 @@ class Grok:
             loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
 
     async def aclose(self) -> None:
-        """Close connections, and the sandbox where it runs."""
+        """End what runs, close connections, and the sandbox where it runs."""
+        await self.runs.aclose()
         await self._upstream.aclose()
         await self.conversations.aclose()
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
 
 
-def _conversations(settings: Settings) -> Conversations:
-    """The store that the settings ask for."""
+def _stores(settings: Settings) -> tuple[Conversations, HeldAnswers]:
+    """The stores that the settings ask for."""
     if settings.redis_url is None:
-        return LocalConversations()
-    from grok_mcp.redis_store import RedisConversations  # an extra, for servers of several processes
+        return LocalConversations(), LocalHeldAnswers()
+    from grok_mcp.redis_held import RedisHeldAnswers  # an extra, for servers of several processes
+    from grok_mcp.redis_store import RedisConversations
 
-    return RedisConversations(settings.redis_url.get_secret_value())
+    conversations = RedisConversations(settings.redis_url.get_secret_value())
+    return conversations, RedisHeldAnswers(conversations.redis)
