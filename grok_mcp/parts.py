@@ -121,7 +121,7 @@ def _end(answer: Answer, text: str, start: int, limit: int) -> int:
     return end
 
 
-_MORE = 160
+_MORE = 220
 """Characters of the sentence that says how to go on."""
 _MARKER = 2_000
 """Citations that span more than this mark passages and may be cut."""

@@ -74,7 +74,7 @@ def _meta(published: dict[str, Any], *, with_citations: bool) -> dict[str, Any]:
 
 def markdown(answer: Answer) -> str:
     """The answer first, then sources, tool calls, warnings, and one line of facts."""
-    sections = [body(answer)]
+    sections = [broken_lines(body(answer))]
     if answer.citations:
         lines = [f"{cited.index}. {cited.title} — {cited.url}" for cited in answer.citations]
         sections.append("\n".join(["Sources:", *lines]))
@@ -89,13 +89,13 @@ def markdown(answer: Answer) -> str:
 
 
 def body(answer: Answer) -> str:
-    """The text, and the alternatives behind it; every character of the text keeps its place."""
-    texts = [f"Alternative {number}:\n\n{text}" for number, text in enumerate(answer.alternatives, 2)]
-    return "\n\n".join(broken_lines(text) for text in (answer.text, *texts) if text)
+    """The text, and the alternatives behind it."""
+    others = [f"Alternative {number}:\n\n{text}" for number, text in enumerate(answer.alternatives, 2)]
+    return "\n\n".join(text for text in (answer.text, *others) if text)
 
 
 def broken_lines(text: str) -> str:
-    """The text with lines over the limit broken at white space; no word and no mark is changed."""
+    """The text with lines over the limit broken at white space; each character keeps its place."""
     if not _has_long_line(text):
         return text
     return "\n".join(line if len(line) <= MAX_LINE else "\n".join(_break(line)) for line in text.split("\n"))
