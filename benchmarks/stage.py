@@ -36,6 +36,7 @@ class Stage:
     def ours(self, **environ: str) -> Iterator[McpChild]:
         """Our server before this endpoint, warm: one call has been answered."""
         settings = {"XAI_BASE_URL": f"{self.base}/v1", "XAI_API_KEY": "x", **environ}
+        settings.setdefault("GROK_MCP_MAX_RESULT_CHARS", "0")  # a whole answer is what is measured
         with McpChild(["-m", "grok_mcp"], settings) as server:
             server.open()
             server.request(*ask("grok-bench"))

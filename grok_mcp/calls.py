@@ -18,6 +18,8 @@ class Calls:
         self._idle = anyio.Event()
         self._idle.set()
         self.closing = False
+        self.collectable = False
+        """Whether what has no host waiting is of use to anybody when this process is gone."""
         self._interrupted = False
 
     def __len__(self) -> int:

@@ -6,6 +6,8 @@
 import asyncio
 import hashlib
 import logging
+import math
+import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -45,6 +47,7 @@ class RedisAccess:
         self._places = anyio.Semaphore(MAX_CONNECTIONS)
         self._failures = 0
         self._failing: set[tuple[str, bool]] = set()
+        self._failed_at = -math.inf
         try:
             self._idle = [self._new_client()]
             self._idle[0].connection_pool.make_connection()  # type: ignore[no-untyped-call]  # checks the URL
@@ -72,6 +75,10 @@ class RedisAccess:
             raise OverloadedError("The store of conversations can't be reached.", "Try again soon.") from None
         self._went_well(use)
         return result
+
+    def was_away(self, within_s: float) -> bool:
+        """Whether Redis could not be reached lately, so that it may lack what is still to be written."""
+        return time.monotonic() - self._failed_at < within_s
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -102,6 +109,7 @@ class RedisAccess:
 
     def _failed(self, use: str, error: Exception) -> None:
         """Say once why Redis is away, and once more if it can be reached and refuses."""
+        self._failed_at = time.monotonic()
         refused = isinstance(error, ResponseError | AuthenticationError)
         self._failures += not refused
         if refused not in {kind for _, kind in self._failing}:

@@ -40,8 +40,12 @@ class RedisHeldAnswers:
 
     shared: ClassVar[bool] = True
 
-    def __init__(self, redis: RedisAccess) -> None:
+    def __init__(
+        self, redis: RedisAccess, silent_s: float = SILENT_S, last_chance_s: float = LAST_CHANCE_S
+    ) -> None:
         self._redis = redis
+        self._silent_s = silent_s
+        self._last_chance_s = last_chance_s
 
     async def keep(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
@@ -69,8 +73,9 @@ class RedisHeldAnswers:
         outcome, told, pause_s = None, 0, _FIRST_PAUSE_S
         while True:
             head, silent_s = await self._look(key)
-            if not head:
-                return None
+            if not head and self._redis.was_away(self._last_chance_s):
+                await anyio.sleep(_LONGEST_PAUSE_S)
+                continue
             if head != known:
                 known, outcome = head, await self._read(key)
             if outcome is None or not _is_running(outcome):
@@ -79,12 +84,12 @@ class RedisHeldAnswers:
                 piece, told = outcome.text[told:], len(outcome.text)
                 observe(events.TextDelta(piece, events.FIRST), piece)
             now = anyio.current_time()
-            if silent_s < SILENT_S:
+            if silent_s < self._silent_s:
                 heard_s = now
                 if now >= until:
                     return outcome
-            elif now - heard_s > LAST_CHANCE_S:
-                return _given_up(outcome)
+            elif now - heard_s > self._last_chance_s:
+                return _given_up(outcome, self._silent_s)
             await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -126,13 +131,13 @@ def _is_running(outcome: Outcome) -> bool:
     return isinstance(outcome, Answer) and outcome.finish_reason == "running"
 
 
-def _given_up(outcome: Outcome) -> Outcome:
+def _given_up(outcome: Outcome, silent_s: float) -> Outcome:
     """What came before the process that received it was gone."""
     if isinstance(outcome, GrokError) or outcome.has_data or not outcome.text:
         return interrupted()
     sentence = (
         f"The answer is incomplete: [interrupted] The process of this server that received it has not been "
-        f"heard of for {SILENT_S:g} s."
+        f"heard of for {silent_s:g} s."
     )
     return replace(outcome, finish_reason="interrupted", warnings=(sentence,))
 

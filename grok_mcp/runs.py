@@ -93,6 +93,7 @@ class Runs:
     def __init__(self, calls: Calls, kept: HeldAnswers) -> None:
         self._calls = calls
         self._kept = kept
+        calls.collectable = kept.shared
         self._running: dict[tuple[str, str], Run] = {}
         self._minders: set[asyncio.Task[None]] = set()
 
@@ -107,9 +108,10 @@ class Runs:
             return await work(observe)
         run = Run(work, observe, has_data=has_data)
         try:
-            if await run.ended(wait_s):
-                return run.result
-            return await self._hand_over(run, caller)
+            ended = await run.ended(wait_s)
+            if not ended and self._calls.closing and not self._kept.shared:
+                ended = await run.ended(None)  # nobody could collect it any more
+            return run.result if ended else await self._hand_over(run, caller)
         except BaseException:
             await run.stop()
             raise
@@ -171,11 +173,10 @@ class Runs:
         return replace(found, answer_id=answer_id) if isinstance(found, Answer) else found
 
     async def aclose(self) -> None:
-        """End what still runs."""
-        running = list(self._running.values())
-        for minder in tuple(self._minders):
-            minder.cancel()
-        if self._minders:
-            await asyncio.wait(self._minders, timeout=CLOSE_S)
-        for run in running:
+        """End what still runs, and keep that it did not come to its end."""
+        for run in tuple(self._running.values()):
             await run.stop()
+        if self._minders:
+            _, late = await asyncio.wait(self._minders, timeout=CLOSE_S)
+            for minder in late:
+                minder.cancel()

@@ -61,7 +61,8 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
         grace.deadline = anyio.current_time() + grace_s
         with grace:
             await _settled_or_gone(incoming, writer)
-        await calls.drain(0)
+        left_s = 0 if grace.cancel_called else grace.deadline - anyio.current_time()
+        await calls.drain(left_s if calls.collectable else 0)
         with anyio.move_on_after(_LAST_ANSWERS_S):
             await incoming.settled()
         reader.close()

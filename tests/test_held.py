@@ -54,7 +54,9 @@ async def test_a_slow_call_returns_what_came_and_the_rest_is_collected(legacy: b
             whole = await collected(host, answer_id)
             second = await host.ask("Why?", conversation_id=rest.answer["conversation_id"])
     assert first.answer == {"finish_reason": "running", "model": "grok-4.7", "answer_id": answer_id}
-    assert first.text.startswith("It is \n\nNote: Grok is still writing; this is the text up to character 6. For")
+    assert first.text.startswith(
+        "It is \n\nNote: Grok is still writing; this is the text up to character 6. For"
+    )
     assert offset == 6
     assert again.answer["finish_reason"] == "running" and sentence(again) == (answer_id, 6)
     assert "there is no new text yet" in again.text
@@ -256,6 +258,22 @@ async def test_a_closing_server_waits_for_what_it_has_handed_over_then_interrupt
         await endpoint.closed.wait()
     assert results[0].answer["finish_reason"] == "interrupted"
     assert "[interrupted] This server was told to end" in results[0].text
+
+
+async def test_a_closing_server_hands_nothing_over_that_nobody_could_collect() -> None:
+    async with Endpoint(slow("It is ", "blue.")) as endpoint, host_on(endpoint, wait=2 * SOON_S) as host:
+        results: list[Result] = []
+
+        async def ask() -> None:
+            results.append(await host.ask())
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            with within(5):
+                while not endpoint.requests:
+                    await anyio.sleep(0.01)
+            await host.grok.calls.drain(4 * SOON_S)
+    assert results[0].answer["finish_reason"] == "interrupted"
 
 
 @pytest.mark.parametrize("answer_id", ["ans_1", "", "conv_1", "\ud800", "x" * 100_000])

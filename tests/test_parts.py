@@ -143,7 +143,7 @@ async def test_each_part_lists_its_own_sources_and_the_last_one_those_that_are_l
         assert {str(cited["index"]) for cited in part.structured["citations"]} == shown
         assert "Sources:" in part.text
     listed = [cited["url"] for cited in parts[-1].structured["citations"]]
-    assert set(annotation["url"] for annotation in annotations) <= set(listed)
+    assert {annotation["url"] for annotation in annotations} <= set(listed)
 
 
 async def test_a_marker_is_not_torn() -> None:

@@ -274,9 +274,7 @@ async def test_a_long_answer_arrives_whole_beside_short_ones() -> None:
     async with Endpoint(chat(LONG), chat("Short.")) as endpoint:
         lines = (INITIALIZE, INITIALIZED, ask(2), ask(3), request(4, "ping"))
         answers, _, status = await anyio.to_thread.run_sync(
-            lambda: session(
-                *lines, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x", GROK_MCP_MAX_RESULT_CHARS="0"
-            )
+            lambda: session(*lines, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x", GROK_MCP_MAX_RESULT_CHARS="0")
         )
     texts = [
         answer["result"]["content"][0]["text"] for answer in answers if "content" in answer.get("result", {})
