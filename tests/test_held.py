@@ -10,12 +10,16 @@ import pytest
 from dirty_equals import IsPartialDict, IsStr
 from mcp.shared.exceptions import MCPError
 
-from grok_mcp.errors import LengthError
+from grok_mcp import events
+from grok_mcp.calls import Calls
+from grok_mcp.errors import InterruptedAnswerError, LengthError
 from grok_mcp.held import LocalHeldAnswers
 from grok_mcp.messages import Answer
-from grok_mcp.turn import ignore
+from grok_mcp.runs import Runs
+from grok_mcp.turn import Observer, ignore
 from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events
+from tests.endpoint import Endpoint, Reply, body, chat
+from tests.endpoint import events as stream
 from tests.pace import within
 
 pytestmark = pytest.mark.anyio
@@ -284,6 +288,52 @@ async def test_an_id_that_leads_nowhere_is_an_error_that_says_so(answer_id: str)
     assert len(result.text) < 2_000
 
 
+async def test_a_handed_over_call_is_in_flight_until_it_is_kept_and_its_host_hears_no_more() -> None:
+    calls, goes_on = Calls(), anyio.Event()
+    runs = Runs(calls, LocalHeldAnswers())
+    heard: list[events.Event] = []
+    later = events.Waiting("Later.")
+
+    async def work(observe: Observer) -> Answer:
+        await goes_on.wait()
+        observe(later, "")
+        return Answer("Text.")
+
+    def note(event: events.Event, added: str) -> None:
+        heard.append(event)
+
+    running = await runs.within(0.01, work, "ann", note, has_data=False)
+    assert isinstance(running, Answer) and running.answer_id
+    async with anyio.create_task_group() as group:
+        group.start_soon(calls.drain, 10)
+        await anyio.sleep(0.05)
+        assert len(calls) == 1
+        goes_on.set()
+    assert len(calls) == 0 and heard == []
+    found = await runs.collect(running.answer_id, 0, "ann", 0, note)
+    assert found == Answer("Text.", answer_id=running.answer_id)
+    await runs.aclose()
+
+
+async def test_what_still_runs_when_the_process_ends_is_ended_without_a_trace() -> None:
+    runs, ended = Runs(Calls(), LocalHeldAnswers()), anyio.Event()
+
+    async def work(observe: Observer) -> Answer:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    running = await runs.within(0.01, work, "ann", ignore, has_data=False)
+    assert isinstance(running, Answer) and running.answer_id
+    with within(5):
+        await runs.aclose()
+        await ended.wait()
+    found = await runs.collect(running.answer_id, 0, "ann", None, ignore)
+    assert isinstance(found, InterruptedAnswerError)
+
+
 async def test_held_answers_expire() -> None:
     store = LocalHeldAnswers(lifetime_s=0.05)
     assert await store.keep("ans_1", "ann", Answer("Text."))
@@ -329,7 +379,7 @@ async def test_an_answer_of_the_responses_dialect_is_handed_over_item_by_item() 
         found = {"type": "message", "id": item, "role": "assistant", "content": content}
         return {"type": "response.output_item.done", "item": found}
 
-    reply = events(
+    reply = stream(
         delta("a", "One \ud83d"),
         delta("b", "Three."),
         delta("a", "\ude80 two."),

@@ -113,7 +113,7 @@ async def test_another_caller_s_answer_is_as_unknown_as_one_that_never_was(
     file.write_text("\n".join(lines) + "\n")
     running, long = slow("It is ", "blue."), chat("Some words. " * 500)
     endpoint.replies = [running, long]
-    settings = {"token_file": file, "wait": 0.3, "max_result_chars": 1_000}
+    settings: dict[str, Any] = {"token_file": file, "wait": 0.3, "max_result_chars": 1_000}
     with in_process(XAI_BASE_URL=endpoint.url, **settings) as url:
         async with httpx2.AsyncClient(base_url=url, timeout=20) as http:
             ids = []
@@ -139,7 +139,11 @@ async def test_a_server_that_ends_gives_what_others_can_collect_the_grace_period
     start, *rest = chat("It is ", "blue.").pieces
     reply = Reply((start, *rest), hold=1)
     endpoint.replies = [reply]
-    variables = {"GROK_MCP_WAIT": WAIT_S, "GROK_MCP_GRACE": "1.5", "GROK_MCP_REDIS_URL": redis.url}
+    variables: dict[str, Any] = {
+        "GROK_MCP_WAIT": WAIT_S,
+        "GROK_MCP_GRACE": "1.5",
+        "GROK_MCP_REDIS_URL": redis.url,
+    }
     with serving(endpoint.url, **variables) as one, serving(endpoint.url, **variables) as other:
         async with Client(f"{one.url}/mcp") as client:
             answer_id, _offset = sentence(await called(client, "ask_grok", prompt="Hi"))
