@@ -109,8 +109,9 @@ class Runs:
         run = Run(work, observe, has_data=has_data)
         try:
             ended = await run.ended(wait_s)
-            if not ended and self._calls.closing and not self._kept.shared:
-                ended = await run.ended(None)  # nobody could collect it any more
+            ending = self._calls.ending or self._calls.closing
+            if not ended and ending and not self._kept.shared:  # nobody could collect it any more
+                ended = await run.ended(None)
             return run.result if ended else await self._hand_over(run, caller)
         except BaseException:
             await run.stop()

@@ -55,6 +55,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
         _on_signals(on_signal)
         reader.start()
         await ended.wait()
+        calls.ending = True
         # The SDK cancels what is in flight as soon as its input ends, so that comes last. Calls
         # are counted here rather than by `drain`, because those that were read just before the
         # end have not reached their tool yet.

@@ -1,14 +1,15 @@
 """Answers that are collected later: on every transport, by the right caller only, and at the end."""
 
 import json
-import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import anyio.to_thread
 import httpx2
 import pytest
@@ -22,7 +23,18 @@ from grok_mcp.http_auth import new_token
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, chat
 from tests.network.redis import RedisServer, redis
-from tests.network.server import KEY, SERVE, Served, environment, in_process, modern, serving
+from tests.network.server import (
+    INITIALIZE,
+    INITIALIZED,
+    KEY,
+    SERVE,
+    Served,
+    environment,
+    in_process,
+    modern,
+    rpc,
+    serving,
+)
 from tests.pace import slowness, within
 from tests.test_held import sentence, slow
 
@@ -178,27 +190,38 @@ async def test_a_server_on_its_own_ends_at_once_because_nobody_can_collect_any_m
     assert server.lines[1:] == []
 
 
+@asynccontextmanager
+async def asked_on_stdio(endpoint: Endpoint) -> AsyncIterator[anyio.abc.Process]:
+    """A process that has been asked something."""
+    variables = environment(XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY, GROK_MCP_WAIT=WAIT_S)
+    async with await anyio.open_process([*SERVE[:3]], env=variables) as process:
+        assert process.stdin
+        for message in (
+            INITIALIZE,
+            INITIALIZED,
+            rpc(2, "tools/call", name="ask_grok", arguments={"prompt": "Hi"}),
+        ):
+            await process.stdin.send(json.dumps(message).encode() + b"\n")
+        yield process
+
+
+async def answer_of(process: anyio.abc.Process) -> bytes:
+    assert process.stdout
+    out = b""
+    with within(30):
+        while b'"id":2' not in out or not out.endswith(b"\n"):
+            out += await process.stdout.receive()
+    return out
+
+
 @pytest.mark.parametrize("signalled", [True, False], ids=["SIGTERM", "end of input"])
 async def test_on_stdio_nobody_can_collect_any_more_so_the_end_comes_at_once(
     signalled: bool, endpoint: Endpoint
 ) -> None:
     endpoint.replies = [slow("It is ", "blue.")]
-    variables = environment(XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY, GROK_MCP_WAIT=WAIT_S)
-    async with await anyio.open_process([*SERVE], env=variables) as process:
-        assert process.stdin and process.stdout and process.stderr
-        for line in (
-            '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",'
-            '"capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}',
-            '{"jsonrpc":"2.0","method":"notifications/initialized"}',
-            '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"ask_grok",'
-            '"arguments":{"prompt":"Hi"}}}',
-        ):
-            await process.stdin.send(line.encode() + b"\n")
-        out = b""
-        with within(30):
-            while b'"id":2' not in out:
-                out += await process.stdout.receive()
-        assert re.search(rb'finish_reason\\?":\\?"running', out)
+    async with asked_on_stdio(endpoint) as process:
+        assert process.stdin and process.stderr
+        assert b'"finish_reason":"running"' in await answer_of(process)
         told = time.monotonic()
         if signalled:
             process.send_signal(signal.SIGTERM)
@@ -211,3 +234,19 @@ async def test_on_stdio_nobody_can_collect_any_more_so_the_end_comes_at_once(
             await endpoint.closed.wait()
         err = b"".join([chunk async for chunk in process.stderr])
     assert err == b""
+
+
+async def test_behind_the_end_of_input_a_call_is_not_handed_over_but_waited_for(endpoint: Endpoint) -> None:
+    reply = slow("It is ", "blue.")
+    endpoint.replies = [reply]
+    async with asked_on_stdio(endpoint) as process:
+        assert process.stdin
+        with within(20):
+            while not endpoint.requests:
+                await anyio.sleep(0.01)
+        await process.stdin.aclose()
+        await anyio.sleep(2 * float(WAIT_S))
+        reply.release.set()
+        assert b"It is blue." in await answer_of(process)
+        with within(8):
+            assert await process.wait() == 0
