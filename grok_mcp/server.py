@@ -172,7 +172,7 @@ async def _outcome(spec: ToolSpec, grok: Grok, raw: dict[str, Any], call: Call) 
     except GrokError as error:
         outcome = error
     except Exception:
-        outcome = _fault(spec.name)
+        return _fault(spec.name)
     _log(spec, call, started, outcome)
     return outcome
 
