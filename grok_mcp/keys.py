@@ -31,7 +31,13 @@ def fault_of(key: str) -> str | None:
 class KeySettings(BaseSettings):
     """The settings that hold the API key."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        defer_build=True,  # only the whole is of use
+    )
 
     xai_api_key: Annotated[
         SecretStr | None,

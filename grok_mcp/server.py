@@ -34,7 +34,6 @@ from grok_mcp.held import Outcome
 from grok_mcp.listing import publish
 from grok_mcp.logs import FIELDS, request_id
 from grok_mcp.messages import Answer
-from grok_mcp.parts import is_too_long, part_of, whole
 from grok_mcp.progress import DeltaProgress, Progress, StatusProgress
 from grok_mcp.resources import RESOURCES, list_resources, read_resource
 from grok_mcp.results import render_data, render_error, render_text
@@ -191,6 +190,8 @@ async def _shown(
     spec: ToolSpec, grok: Grok, answer: Answer, ctx: Context, progress: Progress | None
 ) -> CallToolResult:
     """An answer as its host gets it: whole, or the part that fits into one result."""
+    from grok_mcp.parts import is_too_long, part_of, whole  # not needed to start
+
     limit = grok.settings.max_result_chars
     part = whole(answer)
     if answer.answer_id:
