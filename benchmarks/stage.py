@@ -41,7 +41,8 @@ class Stage:
     @contextmanager
     def ours(self, **environ: str) -> Iterator[McpChild]:
         """Our server before this endpoint, warm: one call has been answered."""
-        settings = {**self.settings, **environ}
+        # A whole answer is what is measured.
+        settings = {**self.settings, "GROK_MCP_MAX_RESULT_CHARS": "0", **environ}
         with McpChild(["-m", "grok_mcp"], settings) as server:
             server.open()
             server.request(*ask("grok-bench"))

@@ -13,6 +13,7 @@ from grok_mcp.errors import GrokError
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
 from grok_mcp.redaction import one_line
+from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.usage import Usage
 
@@ -27,11 +28,15 @@ _SPENT_IN_SILENCE = ("cancelled", "interrupted", "timeout", "internal")
 async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: Call) -> Answer:
     """Read the arguments, run the tool, record what became of it; raises what the tool raises.
 
-    Raises BudgetError where the caller has spent what a day allows.
+    Raises BudgetError where the caller has spent what a day allows. What a tool `collects` is another call's.
     """
+    if spec.collects:
+        arguments, warnings = spec.read(raw)
+        return (await spec.run(grok, arguments, call)).with_warnings(warnings)
     account = _Account(spec.name, grok, call.caller)
     try:
         arguments, warnings = spec.read(raw)
+        assert isinstance(arguments, Arguments)  # as those of all tools that ask Grok
         account.model_asked = arguments.model or grok.default_model
         if grok.budget and account.ticket:
             await grok.budget.admit(account.ticket, spec.name, account.model_asked)

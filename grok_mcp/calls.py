@@ -18,6 +18,10 @@ class Calls:
         self._idle = anyio.Event()
         self._idle.set()
         self.closing = False
+        self.ending = False
+        """Whether no further request can come, also where those that came are still let in."""
+        self.collectable = False
+        """Whether what has no host waiting is of use to anybody when this process is gone."""
         self._interrupted = False
 
     def __len__(self) -> int:
@@ -47,7 +51,7 @@ class Calls:
 
         Returns as soon as none is left, at once where there is none.
         """
-        self.closing = True
+        self.closing = self.ending = True
         with anyio.move_on_after(grace_s):
             await self._idle.wait()
         self._interrupted = True

@@ -80,8 +80,9 @@ def _metavar(annotation: Any) -> str:
     """What a flag takes, from the type of its setting."""
     kinds = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
     if Literal in (get_origin(annotation), *map(get_origin, kinds)):
-        literal = annotation if get_origin(annotation) is Literal else kinds[0]
-        return "|".join(map(str, get_args(literal)))
+        literal = annotation if get_origin(annotation) is Literal else kinds[-1]
+        words = "|".join(map(str, get_args(literal)))
+        return f"{words}|NUMBER" if float in kinds else words
     return {int: "N", float: "NUMBER", Decimal: "USD", str: "TEXT"}.get(kinds[0], "PATH")
 
 

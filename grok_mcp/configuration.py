@@ -25,7 +25,8 @@ from grok_mcp.settings import Settings
 
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
-    *("max_retries", "progress", "results", "max_body_bytes", "budget_usd_per_day"),
+    *("max_retries", "progress", "results", "wait", "max_result_chars", "max_body_bytes"),
+    "budget_usd_per_day",
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 

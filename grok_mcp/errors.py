@@ -5,6 +5,7 @@
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
+    ├── AnswerNotFoundError            unknown or expired `answer_id`
     ├── InternalError                  our own fault; the log has the traceback
     ├── UpstreamError                  the endpoint failed, or answered what can't be read
     │   ├── UpstreamConnectionError    no connection, or reset before any byte
@@ -109,6 +110,12 @@ class BudgetError(GrokError):
 
     code = "budget"
     retryable = True
+
+
+class AnswerNotFoundError(GrokError):
+    """The `answer_id` is unknown, expired, or somebody else's."""
+
+    code = "answer_not_found"
 
 
 class InternalError(GrokError):

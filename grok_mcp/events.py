@@ -8,7 +8,7 @@ Named tuples, as are other small values of this program: a dataclass takes ten t
 the host waits for that at each start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from grok_mcp.usage import UsageReport
@@ -128,6 +128,18 @@ class Waiting(NamedTuple):
     reason: str
 
 
+class Began(NamedTuple):
+    """Our own note that an attempt begins; `so_far` has what led to its present state, at any time."""
+
+    so_far: Callable[[], Iterable[tuple[Any, str]]]
+
+
+class Resumed(NamedTuple):
+    """Our own note that who watches from now on has the text up to this offset already."""
+
+    offset: int
+
+
 Event = (
     Started
     | TextDelta
@@ -144,6 +156,8 @@ Event = (
     | Ended
     | Failed
     | Waiting
+    | Began
+    | Resumed
 )
 
 CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, SearchStep)

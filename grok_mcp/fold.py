@@ -4,7 +4,7 @@
 joins them when asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
@@ -58,6 +58,11 @@ class Part:
         if self.held:
             self.pieces.append(join_surrogates(self.held))
             self.held = ""
+        return self.so_far
+
+    @property
+    def so_far(self) -> str:
+        """The same while more may come: half a surrogate pair goes on waiting for the other half."""
         self._join_pieces()
         self.blocks = ["".join(self.blocks)]
         return self.blocks[0]
@@ -88,6 +93,7 @@ class Fold:
         self._clean = clean
         self.model = ""
         self.parts: dict[Place, Part] = {}
+        self.done: dict[str, events.ItemDone] = {}
         self.tool_calls: dict[str, ToolCallParts] = {}
         self.searches: dict[str, events.SearchStep] = {}
         self.sources: dict[str, None] = {}
@@ -127,6 +133,9 @@ class Fold:
             return True
         return any(part.length == len(done.text) and part.text == done.text for part in self.parts.values())
 
+    def _keep_done(self, event: events.ItemDone) -> None:
+        self.done[event.item] = event
+
     def _keep_tool_call(self, event: events.ToolCallDelta) -> None:
         self.tool_calls.setdefault(event.key, ToolCallParts()).add(event)
 
@@ -159,6 +168,17 @@ class Fold:
     def _keep_end(self, event: events.Ended) -> None:
         self.ended = True
 
+    def replay(self) -> Iterator[tuple[Event, str]]:
+        """The fewest events that bring an observer who comes late to where the others are."""
+        if self.model:
+            yield events.Started(self.model), ""
+        yield from ((step, "") for step in self.searches.values())
+        if self.sources:
+            yield events.SourcesFound(tuple(self.sources)), ""
+        for place, part in self.parts.items():
+            yield events.TextDelta(part.so_far, place), part.so_far
+        yield from ((done, "") for done in self.done.values())
+
     def text(self, choice: int = 0) -> str:
         """The text of one alternative."""
         return "".join(piece for _, piece in self.layout(choice))
@@ -189,6 +209,7 @@ class Fold:
 
 _KEEPERS: Mapping[type, Callable[[Fold, Any], None]] = {
     events.Started: Fold._keep_model,
+    events.ItemDone: Fold._keep_done,
     events.ToolCallDelta: Fold._keep_tool_call,
     events.SearchStep: Fold._keep_search,
     events.SourcesFound: Fold._keep_sources,

@@ -15,7 +15,6 @@ from grok_mcp import errors, events, telemetry
 from grok_mcp.budget import open_books
 from grok_mcp.calls import Calls
 from grok_mcp.catalog import Catalog
-from grok_mcp.conversations import Conversations, LocalConversations
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
@@ -23,7 +22,9 @@ from grok_mcp.messages import Answer, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.plan import Plan
 from grok_mcp.readiness import Readiness
+from grok_mcp.runs import Runs
 from grok_mcp.settings import Settings
+from grok_mcp.stores import open_stores
 from grok_mcp.taxonomy import Endpoint
 from grok_mcp.turn import Observer, Turn, ignore
 from grok_mcp.upstream import Timeouts, Upstream
@@ -40,7 +41,8 @@ class Grok:
     def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
         self.settings = settings
         self.calls = calls or Calls()
-        self.conversations = _conversations(settings)
+        self.conversations, held = open_stores(settings)
+        self.runs = Runs(self.calls, held)
         named = GATEWAYS.get(settings.gateway or "")
         self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
         self._base_url = settings.base_url or self.gateway.base_url
@@ -180,6 +182,7 @@ class Grok:
 
     async def _attempt(self, turn: Turn, observe: Observer) -> None:
         turn.restart()
+        observe(events.Began(turn.fold.replay), "")
         with turn.record.attempt(turn.plan.dialect, turn.fold):
             await self._send(turn, observe)
 
@@ -230,18 +233,10 @@ class Grok:
             loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
 
     async def aclose(self) -> None:
-        """Close connections, the sandbox where it runs, and the ledger once all is written."""
+        """End what runs, close connections, the sandbox where it runs, and the ledger once all is written."""
+        await self.runs.aclose()
         await self._upstream.aclose()
         await self.conversations.aclose()
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
         await self.ledger.aclose()
-
-
-def _conversations(settings: Settings) -> Conversations:
-    """The store that the settings ask for."""
-    if settings.redis_url is None:
-        return LocalConversations()
-    from grok_mcp.redis_store import RedisConversations  # an extra, for servers of several processes
-
-    return RedisConversations(settings.redis_url.get_secret_value())

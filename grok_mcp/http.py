@@ -98,7 +98,7 @@ def build_app(
         async with manager.run():
             with _draining_on_signals(grok.calls, settings.grace):
                 yield
-            await grok.calls.drain(0)
+            await grok.calls.drain(settings.grace if grok.calls.collectable else 0)
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]

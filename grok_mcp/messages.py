@@ -127,13 +127,15 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[str, ...] = ()
     reasoning: tuple[Mapping[str, Any], ...] = ()
+    start: int = 0
+    """Where in the text the caller goes on reading; not published."""
 
     def to_dict(self) -> dict[str, Any]:
         """The published form: JSON values by their published names, without what is empty."""
         plain: dict[str, Any] = {
             one.name: getattr(self, one.name)
             for one in fields(self)
-            if one.name not in ("has_data", "reasoning", "data")
+            if one.name not in ("has_data", "reasoning", "data", "start")
         }
         plain["citations"] = [citation_dict(citation) for citation in self.citations]
         plain["tool_calls"] = [tool_call_dict(call) for call in self.tool_calls]

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from grok_mcp import events
-from grok_mcp.fold import SEPARATOR
+from grok_mcp.draft import Draft
 from grok_mcp.redaction import one_line
 
 MAX_MESSAGE = 160
@@ -100,6 +100,8 @@ class StatusProgress(Progress):
         elif isinstance(event, events.SourcesFound) and not self._sources.issuperset(event.urls):
             self._sources.update(event.urls)
             self._enter(f"reading {len(self._sources)} sources")
+        elif isinstance(event, events.Began):
+            return
         else:
             self._enter_by(event)
         self._notice()
@@ -167,47 +169,29 @@ class DeltaProgress(Progress):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        self._pending: list[str] = []
-        self._live_item: str | None = None
-        self._closed: set[str] = set()
-        self._held: dict[str, list[str]] = {}
+        self._draft = Draft()
         self._taken = 0
+        self._known = 0
         self._sending = anyio.Lock()
 
     def __call__(self, event: events.Event, added: str) -> None:
         """Take new text over as far as nothing can come before it any more."""
-        if added and isinstance(event, events.TextDelta | events.TextDone):
-            if event.place.choice == 0:
-                self._take(event.place.item, added)
-        elif isinstance(event, events.ItemDone):
-            self._close(event.item)
-        if self._pending:
+        if isinstance(event, events.Resumed):
+            self._known = event.offset
+        if self._draft.add(event, added):
             self._notice()
 
-    def _take(self, item: str, text: str) -> None:
-        if self._live_item is None:
-            self._live_item = item
-            text = SEPARATOR + text if self._taken else text
-        if item == self._live_item:
-            self._pending.append(text)
-            self._taken += len(text)
-        else:
-            self._held.setdefault(item, []).append(text)
-
-    def _close(self, item: str) -> None:
-        self._closed.add(item)
-        while self._live_item in self._closed:
-            self._live_item = None
-            if self._held:
-                following = next(iter(self._held))
-                self._take(following, "".join(self._held.pop(following)))
+    def _take(self) -> str:
+        """What is settled and neither sent nor known."""
+        before, text = self._taken, self._draft.take()
+        self._taken += len(text)
+        return text[max(self._known - before, 0) :]
 
     async def finish(self, text: str) -> None:
         """Send the rest of the text that has not gone out as a delta."""
         await super().finish(text)
         async with self._sending:
-            rest = "".join(self._pending) + text[self._taken :]
-            self._pending.clear()
+            rest = self._take() + text[max(self._taken, self._known) :]
             if rest:
                 await self._send(rest)
 
@@ -215,7 +199,5 @@ class DeltaProgress(Progress):
         while not self._finished:
             await self._wait(HEARTBEAT_S)
             async with self._sending:
-                message = "".join(self._pending)
-                self._pending.clear()
-                await self._send(message)
+                await self._send(self._take())
             await anyio.sleep(SHORTEST_INTERVAL_S)

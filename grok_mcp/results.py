@@ -19,26 +19,36 @@ ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
 
 _META_FIELDS = ("usage", "model", "finish_reason", "conversation_id", "answer_id", "searched")
-_DATA_FIELDS = ("data", "model", "usage", "conversation_id", "finish_reason", "citations", "warnings")
+_DATA_FIELDS = (
+    *("data", "model", "usage", "conversation_id", "finish_reason", "answer_id"),
+    *("citations", "warnings"),
+)
 
 
-def render_text(answer: Answer, *, structured: bool, with_citations: bool) -> CallToolResult:
-    """An answer as one Markdown block; with the whole `Answer` beside it where `structured`."""
+def render_text(
+    answer: Answer, *, structured: bool, with_citations: bool, shown: Answer | None = None
+) -> CallToolResult:
+    """An answer as one Markdown block; with the whole `Answer` beside it where `structured`.
+
+    `shown` is what stands in the Markdown, where that differs.
+    """
     published = answer.to_dict()
     return CallToolResult(
-        content=[TextContent(text=markdown(answer))],
+        content=[TextContent(text=markdown(shown or answer))],
         structured_content=published if structured else None,
         _meta=_meta(published, with_citations=with_citations),
     )
 
 
-def render_data(answer: Answer, *, structured: bool, with_citations: bool) -> CallToolResult:
-    """An answer as compact JSON, the same in the text and in the structured content."""
+def render_data(
+    answer: Answer, *, structured: bool, with_citations: bool, beside: bool = True
+) -> CallToolResult:
+    """An answer as compact JSON; the same as structured content, where that is wanted `beside` it."""
     published = answer.to_dict()
     shown = published if structured else {name: published[name] for name in _DATA_FIELDS if name in published}
     return CallToolResult(
         content=[TextContent(text=compact(shown))],
-        structured_content=shown,
+        structured_content=shown if beside or structured else None,
         _meta=_meta(published, with_citations=with_citations),
     )
 
@@ -64,7 +74,7 @@ def _meta(published: dict[str, Any], *, with_citations: bool) -> dict[str, Any]:
 
 def markdown(answer: Answer) -> str:
     """The answer first, then sources, tool calls, warnings, and one line of facts."""
-    sections = [broken_lines(answer.text), *supplements(answer)]
+    sections = [broken_lines(body(answer)), *supplements(answer)]
     if answer.warnings:
         sections.append("\n".join(f"Note: {warning}" for warning in answer.warnings))
     sections.append(facts(answer))
@@ -72,10 +82,8 @@ def markdown(answer: Answer) -> str:
 
 
 def supplements(answer: Answer) -> list[str]:
-    """What stands behind the text and belongs to the answer: alternatives, sources, tool calls."""
-    sections = [
-        f"Alternative {number}:\n\n{broken_lines(text)}" for number, text in enumerate(answer.alternatives, 2)
-    ]
+    """What stands behind the texts and belongs to the answer: sources and tool calls."""
+    sections = []
     if answer.citations:
         lines = [f"{cited.index}. {cited.title} — {cited.url}" for cited in answer.citations]
         sections.append("\n".join(["Sources:", *lines]))
@@ -86,8 +94,18 @@ def supplements(answer: Answer) -> list[str]:
     return sections
 
 
+def body(answer: Answer) -> str:
+    """The text, and the alternatives behind it."""
+    return "\n\n".join(text for text in (answer.text, *alternatives(answer)) if text)
+
+
+def alternatives(answer: Answer) -> list[str]:
+    """The further answers, each below its number."""
+    return [f"Alternative {number}:\n\n{text}" for number, text in enumerate(answer.alternatives, 2)]
+
+
 def broken_lines(text: str) -> str:
-    """The text with lines over the limit broken at white space; no word and no mark is changed."""
+    """The text with lines over the limit broken at white space; each character keeps its place."""
     if not _has_long_line(text):
         return text
     return "\n".join(line if len(line) <= MAX_LINE else "\n".join(_break(line)) for line in text.split("\n"))

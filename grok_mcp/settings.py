@@ -3,9 +3,9 @@
 To add a setting, add a field with its description, and its row in the README's table (a test compares them).
 """
 
+import math
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -13,12 +13,14 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from grok_mcp.addresses import is_loopback
-from grok_mcp.keys import fault_of
+from grok_mcp.keys import PREFIX as PREFIX
+from grok_mcp.keys import KeySettings
 
-PREFIX = "GROK_MCP_"
+WATCHED_WAIT_S = 230.0
+UNWATCHED_WAIT_S = 50.0
 
 GatewayName = Literal[
     "xai", "xai-us", "nebula", "theturbo", "acedata", "surgeai", "openrouter", "generic", "sandbox"
@@ -26,21 +28,9 @@ GatewayName = Literal[
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
-class Settings(BaseSettings):
+class Settings(KeySettings):
     """The whole configuration, frozen. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
-
-    xai_api_key: Annotated[
-        SecretStr | None,
-        Field(validation_alias="XAI_API_KEY", description="API key of xAI or of the gateway"),
-    ] = None
-    api_key: Annotated[
-        SecretStr | None, Field(description="the same, used where `XAI_API_KEY` holds none")
-    ] = None
-    api_key_file: Annotated[
-        Path | None, Field(description="file that holds the key, in place of the variable")
-    ] = None
     base_url: Annotated[
         str | None,
         Field(
@@ -74,6 +64,17 @@ class Settings(BaseSettings):
     max_concurrency: Annotated[
         int, Field(ge=1, description="calls upstream at once; others wait in order")
     ] = 1000
+    wait: Annotated[
+        float | Literal["auto"],
+        Field(
+            description="longest wait for a call before `grok_result` has to collect it; 0 never ends it, "
+            "`auto` is 230 where the host takes progress notes, else 50"
+        ),
+    ] = "auto"
+    max_result_chars: Annotated[
+        int,
+        Field(ge=0, description="a longer result is cut, to be continued by `grok_result`; 0 cuts nothing"),
+    ] = 40_000
     progress: Annotated[
         Literal["status", "deltas", "off"],
         Field(description="progress notes: one status line, every piece of text, or none"),
@@ -170,6 +171,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an address as in https://api.x.ai/v1")
         return value.strip() if value else value
 
+    @field_validator("wait", mode="before")
+    @classmethod
+    def _check_wait(cls, value: Any) -> Any:
+        if isinstance(value, str) and value.strip().lower() == "auto":
+            return "auto"
+        with suppress(TypeError, ValueError):
+            if 0 <= float(value) < math.inf:
+                return float(value)
+        raise ValueError("must be auto, or a number of seconds, or 0")
+
     @field_validator(
         "gateway",
         "reasoning_effort",
@@ -217,29 +228,17 @@ class Settings(BaseSettings):
         """Whether several processes serve the same clients, so that none may rely on its own memory."""
         return self.workers > 1 or self.redis_url is not None
 
-    def key(self) -> str | None:
-        """The first usable API key; None where there is none (`missing_key_reason` says why)."""
-        return next((key for _, key in self._keys() if fault_of(key) is None), None)
+    @property
+    def holds(self) -> bool:
+        """Whether there are answers that are collected later, so that `grok_result` is of use."""
+        return self.wait != 0 or self.max_result_chars > 0
 
-    def key_variable(self) -> str:
-        """The variable that the key comes from, or should come from."""
-        return next((name for name, key in self._keys() if fault_of(key) is None), "XAI_API_KEY")
+    def wait_s(self, *, watched: bool) -> float | None:
+        """How long a call may keep its host waiting, None for as long as it takes.
 
-    def missing_key_reason(self) -> str:
-        """Why there is no key, as the beginning of a sentence."""
-        for variable, key in self._keys():
-            if key:
-                return f"{variable} {fault_of(key)}"
-        if self.api_key_file is not None:
-            return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
-        return "There is no API key"
-
-    def _keys(self) -> Iterator[tuple[str, str]]:
-        """What is set as a key, by variable, in the order of preference."""
-        for variable, secret in (("XAI_API_KEY", self.xai_api_key), ("GROK_MCP_API_KEY", self.api_key)):
-            if secret is not None:
-                yield variable, secret.get_secret_value().strip()
-        if self.api_key_file is not None:
-            with suppress(OSError, ValueError):
-                text = self.api_key_file.expanduser().read_text(encoding="utf-8")
-                yield "GROK_MCP_API_KEY_FILE", text.strip()
+        Hosts that take progress notes wait longer: all of them at least 240 seconds where notes come, the
+        others as a rule 60 (measured, 2026-11).
+        """
+        if self.wait == "auto":
+            return WATCHED_WAIT_S if watched else UNWATCHED_WAIT_S
+        return self.wait or None

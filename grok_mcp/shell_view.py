@@ -130,22 +130,25 @@ class ShellView:
         return INCOMPLETE if answer.finish_reason == "interrupted" else 0
 
     def _finish_text(self, answer: Answer) -> None:
-        from grok_mcp.results import supplements  # brings protocol types that nothing else here needs
+        from grok_mcp.results import (
+            alternatives,
+            supplements,
+        )  # brings protocol types that nothing else here needs
 
         self._write(self._text.end() if self._text else "")
         if self._last != "\n":
             self._write("\n")
-        for section in supplements(answer):
+        for section in (*alternatives(answer), *supplements(answer)):
             self._write(f"\n{self._shown(section)}\n")
 
     def _tell(self, answer: Answer) -> None:
         """Notes and the line of facts; and the sources, where stdout holds data alone."""
-        from grok_mcp.results import facts, supplements
+        from grok_mcp.results import alternatives, facts, supplements
 
         if self._on_terminal:
             _say("")
         if self._data_only:
-            for section in supplements(answer):
+            for section in (*alternatives(answer), *supplements(answer)):
                 _say(self._shown(section))
         for warning in answer.warnings:
             _say(self._shown(f"Note: {warning}"))

@@ -55,13 +55,15 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
         _on_signals(on_signal)
         reader.start()
         await ended.wait()
+        calls.ending = True
         # The SDK cancels what is in flight as soon as its input ends, so that comes last. Calls
         # are counted here rather than by `drain`, because those that were read just before the
         # end have not reached their tool yet.
         grace.deadline = anyio.current_time() + grace_s
         with grace:
             await _settled_or_gone(incoming, writer)
-        await calls.drain(0)
+        left_s = 0 if grace.cancel_called else grace.deadline - anyio.current_time()
+        await calls.drain(left_s if calls.collectable else 0)
         with anyio.move_on_after(_LAST_ANSWERS_S):
             await incoming.settled()
         reader.close()

@@ -12,7 +12,7 @@ import pytest
 from click import Context
 
 import grok_mcp
-from grok_mcp import conversations
+from grok_mcp import conversations, held
 from grok_mcp.cli import cli
 from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
@@ -167,6 +167,8 @@ def test_every_error_code_stands_in_the_errors_table_once() -> None:
 def test_the_bounds_of_the_store_are_the_documented_ones() -> None:
     privacy = README.split("## Privacy")[1].split("##")[0]
     assert f"{conversations.MAX_CONVERSATIONS:,}" in privacy
+    assert f"{held.MAX_ANSWERS:,}" in privacy
+    assert f"{held.MAX_CHARACTERS // 1_000_000} million" in privacy
     assert f"{conversations.MAX_CHARACTERS // 10**6} million characters" in privacy
     assert "for a day" in privacy
     assert conversations.LIFETIME_S == 24 * 3600

@@ -432,7 +432,7 @@ async def test_without_a_key_the_tools_are_listed_and_a_call_names_the_variable(
     key: str | None, cause: str
 ) -> None:
     async with Endpoint() as endpoint, host_on(endpoint, XAI_API_KEY=key) as host:
-        assert len((await host.client.list_tools()).tools) == 3
+        assert len((await host.client.list_tools()).tools) == 4
         result = await host.ask()
     assert result.error["code"] == "configuration"
     assert cause in result.text and "Set XAI_API_KEY" in result.text

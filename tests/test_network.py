@@ -92,7 +92,7 @@ async def test_an_endpoint_is_reached_by_tls_and_its_connection_is_used_again(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     long = "Well. " * 100_000
     async with Endpoint(chat("Hi."), chat(long)) as endpoint, tls_before(endpoint, certificate) as url:
-        async with host_on(url, results="structured") as host:
+        async with host_on(url, results="structured", max_result_chars=0) as host:
             assert (await host.ask()).structured["text"] == "Hi."
             assert (await host.ask()).structured["text"] == long
     assert endpoint.connections == 1
@@ -157,8 +157,9 @@ async def test_an_address_that_does_not_answer_is_not_waited_for(monkeypatch: py
 
 async def test_an_answer_that_comes_faster_than_it_is_read_arrives_whole() -> None:
     piece = chat("x" * 60_000, finish=None, done=False).pieces[0]
-    async with Endpoint(Reply((piece,) * 100)) as endpoint, host_on(endpoint, results="structured") as host:
-        assert len((await host.ask()).structured["text"]) == 6_000_000
+    async with Endpoint(Reply((piece,) * 100)) as endpoint:
+        async with host_on(endpoint, results="structured", max_result_chars=0) as host:
+            assert len((await host.ask()).structured["text"]) == 6_000_000
 
 
 @pytest.mark.parametrize("exempt", [False, True], ids=["through the proxy", "not through it"])

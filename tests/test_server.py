@@ -71,8 +71,8 @@ async def test_every_tool_says_that_it_only_reads() -> None:
             "title": tool["title"],
             "readOnlyHint": True,
             "destructiveHint": False,
-            "idempotentHint": False,
-            "openWorldHint": True,
+            "idempotentHint": tool["name"] == "grok_result",
+            "openWorldHint": tool["name"] != "grok_result",
         }
         assert tool["_meta"]["anthropic/maxResultSizeChars"] >= 100_000
 
@@ -98,7 +98,7 @@ async def test_both_eras_get_the_same_tools_and_instructions(legacy: bool) -> No
     async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
         names = [tool.name for tool in (await host.client.list_tools()).tools]
         assert host.client.instructions == INSTRUCTIONS
-    assert names == ["ask_grok", "grok_search", "grok_structured"]
+    assert names == ["ask_grok", "grok_search", "grok_structured", "grok_result"]
     assert len(INSTRUCTIONS.encode()) <= 600
 
 

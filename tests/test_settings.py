@@ -16,6 +16,8 @@ DEFAULTS = {
     "connect_timeout": 10,
     "max_retries": 2,
     "max_concurrency": 1000,
+    "wait": "auto",
+    "max_result_chars": 40_000,
     "progress": "status",
     "results": "text",
     "grace": 10,
@@ -41,6 +43,11 @@ def test_defaults_are_those_of_the_design() -> None:
         ("XAI_BASE_URL", "api.x.ai/v1", "http"),
         ("GROK_MCP_BASE_URL", "ftp://x", "http"),
         ("XAI_BASE_URL", "http://user:pw@ host/v1", "http"),
+        ("GROK_MCP_WAIT", "soon", "must be auto, or a number of seconds, or 0 (is 'soon')"),
+        ("GROK_MCP_WAIT", "-1", "must be auto"),
+        ("GROK_MCP_WAIT", "inf", "must be auto"),
+        ("GROK_MCP_WAIT", "nan", "must be auto"),
+        ("GROK_MCP_MAX_RESULT_CHARS", "-1", "greater than or equal to 0"),
         ("GROK_MCP_PROGRESS", "loud", "'deltas'"),
         ("GROK_MCP_REDIS_URL", "http://:secret@host", "redis://"),
         ("GROK_MCP_OAUTH_ISSUER", "https://login.example", "GROK_MCP_PUBLIC_URL"),
@@ -181,3 +188,15 @@ def test_a_gateway_is_found_from_the_host_of_its_base_url(base_url: str, name: s
 )
 def test_a_base_url_is_joined_with_the_endpoint_path(base_url: str, url: str) -> None:
     assert endpoint_url(base_url, "/chat/completions") == url
+
+
+@pytest.mark.parametrize(
+    ("value", "watched_s", "unwatched_s"),
+    [("auto", 230, 50), (" AUTO ", 230, 50), ("", 230, 50), ("0.2", 0.2, 0.2), ("0", None, None)],
+)
+def test_a_host_that_takes_notes_may_be_kept_waiting_longer(
+    value: str, watched_s: float | None, unwatched_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROK_MCP_WAIT", value)
+    settings = load_settings()
+    assert (settings.wait_s(watched=True), settings.wait_s(watched=False)) == (watched_s, unwatched_s)

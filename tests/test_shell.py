@@ -416,7 +416,7 @@ async def test_data_is_laid_out_for_a_person_on_a_terminal() -> None:
 
 
 async def test_a_call_from_a_shell_is_in_the_ledger_and_within_the_budget(tmp_path: Path) -> None:
-    limits = {"GROK_MCP_STATE_DIR": str(tmp_path), "GROK_MCP_BUDGET_USD_PER_DAY": "0.001"}
+    limits: dict[str, Any] = {"GROK_MCP_STATE_DIR": str(tmp_path), "GROK_MCP_BUDGET_USD_PER_DAY": "0.001"}
     async with Endpoint(chat("Blue.", usage=USAGE)) as endpoint:
         assert (await grok(endpoint, "ask", "What colour?", **limits)).status == 0
         refused = await grok(endpoint, "ask", "And now?", **limits)

@@ -17,6 +17,7 @@ from mcp.client import Client
 from mcp.client.stdio import stdio_client
 
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.tools import TOOLS
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, chat
 from tests.pace import within
@@ -86,7 +87,7 @@ def test_a_raw_session_with_the_sandbox_answers_and_stdout_holds_nothing_but_jso
     by_id = {answer["id"]: answer["result"] for answer in answers}
     assert by_id[1]["protocolVersion"] == "2024-11-05"
     assert by_id[1]["instructions"]
-    assert [tool["name"] for tool in by_id[2]["tools"]] == ["ask_grok", "grok_search", "grok_structured"]
+    assert [tool["name"] for tool in by_id[2]["tools"]] == list(TOOLS)
     assert "Why is the sky blue?" in by_id[3]["content"][0]["text"]
 
 
@@ -99,7 +100,7 @@ def test_the_sandbox_gateway_needs_neither_key_nor_address() -> None:
 def test_without_a_key_the_server_starts_lists_its_tools_and_a_call_names_the_variable() -> None:
     answers, stderr, status = session(INITIALIZE, INITIALIZED, request(2, "tools/list"), ask(3))
     assert (stderr, status) == ("", 0)
-    assert len(answers[1]["result"]["tools"]) == 3
+    assert len(answers[1]["result"]["tools"]) == len(TOOLS)
     result = answers[2]["result"]
     assert result["isError"] is True
     assert result["content"][0]["text"].startswith("[configuration] There is no API key")
@@ -196,6 +197,7 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "stamina",
         "grok_mcp.sandbox",
         "grok_mcp.cli",
+        "grok_mcp.parts",
         "rich",
         "sqlite3",
         "platformdirs",
@@ -277,7 +279,7 @@ async def test_a_long_answer_arrives_whole_beside_short_ones() -> None:
     async with Endpoint(chat(LONG), chat("Short.")) as endpoint:
         lines = (INITIALIZE, INITIALIZED, ask(2), ask(3), request(4, "ping"))
         answers, _, status = await anyio.to_thread.run_sync(
-            lambda: session(*lines, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x")
+            lambda: session(*lines, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x", GROK_MCP_MAX_RESULT_CHARS="0")
         )
     texts = [
         answer["result"]["content"][0]["text"] for answer in answers if "content" in answer.get("result", {})

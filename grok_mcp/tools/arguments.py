@@ -37,18 +37,12 @@ class SamplingOptions(BaseModel):
         return (value,) if isinstance(value, str) else value
 
 
-class Arguments(BaseModel):
-    """The arguments that every tool has."""
+class ToolArguments(BaseModel):
+    """The arguments of a tool."""
 
     model_config = ConfigDict(
         extra="ignore", coerce_numbers_to_str=True, populate_by_name=True, defer_build=True
     )
-
-    instructions: str = ""
-    conversation_id: str | None = None
-    model: str | None = None
-    reasoning_effort: ReasoningEffort | None = None
-    max_output_tokens: Annotated[int | None, Field(ge=1)] = None
 
     @classmethod
     def read(cls, raw: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Self, list[str]]:
@@ -71,6 +65,16 @@ class Arguments(BaseModel):
             hint = " ".join(_misspelt(raw, properties))
             faults = "; ".join(_fault(one) for one in error.errors(include_url=False, include_input=False))
             raise InvalidArgumentError(f"{faults}.", f"{hint} Correct it and call again.".strip()) from None
+
+
+class Arguments(ToolArguments):
+    """The arguments that every tool has which asks Grok."""
+
+    instructions: str = ""
+    conversation_id: str | None = None
+    model: str | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    max_output_tokens: Annotated[int | None, Field(ge=1)] = None
 
 
 def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:

@@ -37,14 +37,14 @@ class AskArguments(Arguments):
     """The arguments of `ask_grok`."""
 
     prompt: str
-    images: Annotated[tuple[str, ...], Field(description="https URL, data URI or path")] = ()
+    images: Annotated[tuple[str, ...], Field(description="URL, data URI or path")] = ()
     tools: Annotated[
         tuple[dict[str, Any], ...],
         Field(description="OpenAI functions"),
     ] = ()
     tool_choice: Annotated[str | None, Field(description="auto, none, required or a name")] = None
     tool_results: Annotated[tuple[ToolResult, ...], Field(description="{tool_call_id, output}")] = ()
-    temperature: Annotated[float | None, Field(ge=0, le=2, description="0-2")] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     options: Annotated[
         SamplingOptions,
         Field(

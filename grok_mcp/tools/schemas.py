@@ -32,7 +32,7 @@ def flat_schema(model: Any, common: Iterable[str]) -> dict[str, Any]:
     own = [name for name in properties if name not in common]
     return {
         "type": "object",
-        "properties": {name: properties[name] for name in (*own, *common)},
+        "properties": {name: properties[name] for name in (*own, *common) if name in properties},
         "required": schema.get("required", []),
         "additionalProperties": False,
     }

@@ -46,7 +46,7 @@ class SearchArguments(Arguments):
         Field(description="Default on: must search"),
     ] = "on"
     from_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
-    to_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
+    to_date: date | None = None
     allowed_domains: tuple[str, ...] = ()
     excluded_domains: tuple[str, ...] = ()
     allowed_x_handles: tuple[str, ...] = ()
@@ -161,8 +161,8 @@ async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
 
 SEARCH = ToolSpec(
     name="grok_search",
-    title="Search with Grok",
-    description="Grok searches the live web and X posts now; answers with sources.",
+    title="Grok search",
+    description="Grok searches the live web and X posts now, with sources.",
     arguments=SearchArguments,
     run=search,
     always_load=True,

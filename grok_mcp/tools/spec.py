@@ -8,36 +8,44 @@ from typing import Any, Literal, NamedTuple
 
 from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
-from grok_mcp.tools.arguments import Arguments
+from grok_mcp.tools.arguments import ToolArguments
 from grok_mcp.tools.schemas import PUBLISHED
 from grok_mcp.turn import Observer, ignore
 
 
 class Call(NamedTuple):
-    """Who calls, and who watches; `caller` separates one caller's conversations from another's."""
+    """Who calls, and who watches; `caller` separates what belongs to one from what belongs to another.
+
+    `wait_s` is how long the host may be kept waiting, None for as long as it takes.
+    """
 
     caller: str = "local"
     observe: Observer = ignore
+    wait_s: float | None = None
 
 
 class ToolSpec(NamedTuple):
-    """One tool. `renders` says whether its answer is shown as Markdown or as JSON."""
+    """One tool. `renders` says whether its answer is shown as Markdown or as JSON.
+
+    A tool that `collects` asks Grok for nothing: it waits for what another call has begun.
+    """
 
     name: str
     title: str
     description: str
-    arguments: type[Arguments]
+    arguments: type[ToolArguments]
     run: Callable[[Grok, Any, Call], Awaitable[Answer]]
     renders: Literal["text", "data"] = "text"
     output_schema: Mapping[str, Any] | None = None
     always_load: bool = False
+    collects: bool = False
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """The published schema of the arguments."""
         return PUBLISHED[self.name]
 
-    def read(self, raw: Mapping[str, Any]) -> tuple[Arguments, list[str]]:
+    def read(self, raw: Mapping[str, Any]) -> tuple[ToolArguments, list[str]]:
         """The arguments of a call, and warnings about misspelt names; raises InvalidArgumentError."""
         return self.arguments.read(raw, self.input_schema)
 

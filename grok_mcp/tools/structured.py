@@ -136,14 +136,10 @@ def _mismatch(answer: Answer, faults: list[str]) -> errors.SchemaMismatchError:
 
 STRUCTURED = ToolSpec(
     name="grok_structured",
-    title="JSON from Grok",
-    description="Grok (xAI) returns JSON valid against your schema, or an error.",
+    title="Grok JSON",
+    description="Grok (xAI): JSON valid against your schema.",
     arguments=StructuredArguments,
     run=structured,
     renders="data",
-    output_schema={
-        "type": "object",
-        "properties": {"data": {}},
-        "required": ["data"],
-    },
+    output_schema={"type": "object", "required": ["data"]},
 )

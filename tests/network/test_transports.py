@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, TextContent, TextResourceContents
 
 from grok_mcp.connection import GONE_AFTER_S
+from grok_mcp.tools import TOOLS
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, Request, body, chat
 from tests.network.server import (
@@ -117,7 +118,7 @@ async def test_tools_and_resources_are_listed_and_the_list_of_models_is_read(
     tools = await client.list_tools()
     resources = await client.list_resources()
     models = await client.read_resource("grok://models")
-    assert [tool.name for tool in tools.tools] == ["ask_grok", "grok_search", "grok_structured"]
+    assert [tool.name for tool in tools.tools] == list(TOOLS)
     assert "grok://models" in [str(resource.uri) for resource in resources.resources]
     (content,) = models.contents
     assert isinstance(content, TextResourceContents) and "grok-4.7" in content.text
