@@ -30,7 +30,7 @@ from tests.hosts.model_wires import (
 )
 
 SAYS = "The model is done."
-NAMES = ("ask_grok", "grok_search", "grok_structured")
+NAMES = ("ask_grok", "grok_search", "grok_structured", "grok_result")
 SEARCH = "ToolSearch"
 
 
