@@ -82,7 +82,6 @@ def test_the_inspector_lists_the_tools_and_finds_no_fault_in_their_schemas(
     assert done.returncode == 0, done.stderr
     assert [tool["name"] for tool in json.loads(done.stdout)["result"]["tools"]] == TOOLS
     assert done.stderr == "", "what --strict finds"
-    assert "Path: outputSchema.properties.data" in done.stderr
 
 
 @pytest.mark.parametrize("era", ERAS)
