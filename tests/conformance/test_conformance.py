@@ -6,7 +6,6 @@ needs no fixture. What does not apply stands here by its reason, a whole `scenar
 An entry that passes after all, or that the suite no longer has, fails.
 """
 
-import os
 from collections.abc import Mapping
 
 import pytest
@@ -19,8 +18,8 @@ from tests.conformance.suite import (
     Report,
     Results,
     Suite,
-    UnavailableError,
 )
+from tests.packages import available
 
 Reasons = Mapping[str, tuple[str, ...]]
 
@@ -143,13 +142,7 @@ def cells(results: Results, not_applicable: set[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def suite() -> Suite:
-    try:
-        return Suite()
-    except UnavailableError as error:
-        reason = str(error)
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"the suite has to run under CI, but {reason}")
-    pytest.skip(reason)
+    return available(Suite)
 
 
 @pytest.fixture(scope="module", params=NOT_APPLICABLE)

@@ -12,12 +12,12 @@ from typing import Any
 
 import anyio
 import anyio.abc
+from npm_packages import home_of, node
 
 from tests.hosts.hosts import Given, Host
 from tests.hosts.traffic import Traffic, read_traffic
-from tests.packages import CACHE, node_folder, npm_package
 
-PACKAGES = Path(os.environ.get("GROK_HOSTS_DIR") or CACHE / "hosts")
+PACKAGES = Path(os.environ.get("GROK_HOSTS_DIR") or Path(sys.prefix) / "hosts")
 INSTALL_S = 300.0
 SERVER = (str(Path(sys.executable).with_name("grok-mcp")),)
 TAP = str(Path(__file__).with_name("tap.py"))
@@ -63,7 +63,7 @@ def on_stdio(home: Path, model_url: str, limit_s: int = 60, **variables: str) ->
 
 def installed(host: Host) -> Path:
     """The folder of its package; raises UnavailableError where npm can't get it."""
-    return npm_package(host.package, host.version, PACKAGES, scripts=True, limit_s=INSTALL_S)
+    return home_of(host.package, host.version, PACKAGES, scripts=True, limit_s=INSTALL_S)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def running(host: Host, given: Given) -> AsyncIterator[Running]:
     folder = installed(host)
     program = str(folder / "node_modules" / ".bin" / host.program)
     launch = host.launch(given)
-    path = os.pathsep.join([str(node_folder() / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
+    path = os.pathsep.join([str(node().parent), "/usr/local/bin", "/usr/bin", "/bin"])
     environment = {"HOME": str(given.home), "PATH": path, "TERM": "dumb", **launch.variables}
     work = given.home / "work"
     work.mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from npm_packages import UnavailableError
 
 from tests.endpoint import Endpoint, Reply
 from tests.hosts.fake_model import NAMES, Call, FakeModel
@@ -19,7 +20,6 @@ from tests.hosts.running import POLL_S, Running, installed, on_stdio, running
 from tests.hosts.table import note
 from tests.hosts.traffic import Traffic, read_traffic
 from tests.network.server import serving
-from tests.packages import UnavailableError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from mcp import StdioServerParameters
@@ -15,17 +14,11 @@ from project import ROOT, Project, read_project
 
 from grok_mcp.tools import TOOLS
 from tests.pace import within
+from tests.packages import missing
 
 BUILD_S = 240
 START_S = 240
 """A first start downloads the dependencies."""
-
-
-def missing(reason: str) -> NoReturn:
-    """End the test: what it needs can't be had here. Under CI it has to be had."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"this has to run under CI, but {reason}")
-    pytest.skip(reason)
 
 
 def outside(home: Path, **more: str) -> dict[str, str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from bundle import MCPB, MCPB_VERSION, build, mcpb
-from npm_packages import UnavailableError, installed, node
+from npm_packages import installed, node
 from project import ROOT, Project
 
 from grok_mcp.environment import load_settings
-from tests.packaging.conftest import lists_its_tools, missing, outside, script
+from tests.packages import available
+from tests.packaging.conftest import lists_its_tools, outside, script
 
 pytestmark = pytest.mark.anyio
 
@@ -32,10 +33,7 @@ console.log(JSON.stringify((await getMcpConfigForManifest(options)) ?? null));
 @pytest.fixture(scope="module")
 def tool() -> Path:
     """The npm package of the format's own tool."""
-    try:
-        return installed(MCPB, MCPB_VERSION)
-    except UnavailableError as error:
-        missing(str(error))
+    return available(lambda: installed(MCPB, MCPB_VERSION))
 
 
 @pytest.fixture(scope="module")

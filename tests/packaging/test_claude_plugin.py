@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from npm_packages import UnavailableError, installed, node
+from npm_packages import installed, node
 from project import ROOT, Project
 
-from tests.packaging.conftest import Run, missing, outside, script
+from tests.packages import available
+from tests.packaging.conftest import Run, outside, script
 
 pytestmark = pytest.mark.hosts
 
@@ -28,11 +29,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def claude(run: Run, home: Path, distributions: Path) -> Claude:
     """Runs the program; the wheel stands in for what `uvx` will find at PyPI."""
-    try:
-        package = installed(CLAUDE_CODE, CLAUDE_CODE_VERSION)
-        found = {"PATH": f"{Path(script('uvx')).parent}:{node().parent}:/usr/bin:/bin"}
-    except UnavailableError as error:
-        missing(str(error))
+    package = available(lambda: installed(CLAUDE_CODE, CLAUDE_CODE_VERSION))
+    found = {"PATH": f"{Path(script('uvx')).parent}:{node().parent}:/usr/bin:/bin"}
     quiet = {
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from npm_packages import UnavailableError, installed, node
+from npm_packages import installed, node
 from project import ROOT, Project
 
-from tests.packaging.conftest import Run, missing, outside
+from tests.packages import available
+from tests.packaging.conftest import Run, outside
 
 pytestmark = pytest.mark.hosts
 
@@ -22,10 +23,7 @@ Gemini = Callable[..., str]
 
 @pytest.fixture
 def gemini(run: Run, tmp_path: Path) -> Gemini:
-    try:
-        program = installed(GEMINI_CLI, GEMINI_CLI_VERSION) / "bundle" / "gemini.js"
-    except UnavailableError as error:
-        missing(str(error))
+    program = available(lambda: installed(GEMINI_CLI, GEMINI_CLI_VERSION)) / "bundle" / "gemini.js"
 
     # It asks whether a folder is trusted before it installs from there.
     trusted = tmp_path / ".gemini" / "trustedFolders.json"
