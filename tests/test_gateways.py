@@ -96,7 +96,7 @@ def check_result(result: Result, call: Call) -> None:
 
 def check_headers(request: Request, gateway: str) -> None:
     """These headers and no other one: nothing tells who asks, or for what."""
-    of_http = ("host", "connection", "accept-encoding", "content-length")
+    of_http = ("host", "accept-encoding", "content-length")
     ours = {name: value for name, value in request.headers.items() if name not in of_http}
     assert {*of_http} < request.headers.keys()
     affinity = {name: IsStr(regex=r"[0-9a-f]{32}") for name in [AFFINITY_HEADERS.get(gateway)] if name}

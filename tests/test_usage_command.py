@@ -124,6 +124,7 @@ def test_a_row_is_what_by_says(by: str, keys: dict[str, int]) -> None:
         (f"{datetime.fromtimestamp(NOW - 40 * DAY_S - 60, UTC).isoformat()}", 5),
         ("2038-01-01", 0),
     ],
+    ids=["today", "hours", "days", "weeks", "a date", "a moment", "to come"],
 )
 def test_since_takes_dates_and_times_back(since: str, calls: int) -> None:
     fill(EXAMPLE)

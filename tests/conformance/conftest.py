@@ -1,10 +1,26 @@
 """Prints what the conformance suite found as a table, at the end of the run."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from tests.conformance.suite import TABLE
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where tests run in several processes, tell the one that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["conformance"] = session.config.stash.get(TABLE, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process tells."""
+    table = node.workeroutput.get("conformance") if hasattr(node, "workeroutput") else None
+    if table:
+        node.config.stash[TABLE] = table
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -149,7 +149,7 @@ def test_a_token_without_the_scope_is_told_which_it_needs(scope: Any, place: Pla
         {"header": {"typ": "JWT"}},
         {"exp": int(time.time()) + 2 * HOUR_S, "nbf": int(time.time()) + 5},
     ],
-    ids=str,
+    ids=["plain", "PS512", "ES256", "several audiences", "a slash", "scp", "typ", "soon valid"],
 )
 def test_a_good_token_of_the_issuer_gets_in(good: dict[str, Any], place: Place) -> None:
     token = place.issuer.token(**good)
