@@ -27,6 +27,11 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def unmeasured() -> dict[str, str]:
+    """This environment, for a process that coverage must not load anything into, nor write beside."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """No test, and no process that one starts, writes to the ledger of whoever runs the tests."""

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import signal
 import sqlite3
 import stat
@@ -26,7 +25,7 @@ from grok_mcp.ledger import Ledger
 from grok_mcp.ledger_store import VERSION
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
-from tests.conftest import host_on
+from tests.conftest import host_on, unmeasured
 from tests.endpoint import Endpoint, Reply, body, chat, events
 from tests.ledger import CENT, file, priced, query, rows
 from tests.pace import within
@@ -310,7 +309,7 @@ async def hampered(by: str, *lines: Any, **variables: str) -> tuple[list[dict[st
     done = await anyio.run_process(
         [sys.executable, "-c", code],
         input=b"".join(json.dumps(line).encode() + b"\n" for line in lines),
-        env={**os.environ, "XAI_API_KEY": "x", **variables},
+        env={**unmeasured(), "XAI_API_KEY": "x", **variables},
     )
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode().splitlines()
 

@@ -18,7 +18,7 @@ from mcp.client.stdio import stdio_client
 
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.tools import TOOLS
-from tests.conftest import Result
+from tests.conftest import Result, unmeasured
 from tests.endpoint import Endpoint, Reply, chat
 from tests.pace import within
 from tests.test_payloads import payload_reply
@@ -185,6 +185,7 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "grok_mcp"],
         input=b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, request(2, "tools/list"))),
+        env=unmeasured(),
         capture_output=True,
         timeout=90,
         check=True,
