@@ -75,7 +75,7 @@ def build_app(
     )
     guard, routes, middleware = _authentication(settings)
     if "streamable-http" in transports:
-        endpoint = guard(TimedBody(StreamableHTTPASGIApp(manager), {STREAMED: True}))
+        endpoint = guard(InTurn(TimedBody(StreamableHTTPASGIApp(manager), {STREAMED: True})))
         routes += [Route(path, endpoint=endpoint) for path in ("/mcp", "/mcp/")]
     if "sse" in transports:
         sse = SseServerTransport("/messages/", security, settings.max_body_bytes)
@@ -102,8 +102,8 @@ def build_app(
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
-    first = [Middleware(CheckedHeaders), Middleware(InTurn)]
-    app = Starlette(routes=routes, middleware=[*first, *middleware], lifespan=lifespan)
+    middleware = [Middleware(CheckedHeaders), *middleware]
+    app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
 

@@ -13,7 +13,7 @@ from grok_mcp.server import build_server
 from grok_mcp.settings import Settings
 from grok_mcp.telemetry_setup import close, configure
 
-COLLECT_AFTER = (10_000, 10, 10)
+COLLECT_AFTER = (20_000, 10, 10)
 """Objects more than before, and collections of the younger ones, until the garbage collector runs."""
 
 
