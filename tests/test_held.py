@@ -20,6 +20,7 @@ from grok_mcp.turn import Observer, ignore
 from tests.conftest import Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, body, chat
 from tests.endpoint import events as stream
+from tests.ledger import file, rows
 from tests.pace import within
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +72,21 @@ async def test_a_slow_call_returns_what_came_and_the_rest_is_collected(legacy: b
     assert second.text.startswith("By scattering.")
     said = [turn["content"] for turn in endpoint.requests[-1].body["messages"]]
     assert said == ["Which colour?", "It is blue.", "Why?"]
+
+
+async def test_a_call_that_was_handed_over_is_counted_once_when_it_ends_and_collecting_is_free() -> None:
+    reply = slow(
+        "It is ", "blue.", usage={"prompt_tokens": 7, "completion_tokens": 5, "cost_in_usd_ticks": 90}
+    )
+    async with Endpoint(reply) as endpoint:
+        async with host_on(endpoint, wait=SOON_S, state_dir=file().parent) as host:
+            answer_id, _ = sentence(await host.ask())
+            assert not file().exists()
+            reply.release.set()
+            for _ in range(2):
+                await collected(host, answer_id)
+    (row,) = rows()
+    assert row == IsPartialDict(tool="ask_grok", cost_ticks=90, finish_reason="stop", input_tokens=7)
 
 
 async def test_a_call_that_is_still_silent_is_handed_over_too() -> None:
