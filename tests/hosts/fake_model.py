@@ -108,12 +108,14 @@ class FakeModel(Served):
         return self._look_for(call.tool, tools)
 
     def _look_for(self, tool: str, offered: Mapping[str, Offered]) -> Turn:
-        """Fetch a tool that the host names only, as Claude Code does with most of them."""
+        """Fetch the tools that the host names only, as Claude Code does with most of them."""
         if SEARCH not in offered or self._looked:
             return Turn(f"There is no {tool}.")
         self._looked = True
         name, known = next(iter(self.offered.items()))
-        wanted = {"query": f"select:{known.name.removesuffix(name)}{tool}", "max_results": 1}
+        before = known.name.removesuffix(name)
+        missing = [before + one for one in NAMES if one not in self.offered]
+        wanted = {"query": f"select:{','.join(missing)}", "max_results": len(missing)}
         return Turn(tool=offered[SEARCH], arguments=wanted, call_id="look_for_a_tool")
 
 
