@@ -4,7 +4,6 @@
 """
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +25,7 @@ from mcp_types import (
 
 from grok_mcp.connection import Context, caller_of, is_remote
 from grok_mcp.grok import Grok
+from grok_mcp.logs import log_fault
 from grok_mcp.resources import RESOURCES, Reader, list_resources, read_resource
 
 logger = logging.getLogger(__name__)
@@ -88,9 +88,5 @@ def _told_as_fault(what: str) -> Iterator[None]:
     except MCPError:
         raise
     except Exception:
-        reference = secrets.token_hex(4)
-        logger.exception("request for %s failed, reference %s", what, reference)
-        message = (
-            f"A fault of this server (reference {reference}). Its log has the details; please report them."
-        )
-        raise MCPError(code=INTERNAL_ERROR, message=message) from None
+        fault = log_fault(logger, f"request for {what}")
+        raise MCPError(code=INTERNAL_ERROR, message=f"{fault.message} {fault.advice}") from None

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import secrets
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
+from grok_mcp.errors import InternalError
 from grok_mcp.settings import Settings
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -27,6 +29,16 @@ def configure_logging(settings: Settings) -> None:
     for library, level in _QUIET.items():
         logging.getLogger(library).setLevel(level)
     logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is told as progress
+
+
+def log_fault(logger: logging.Logger, what: str) -> InternalError:
+    """Log the exception that is being handled with its traceback; returns what may be told of it instead."""
+    reference = secrets.token_hex(4)
+    logger.exception("%s failed, reference %s", what, reference)
+    return InternalError(
+        f"A fault of this server (reference {reference}).",
+        "Its log has the details; please report them.",
+    )
 
 
 class TextLine(logging.Formatter):

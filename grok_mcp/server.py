@@ -28,12 +28,12 @@ from grok_mcp import __version__
 from grok_mcp.accounts import run_counted
 from grok_mcp.beside_tools import BesideTools
 from grok_mcp.connection import Context, caller_of, shows_apps, while_connected
-from grok_mcp.errors import GrokError, InternalError, OverloadedError
+from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.grok import Grok
 from grok_mcp.held import Outcome
 from grok_mcp.identity import GrokServer, icon
 from grok_mcp.listing import publish
-from grok_mcp.logs import FIELDS, request_id
+from grok_mcp.logs import FIELDS, log_fault, request_id
 from grok_mcp.messages import Answer
 from grok_mcp.progress import DeltaProgress, Progress, StatusProgress
 from grok_mcp.results import render_data, render_error, render_text
@@ -163,7 +163,7 @@ async def _answer(
     except GrokError as error:
         return render_error(error, grok.gateway.name)
     except Exception:
-        return render_error(_fault(spec.name), grok.gateway.name)
+        return render_error(log_fault(logger, f"call of {spec.name}"), grok.gateway.name)
 
 
 async def _outcome(spec: ToolSpec, grok: Grok, raw: dict[str, Any], call: Call) -> Outcome:
@@ -176,19 +176,9 @@ async def _outcome(spec: ToolSpec, grok: Grok, raw: dict[str, Any], call: Call) 
     except GrokError as error:
         outcome = error
     except Exception:
-        return _fault(spec.name)
+        return log_fault(logger, f"call of {spec.name}")
     _log(spec, call, started, outcome)
     return outcome
-
-
-def _fault(tool: str) -> InternalError:
-    """The error for a fault of our own, which is being handled; the log gets its traceback."""
-    reference = secrets.token_hex(4)
-    logger.exception("call of %s failed, reference %s", tool, reference)
-    return InternalError(
-        f"A fault of this server (reference {reference}).",
-        "Its log has the details; please report them.",
-    )
 
 
 async def _shown(
