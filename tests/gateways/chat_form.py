@@ -96,6 +96,25 @@ class Shape:
         return self.row(feature, self.hello(self.asked(**options), {"options": options}))
 
 
+EVERYTHING_SENT: Json = {
+    "model": "grok-4",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello?"},
+    ],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "reasoning_effort": "low",
+    "max_tokens": 2048,
+    "temperature": 0.7,
+    "top_p": 0.95,
+    "parallel_tool_calls": False,
+    "service_tier": "default",
+    "user": "opaque-id",
+}
+"""What `EVERYTHING` of `table.py` becomes on chat completions."""
+
+
 def user(text: str) -> Json:
     return {"role": "user", "content": text}
 

@@ -6,6 +6,7 @@ is taken for the chunks too.
 
 from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import (
+    EVERYTHING_SENT,
     LIVE_SEARCH_IS_GONE,
     Shape,
     common_rows,
@@ -69,22 +70,7 @@ ROWS: list[Row] = [
         ask(
             EVERYTHING,
             at_chat(
-                {
-                    "model": "grok-4",
-                    "messages": [
-                        {"role": "system", "content": "Be brief."},
-                        {"role": "user", "content": "Hello?"},
-                    ],
-                    "stream": True,
-                    "stream_options": {"include_usage": True},
-                    "reasoning_effort": "low",
-                    "max_tokens": 2048,
-                    "temperature": 0.7,
-                    "top_p": 0.95,
-                    "parallel_tool_calls": False,
-                    "service_tier": "default",
-                    "user": "opaque-id",
-                },
+                EVERYTHING_SENT,
                 stream({"content": "Hi"}, {"content": "."}),
             ),
             gives=answer("Hi.", "grok-4"),
