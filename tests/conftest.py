@@ -13,8 +13,8 @@ import stamina
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 
-from grok_mcp.grok import Grok
-from grok_mcp.server import build_server
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import build_server
 from grok_mcp.settings import Settings
 from tests.endpoint import Endpoint
 from tests.pace import within

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from grok_mcp.entries import Entry
-from grok_mcp.ledger_store import Store, ledger_path
+from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.sqlite import Store, ledger_path
 from grok_mcp.usage import TICKS_PER_USD
 from tests.endpoint import Reply, chat
 

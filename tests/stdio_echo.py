@@ -19,8 +19,8 @@ from mcp_types import (
     Tool,
 )
 
-from grok_mcp.calls import Calls
-from grok_mcp.stdio import serve_stdio
+from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.serving.stdio.session import serve_stdio
 
 
 async def list_tools(

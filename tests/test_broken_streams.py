@@ -14,7 +14,7 @@ import pytest
 import stamina
 from dirty_equals import IsStr
 
-from grok_mcp.reply import Reply as ReadReply
+from grok_mcp.endpoint.reply import Reply as ReadReply
 from tests.conftest import PAYLOADS, Result, host_on
 from tests.endpoint import Endpoint, Reply, Request, body, chat, events, without
 from tests.pace import slowness, within

@@ -15,8 +15,8 @@ from dirty_equals import IsFloat, IsPartialDict
 from mcp.client import Client
 from mcp_types import CallToolResult
 
-from grok_mcp.entries import RESERVED_S, Entry, Reservation
-from grok_mcp.ledger import Ledger
+from grok_mcp.accounting.ledger import Ledger
+from grok_mcp.accounting.records import RESERVED_S, Entry, Reservation
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import Usage
 from tests.conftest import Host, Result, host_on

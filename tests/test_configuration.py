@@ -11,8 +11,8 @@ from mcp.client import Client
 from grok_mcp import __version__
 from grok_mcp.environment import load_settings
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.grok import Grok
-from grok_mcp.server import build_server
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import build_server
 from grok_mcp.settings import Settings
 from tests.network.server import in_process, modern
 

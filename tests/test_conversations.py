@@ -2,9 +2,9 @@
 
 import pytest
 
-from grok_mcp.conversations import MAX_CONVERSATIONS, Conversation, LocalConversations
 from grok_mcp.errors import ConversationNotFoundError
 from grok_mcp.messages import Message
+from grok_mcp.stores.conversations import MAX_CONVERSATIONS, Conversation, LocalConversations
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grok_mcp.demo_view import HOST_CONFIG, WIDTH, fit
+from grok_mcp.demo.plain import HOST_CONFIG, WIDTH, fit
 
 BOUND_S = 150
 READABLE_PACE = "0.01"

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from grok_mcp.checks import Check, all_ok
-from grok_mcp.doctor import examine
-from grok_mcp.doctor_endpoint import check_endpoint
-from grok_mcp.doctor_entries import check_entry, is_ours
-from grok_mcp.doctor_full import check_calls
-from grok_mcp.doctor_installation import check_extras, check_installation, check_redis
-from grok_mcp.doctor_network import check_way
-from grok_mcp.doctor_settings import check_key
+from grok_mcp.doctor.calls import check_calls
+from grok_mcp.doctor.endpoint import check_endpoint
+from grok_mcp.doctor.entries import check_entry, is_ours
+from grok_mcp.doctor.findings import Check, all_ok
+from grok_mcp.doctor.installation import check_extras, check_installation, check_redis
+from grok_mcp.doctor.network import check_way
+from grok_mcp.doctor.run import examine
+from grok_mcp.doctor.settings import check_key
 from grok_mcp.hosts.rows import HOSTS
 from grok_mcp.settings import Settings
 from tests.doctor import KEY, User, closed_port, entry

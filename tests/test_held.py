@@ -11,12 +11,12 @@ from dirty_equals import IsPartialDict, IsStr
 from mcp.shared.exceptions import MCPError
 
 from grok_mcp import events
-from grok_mcp.calls import Calls
 from grok_mcp.errors import InterruptedAnswerError, LengthError
-from grok_mcp.held import LocalHeldAnswers
 from grok_mcp.messages import Answer
-from grok_mcp.runs import Runs
-from grok_mcp.turn import Observer, ignore
+from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.pipeline.runs import Runs
+from grok_mcp.pipeline.turn import Observer, ignore
+from grok_mcp.stores.answers import LocalHeldAnswers
 from tests.conftest import Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, body, chat
 from tests.endpoint import events as stream

@@ -20,9 +20,9 @@ import anyio
 import pytest
 from dirty_equals import IsFloat, IsPartialDict
 
-from grok_mcp.entries import Entry
-from grok_mcp.ledger import Ledger
-from grok_mcp.ledger_store import VERSION
+from grok_mcp.accounting.ledger import Ledger
+from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.sqlite import VERSION
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
 from tests.conftest import host_on, unmeasured
@@ -199,8 +199,8 @@ def test_the_command_tells_the_sum_of_what_the_calls_of_several_processes_told_t
 WRITER = """
 import asyncio, sys, time
 from pathlib import Path
-from grok_mcp.entries import Entry
-from grok_mcp.ledger import Ledger
+from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.ledger import Ledger
 
 async def write():
     ledger = Ledger(Path(sys.argv[1]))

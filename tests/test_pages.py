@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from grok_mcp import schema, search
 from grok_mcp.dialects import DIALECTS
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message, Search
+from grok_mcp.pipeline import search
+from grok_mcp.tools import json_schema as schema
 from grok_mcp.tools.structured import MAX_ATTACHED
 from tests.test_docs import PAGES, ROOT, table
 

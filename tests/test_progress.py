@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from grok_mcp import events
 from grok_mcp.dialects import parse
-from grok_mcp.fold import Fold
-from grok_mcp.progress import DeltaProgress
+from grok_mcp.pipeline.fold import Fold
+from grok_mcp.rendering.progress import DeltaProgress
 from tests.conftest import PAYLOADS, Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, chat, sse
 from tests.pace import within

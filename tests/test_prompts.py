@@ -15,7 +15,7 @@ from mcp_types import (
     TextContent,
 )
 
-from grok_mcp.catalog import LISTED_WITHIN_S
+from grok_mcp.endpoint.catalog import LISTED_WITHIN_S
 from grok_mcp.models import MODELS
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import ReasoningEffort

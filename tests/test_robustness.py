@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grok_mcp.dialects import parse
-from grok_mcp.error_bodies import read_error_payload
-from grok_mcp.fold import Fold
+from grok_mcp.endpoint.error_bodies import read_error_payload
+from grok_mcp.endpoint.failures import Endpoint, classify
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Search
-from grok_mcp.outcome import build_answer
-from grok_mcp.results import markdown
-from grok_mcp.taxonomy import Endpoint, classify
+from grok_mcp.pipeline.answer import build_answer
+from grok_mcp.pipeline.fold import Fold
+from grok_mcp.server.results import markdown
 from tests.conftest import PAYLOADS
 from tests.test_progress import payloads_of
 

@@ -15,12 +15,12 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from grok_mcp import __version__
-from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
-from grok_mcp.server import INSTRUCTIONS, build_server
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
-from grok_mcp.tools import schemas
 from grok_mcp.tools.ask import ASK, AskArguments
+from grok_mcp.tools.published import PUBLISHED, derived
 from grok_mcp.tools.spec import Call
 from tests.conftest import Result, host_on
 from tests.endpoint import Endpoint, Reply, chat
@@ -182,7 +182,7 @@ async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> Non
 
 
 def test_the_published_schemas_are_those_of_the_models() -> None:
-    assert schemas.derived() == schemas.PUBLISHED, "run `python -m grok_mcp.tools.schemas`"
+    assert derived() == PUBLISHED, "run `python -m grok_mcp.tools.published`"
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])

@@ -18,7 +18,7 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from grok_mcp.stdio_streams import LineReader, LineWriter
+from grok_mcp.serving.stdio.pipes import LineReader, LineWriter
 
 ECHO = Path(__file__).with_name("stdio_echo.py")
 BOUND_S = 60

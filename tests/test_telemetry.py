@@ -27,9 +27,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from grok_mcp import __version__, events, telemetry_setup
-from grok_mcp.grok import Grok
+import grok_mcp
+from grok_mcp import __version__, events
 from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
 from tests.conftest import host_on
 from tests.endpoint import Endpoint, Reply, body, chat
@@ -409,9 +411,9 @@ async def test_a_model_name_is_told_in_one_line_of_bounded_length(told: Told) ->
 
 
 def test_the_page_names_all_that_is_told_and_nothing_else() -> None:
-    root = Path(telemetry_setup.__file__).parent
+    root = Path(grok_mcp.__file__).parent
     name = r"(?:gen_ai|grok_mcp|server|error)\.[a-z_.]+[a-z]"
-    told = set(re.findall(rf'"({name})"', (root / "telemetry.py").read_text(encoding="utf-8")))
+    told = set(re.findall(rf'"({name})"', (root / "pipeline" / "telemetry.py").read_text(encoding="utf-8")))
     page = (root.parent / "docs" / "telemetry.md").read_text(encoding="utf-8")
     assert len(told) > 30
     assert set(re.findall(rf"`({name})`", page)) == told
@@ -422,7 +424,7 @@ CALL = """
 import sys
 import anyio
 from grok_mcp.errors import UpstreamConnectionError
-from grok_mcp.grok import Grok
+from grok_mcp.pipeline.grok import Grok
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.settings import Settings
 
@@ -438,7 +440,7 @@ anyio.run(main)
 CONFIGURE = """
 import logging, os, sys, time
 from opentelemetry import trace
-from grok_mcp.telemetry_setup import close, configure
+from grok_mcp.serving.telemetry import close, configure
 logging.basicConfig(format="%(levelname)s %(message)s")
 configure()
 """

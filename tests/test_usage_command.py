@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from dirty_equals import IsPartialDict
 
-from grok_mcp.cli import cli
-from grok_mcp.entries import Entry, midnight
-from grok_mcp.ledger_store import VERSION, Store
+from grok_mcp.accounting.records import Entry, midnight
+from grok_mcp.accounting.sqlite import VERSION, Store
+from grok_mcp.cli.main import cli
 from grok_mcp.usage import Usage
 from tests.ledger import file, fill, query
 from tests.test_cli import BOUND_S, environment, run

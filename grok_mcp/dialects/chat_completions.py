@@ -8,7 +8,8 @@ from typing import Any
 
 from grok_mcp import events
 from grok_mcp.dialects import search_parameters
-from grok_mcp.dialects.wire import (
+from grok_mcp.events import FIRST, Event, Place
+from grok_mcp.foreign import (
     citation_list,
     citations_in,
     finish_reason,
@@ -17,7 +18,6 @@ from grok_mcp.dialects.wire import (
     mappings,
     text_of,
 )
-from grok_mcp.events import FIRST, Event, Place
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.usage import UsageReport, count, reported_cost

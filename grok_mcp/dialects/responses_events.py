@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
-from grok_mcp.dialects.wire import citation_list, citations_in, integer, mapping, mappings, text_of
 from grok_mcp.events import Event, Place
+from grok_mcp.foreign import citation_list, citations_in, integer, mapping, mappings, text_of
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 

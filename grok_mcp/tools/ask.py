@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from grok_mcp.conversations import Conversation
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer, Message
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.stores.conversations import Conversation
 from grok_mcp.tools.arguments import Arguments, SamplingOptions
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_turn

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from grok_mcp.errors import GrokError
-from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
+from grok_mcp.pipeline.grok import Grok
 from grok_mcp.tools.arguments import ToolArguments, not_blank
 from grok_mcp.tools.spec import Call, ToolSpec
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer, Message, Search, SearchMode, SourceKind
+from grok_mcp.pipeline.grok import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn

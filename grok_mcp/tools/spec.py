@@ -6,11 +6,11 @@ Each tool is one file that defines one `ToolSpec`; `tools/__init__.py` lists the
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from grok_mcp.grok import Grok
 from grok_mcp.messages import Answer
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.pipeline.turn import Observer, ignore
 from grok_mcp.tools.arguments import ToolArguments
-from grok_mcp.tools.schemas import PUBLISHED
-from grok_mcp.turn import Observer, ignore
+from grok_mcp.tools.published import PUBLISHED
 
 
 class Call(NamedTuple):

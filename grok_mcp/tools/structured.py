@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field, field_validator
 
-from grok_mcp import errors, schema_fit
-from grok_mcp.grok import Grok
+from grok_mcp import errors
 from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.tools import schema_fit
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
 from grok_mcp.tools.spec import Call, ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_conversation, open_turn
@@ -46,7 +47,9 @@ class StructuredArguments(Arguments):
 
 async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> Answer:
     """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
-    from grok_mcp import schema as schemas  # the validator is a large extension that only this tool needs
+    from grok_mcp.tools import (
+        json_schema as schemas,  # the validator is a large extension that only this tool needs
+    )
 
     conversation = await open_conversation(grok, arguments, call)
     validator = await anyio.to_thread.run_sync(schemas.check_schema, arguments.json_schema)

@@ -16,11 +16,11 @@ import uvicorn
 from mcp.shared.exceptions import MCPDeprecationWarning
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from grok_mcp.grok import Grok
-from grok_mcp.http import build_app
-from grok_mcp.http_auth import new_token
-from grok_mcp.http_serve import MAX_HEADER_BYTES, GuardedProtocol
-from grok_mcp.server import build_server
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import build_server
+from grok_mcp.serving.http.app import build_app
+from grok_mcp.serving.http.listen import MAX_HEADER_BYTES, GuardedProtocol
+from grok_mcp.serving.http.tokens import new_token
 from grok_mcp.settings import Settings
 from tests.conformance.fixtures import fixture_server
 

@@ -14,7 +14,7 @@ from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 
-from grok_mcp.connection import Context
+from grok_mcp.server.connection import Context
 from tests.conformance.tools import (
     PIXEL,
     PNG,

@@ -17,7 +17,7 @@ from mcp.server.subscriptions import (
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 
-from grok_mcp.connection import Context
+from grok_mcp.server.connection import Context
 
 Schema = dict[str, Any]
 ToolResult = types.CallToolResult | types.InputRequiredResult

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from grok_mcp.cli import cli
+from grok_mcp.cli.main import cli
 from grok_mcp.hosts import HOSTS, Machine
 
 MACHINES = {

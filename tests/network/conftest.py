@@ -10,8 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.http_auth import new_token
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.serving.http.tokens import new_token
 from tests.network.issuer import AUDIENCE, Issuer
 from tests.network.server import KEY, SERVE, Answer, Served, SlowHeaders, exchange, modern, serving, wire
 

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import uvicorn
 from starlette.types import ASGIApp
 
-from grok_mcp.grok import Grok
-from grok_mcp.http import build_app
-from grok_mcp.http_serve import GuardedProtocol
-from grok_mcp.server import build_server
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import build_server
+from grok_mcp.serving.http.app import build_app
+from grok_mcp.serving.http.listen import GuardedProtocol
 from grok_mcp.settings import Settings
 
 KEY = "xai-test-key-1234567890"

@@ -12,10 +12,10 @@ import httpx2
 import pytest
 from dirty_equals import IsPartialDict
 
-from grok_mcp.budget_redis import RedisBudget
-from grok_mcp.entries import RESERVED_S, Reservation, midnight
-from grok_mcp.http_auth import new_token
+from grok_mcp.accounting.records import RESERVED_S, Reservation, midnight
+from grok_mcp.accounting.redis import RedisBudget
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.serving.http.tokens import new_token
 from tests.conftest import Host, host_on
 from tests.endpoint import Endpoint
 from tests.ledger import CENT, priced, query

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.http_guards import MAX_HEADERS, TimedBody
+from grok_mcp.serving.http.guards import MAX_HEADERS, TimedBody
 from tests.network.conftest import MAX_BODY_BYTES, Place
 from tests.network.server import (
     BOTH_FORMS,

@@ -19,7 +19,7 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult
 
-from grok_mcp.http_auth import new_token
+from grok_mcp.serving.http.tokens import new_token
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, chat
 from tests.network.redis import RedisServer, redis

@@ -16,11 +16,11 @@ from types import MappingProxyType
 import anyio
 import pytest
 
-from grok_mcp.conversations import LIFETIME_S, Conversation
 from grok_mcp.errors import ConfigurationError, ConversationNotFoundError, OverloadedError
 from grok_mcp.messages import Message, ToolCall
-from grok_mcp.redis_access import ATTEMPT_S, MAX_CONNECTIONS
-from grok_mcp.redis_store import RedisConversations
+from grok_mcp.stores.conversations import LIFETIME_S, Conversation
+from grok_mcp.stores.redis import ATTEMPT_S, MAX_CONNECTIONS
+from grok_mcp.stores.redis_conversations import RedisConversations
 from tests.conftest import host_on
 from tests.endpoint import Endpoint, chat
 from tests.network.redis import RedisServer, address_of, redis, require_redis

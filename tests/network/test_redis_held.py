@@ -10,11 +10,11 @@ import pytest
 from dirty_equals import IsPartialDict
 
 from grok_mcp.errors import InterruptedAnswerError, OverloadedError, RateLimitError, SchemaMismatchError
-from grok_mcp.held import LIFETIME_S, Outcome
 from grok_mcp.messages import Answer, Citation, ToolCall
-from grok_mcp.redis_access import RedisAccess
-from grok_mcp.redis_held import RedisHeldAnswers
-from grok_mcp.turn import ignore
+from grok_mcp.pipeline.turn import ignore
+from grok_mcp.stores.answers import LIFETIME_S, Outcome
+from grok_mcp.stores.redis import RedisAccess
+from grok_mcp.stores.redis_answers import RedisHeldAnswers
 from grok_mcp.usage import Usage
 from tests.conftest import Host, Result, host_on
 from tests.endpoint import Endpoint, chat

@@ -19,11 +19,11 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from grok_mcp.cli import cli
-from grok_mcp.grok import Grok
-from grok_mcp.http_guards import InTurn
-from grok_mcp.http_serve import serve_http
+from grok_mcp.cli.main import cli
+from grok_mcp.pipeline.grok import Grok
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.serving.http.guards import InTurn
+from grok_mcp.serving.http.listen import serve_http
 from grok_mcp.settings import Settings
 from tests.conftest import Result
 from tests.network.conftest import Place

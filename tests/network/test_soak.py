@@ -2,7 +2,7 @@
 
 import pytest
 
-from grok_mcp.upstream import CALLS_PER_POOL
+from grok_mcp.endpoint.upstream import CALLS_PER_POOL
 from tests.network.redis import require_redis
 from tests.network.soak import ride
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.http_auth import new_token
-from grok_mcp.http_keys import IssuerKeys, KeysUnavailableError
-from grok_mcp.http_serve import HEADERS_S
+from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
+from grok_mcp.serving.http.listen import HEADERS_S
+from grok_mcp.serving.http.tokens import new_token
 from tests.network.conftest import SCOPE, Place
 from tests.network.issuer import (
     AUDIENCE,

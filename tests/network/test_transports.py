@@ -17,7 +17,7 @@ from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, TextContent, TextResourceContents
 
-from grok_mcp.connection import GONE_AFTER_S
+from grok_mcp.server.connection import GONE_AFTER_S
 from grok_mcp.tools import TOOLS
 from tests.conftest import Result
 from tests.endpoint import Endpoint, Reply, Request, body, chat

@@ -1,0 +1,93 @@
+"""The most that a caller may spend in a day: asked before each tool call, by `accounts.py`.
+
+A call is refused when what was spent today (UTC), and what the calls in flight may cost, has reached the cap.
+Both are counted over all processes that share a ledger, or a Redis where one is named.
+"""
+
+import math
+import secrets
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import anyio
+
+from grok_mcp.accounting.ledger import Ledger
+from grok_mcp.accounting.records import SANDBOX, Reservation, SharedBudget, Standing, midnight, to_ticks
+from grok_mcp.errors import BudgetError, ConfigurationError
+from grok_mcp.gateways import Gateway
+from grok_mcp.settings import Settings
+from grok_mcp.usage import TICKS_PER_USD
+
+VARIABLE = "GROK_MCP_BUDGET_USD_PER_DAY"
+DAY_S = 86_400.0
+SETTLED_S = 1.0
+SOON_S = 10.0
+"""When to ask again where only calls in flight are in the way."""
+
+
+class Budget:
+    """A cap for each caller alone."""
+
+    def __init__(self, cap_usd: Decimal, ledger: Ledger, *, sandbox: bool) -> None:
+        self.cap_usd = cap_usd
+        self._ledger = ledger
+        self._sandbox = sandbox
+
+    def ticket(self, caller: str) -> Reservation:
+        """What stands for a call from before it is admitted until it is recorded."""
+        return Reservation(secrets.token_hex(8), caller, self._sandbox)
+
+    async def admit(self, ticket: Reservation, tool: str, model: str) -> None:
+        """Let the call begin. Raises BudgetError; OverloadedError while the shared count is away."""
+        try:
+            standing = await self._ledger.reserve(ticket, tool, model, to_ticks(self.cap_usd))
+        except ImportError:
+            raise ConfigurationError(
+                f"{VARIABLE} is set, but this Python has no SQLite to count with: nothing was sent.",
+                "Run the server with a Python that has the module sqlite3, or take the variable away.",
+            ) from None
+        if not standing.admitted:
+            raise _refusal(self.cap_usd, standing, time.time())
+
+    async def settled(self) -> None:
+        """Wait until what was recorded is counted, but not for long: an answer is not held back for it."""
+        with anyio.move_on_after(SETTLED_S):
+            await self._ledger.flush()
+
+
+def _refusal(cap_usd: Decimal, standing: Standing, now: float) -> BudgetError:
+    """What the caller is told: the cap, what was spent, when it resets, what to do."""
+    reset = midnight(now) + DAY_S
+    spent = f"{dollars(standing.spent)} USD were spent today"
+    reached = standing.spent >= to_ticks(cap_usd)
+    if not reached:
+        calls = "1 call" if standing.calls == 1 else f"{standing.calls} calls"
+        spent += f" and {calls} in flight may cost {dollars(standing.in_flight)} USD"
+    begin = "Wait until then" if reached else "Wait until they have ended"
+    return BudgetError(
+        f"The budget of {cap_usd.normalize():f} USD a day is reached: {spent}. Nothing was sent. It resets "
+        f"at {datetime.fromtimestamp(reset, UTC):%Y-%m-%d %H:%M} UTC, in {(reset - now) / 3600:.1f} hours.",
+        f"{begin}, or have {VARIABLE} raised where this server is configured.",
+        retry_after_s=float(math.ceil(reset - now)) if reached else SOON_S,
+    )
+
+
+def dollars(ticks: int) -> str:
+    """An amount in USD to six decimals, as with each answer."""
+    return f"{Decimal(ticks) / TICKS_PER_USD:.6f}"
+
+
+def open_books(settings: Settings, gateway: Gateway) -> tuple[Ledger, Budget | None]:
+    """The ledger that the settings ask for, and the budget where they set one."""
+    cap, shared = settings.budget_usd_per_day, _shared(settings)
+    ledger = Ledger(settings.state_dir, shared)
+    return ledger, Budget(cap, ledger, sandbox=gateway.name == SANDBOX) if cap else None
+
+
+def _shared(settings: Settings) -> SharedBudget | None:
+    if settings.budget_usd_per_day is None or settings.redis_url is None:
+        return None
+    from grok_mcp.accounting.redis import RedisBudget  # an extra, for servers of several machines
+
+    return RedisBudget(settings.redis_url.get_secret_value())

@@ -1,0 +1,144 @@
+"""What callers have spent today, and have in flight, in Redis: for servers that share no ledger.
+
+Used by `ledger.py`, on its thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is one script,
+so that workers can't pass each other. While Redis is away, no call is let in: what others spend is unknown.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from grok_mcp.accounting.records import RESERVED_S, Reservation, Standing
+from grok_mcp.errors import OverloadedError
+
+ATTEMPT_S = 1.0
+AWAY_S = 1.0
+"""How long a Redis that did not answer is not asked again: other calls need not wait for it too."""
+
+KEPT_S = 2 * 86_400  # longer than conversations, so that a full Redis drops those first
+SETTLED_S = 3_600  # within which the same call is not counted twice
+
+# Both keys of a caller carry one hash tag, so that they are on one machine of a cluster.
+_RESERVE = """
+local now = tonumber(redis.call('TIME')[1])
+local spent = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[4]))
+local calls, in_flight = 0, 0
+local found = redis.call('HGETALL', KEYS[2])
+for i = 1, #found, 2 do
+  local ticks, expires = string.match(found[i + 1], '^(%d+) (%d+)$')
+  if tonumber(expires) <= now then
+    redis.call('HDEL', KEYS[2], found[i])
+  elseif found[i] ~= ARGV[1] then
+    calls, in_flight = calls + 1, in_flight + tonumber(ticks)
+  end
+end
+local admitted = spent + in_flight < tonumber(ARGV[3])
+if admitted then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. string.format('%d', now + ARGV[5]))
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
+return {admitted and 1 or 0, spent, in_flight, calls}
+"""
+_SETTLE = """
+redis.call('HDEL', KEYS[2], ARGV[1])
+if redis.call('SET', KEYS[3], '', 'NX', 'EX', ARGV[4]) then
+  redis.call('INCRBY', KEYS[1], ARGV[2])
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+"""
+_RENEW = """
+local expires = string.format('%d', redis.call('TIME')[1] + ARGV[3])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. expires)
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+"""
+
+logger = logging.getLogger(__name__)
+
+
+class RedisBudget:
+    """The count that servers share."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = Redis.from_url(
+            url,
+            protocol=2,
+            socket_timeout=ATTEMPT_S,
+            socket_connect_timeout=ATTEMPT_S,
+            retry=Retry(NoBackoff(), 1),  # a connection may be stale; each script may run twice
+        )
+        self._away_until = 0.0
+        self._away = False
+        self._unsettled: list[tuple[Reservation, int, float]] = []
+
+    def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int) -> Standing:
+        """As `Store.reserve`. Raises OverloadedError while Redis is away."""
+        self._settle_all()
+        keys = _keys(wanted, since)
+        told = self._run(_RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), KEPT_S)
+        if told is None or self._unsettled:
+            raise OverloadedError(
+                "The budget can't be checked, because Redis can't be reached: nothing was sent.",
+                "Try again soon.",
+            )
+        admitted, spent, in_flight, calls = told
+        return Standing(bool(admitted), spent, in_flight, calls)
+
+    def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
+        """Count what the call has cost in place of its reservation."""
+        self._unsettled.append((wanted, ticks, since))
+        self._settle_all()
+
+    def renew(self, reservations: list[Reservation]) -> None:
+        """Let reservations live on, and settle what could not be settled before."""
+        self._settle_all()
+        for one in reservations:
+            key = _keys(one, 0)[1:2]
+            if self._run(_RENEW, key, one.id, one.ticks, int(RESERVED_S), KEPT_S) is None:
+                return
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._settle_all()
+        self._redis.close()
+
+    def _settle_all(self) -> None:
+        while self._unsettled:
+            wanted, ticks, since = self._unsettled[0]
+            keys = _keys(wanted, since)
+            if self._run(_SETTLE, keys, wanted.id, ticks, KEPT_S, SETTLED_S) is None:
+                return
+            del self._unsettled[0]
+
+    def _run(self, script: str, keys: list[str], *values: object) -> Any:
+        """What a script returns, 0 for nothing; None while Redis is away."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            told = self._redis.eval(script, len(keys), *keys, *map(str, values))
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + AWAY_S
+            if not self._away:
+                logger.warning(
+                    "Redis is away (%s): until it is back, no call is let in, for the budget is unknown",
+                    type(error).__name__,
+                )
+            self._away = True
+            return None
+        if self._away:
+            self._away = False
+            logger.warning("Redis is back: the budget is known again")
+        return 0 if told is None else told
+
+
+def _keys(wanted: Reservation, since: float) -> list[str]:
+    """The names of what is spent from then on, of what is in flight, and of the mark of a settled call."""
+    caller = hashlib.sha256(json.dumps([wanted.caller, wanted.sandbox]).encode()).hexdigest()
+    name = f"grok-mcp:budget:{{{caller}}}"
+    return [f"{name}:{int(since)}", f"{name}:in-flight", f"{name}:settled:{wanted.id}"]

@@ -1,0 +1,128 @@
+"""Sums over the calls in a ledger by the names of `Usage`, for `grok-mcp usage` and `grok://usage`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from grok_mcp.accounting.records import SANDBOX
+from grok_mcp.usage import COUNTS, TICKS_PER_USD
+
+if TYPE_CHECKING:
+    import sqlite3
+
+Key = Literal["day", "model", "tool", "caller"]
+
+_KEYS: dict[Key, str] = {
+    "day": "CAST(at / 86400 AS INTEGER)",
+    "model": "COALESCE(NULLIF(model, ''), model_asked)",
+    "tool": "tool",
+    "caller": "caller",
+}
+_SUMS = (
+    "COUNT(*)",
+    "SUM(error IS NOT NULL)",
+    "SUM(cost_source IS 'estimated')",
+    "SUM(cost_source IS 'unknown')",
+    "SUM(cost_ticks)",
+    "SUM(CASE cost_source WHEN 'estimated' THEN cost_ticks END)",
+    "SUM(duration_s)",
+    *(f"SUM({name})" for name in COUNTS),
+)
+
+
+@dataclass
+class Totals:
+    """The sums of some calls, costs in whole ticks, so that nothing is lost by adding.
+
+    What no endpoint told counts as zero; `calls_without_cost` says of how many calls that is the cost.
+    """
+
+    key: str = ""
+    calls: int = 0
+    failed_calls: int = 0
+    calls_estimated: int = 0
+    calls_without_cost: int = 0
+    cost_ticks: int = 0
+    estimated_ticks: int = 0
+    duration_s: float = 0.0
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """The known cost, exactly."""
+        return Decimal(self.cost_ticks) / TICKS_PER_USD
+
+    @property
+    def estimated_usd(self) -> Decimal:
+        """How much of it was estimated from public prices."""
+        return Decimal(self.estimated_ticks) / TICKS_PER_USD
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values by their published names, money as `Decimal`."""
+        return {
+            "calls": self.calls,
+            "failed_calls": self.failed_calls,
+            **self.counts,
+            "cost_usd": self.cost_usd,
+            "estimated_cost_usd": self.estimated_usd,
+            "calls_with_estimated_cost": self.calls_estimated,
+            "calls_without_cost": self.calls_without_cost,
+            "duration_s": round(self.duration_s, 3),
+        }
+
+
+def read_totals(
+    db: "sqlite3.Connection",
+    by: Key | None = None,
+    *,
+    since: float = 0.0,
+    caller: str | None = None,
+    sandbox: bool = False,
+) -> list[Totals]:
+    """A sum for each value of `by`, one in all for None, over the calls from `since` (of the epoch) on.
+
+    Calls of the sandbox are summed alone or not at all, because its prices are made up.
+    """
+    key = _KEYS[by] if by else "''"
+    wanted = "at >= ? AND (gateway = ?) = ?" + (" AND caller = ?" if caller is not None else "")
+    values = [since, SANDBOX, sandbox, *([caller] if caller is not None else [])]
+    rows = db.execute(
+        f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE {wanted} GROUP BY 1 ORDER BY 1", values
+    )
+    return [_totals(_date(key) if by == "day" else key, sums) for key, *sums in rows]
+
+
+def _date(day: int) -> str:
+    """The ISO date of a day of the epoch; SQLite would take twice as long to name each call's."""
+    return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
+
+
+def _totals(key: str | None, sums: Iterable[Any]) -> Totals:
+    calls, failed, estimated, without, ticks, estimated_ticks, duration_s, *counts = (
+        one or 0 for one in sums
+    )
+    named = dict(zip(COUNTS, counts, strict=True))
+    return Totals(key or "", calls, failed, estimated, without, ticks, estimated_ticks, duration_s, named)
+
+
+def add_up(parts: Iterable[Totals]) -> Totals:
+    """All of them together."""
+    whole = Totals()
+    for part in parts:
+        whole.calls += part.calls
+        whole.failed_calls += part.failed_calls
+        whole.calls_estimated += part.calls_estimated
+        whole.calls_without_cost += part.calls_without_cost
+        whole.cost_ticks += part.cost_ticks
+        whole.estimated_ticks += part.estimated_ticks
+        whole.duration_s += part.duration_s
+        for name, count in part.counts.items():
+            whole.counts[name] += count
+    return whole
+
+
+def json_values(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with money as JSON numbers, which hold a tick exactly below 100,000 USD."""
+    return {name: float(value) if isinstance(value, Decimal) else value for name, value in values.items()}

@@ -1,0 +1,218 @@
+"""The commands of `grok-mcp`. Each imports what it needs when it runs, so that none waits for another's."""
+
+import os
+from decimal import Decimal
+from functools import cached_property
+from importlib import import_module
+from typing import Any, Literal, NoReturn, get_args, get_origin
+
+import click
+
+from grok_mcp import __version__
+
+INTERRUPTED = 130
+BAD_USAGE = 2
+MAX_PACE_S = 0.1
+
+
+COMMANDS: dict[str, str] = {
+    "ask": "grok_mcp.cli.call:ask",
+    "doctor": "grok_mcp.cli.doctor:doctor",
+    "install": "grok_mcp.cli.install:install",
+    "search": "grok_mcp.cli.call:search",
+    "structured": "grok_mcp.cli.call:structured",
+    "uninstall": "grok_mcp.cli.install:uninstall",
+    "usage": "grok_mcp.cli.usage:usage",
+}
+"""Commands with a module of their own: name → "module:function". To add one, add a line."""
+
+
+class Commands(click.Group):
+    """A group that loads a command when it is asked for, and ends quietly when the user interrupts it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of that name, imported where it stands in `COMMANDS`."""
+        if name not in COMMANDS:
+            return super().get_command(ctx, name)
+        module, function = COMMANDS[name].split(":")
+        command: click.Command = getattr(import_module(module), function)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C is no error to talk about."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+class ServeCommand(click.Command):
+    """`serve`, with a flag for every setting but those that hold secrets."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, then a flag for each setting."""
+        own = super().get_params(ctx)
+        return [*own[:-1], *self._flags, own[-1]]  # --help stays the last
+
+    @cached_property
+    def _flags(self) -> list[click.Parameter]:
+        from grok_mcp.environment import variables_of
+        from grok_mcp.settings import Settings
+
+        return [
+            click.Option(
+                [f"--{name.replace('_', '-')}"],
+                is_flag=field.annotation is bool,
+                flag_value="true" if field.annotation is bool else None,
+                metavar=None if field.annotation is bool else _metavar(field.annotation),
+                help=f"{field.description} ({variables_of(name)[-1]})",
+            )
+            for name, field in Settings.model_fields.items()
+            if not _secret(field.annotation)
+        ]
+
+
+def _metavar(annotation: Any) -> str:
+    """What a flag takes, from the type of its setting."""
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)] or [annotation]
+    if Literal in (get_origin(annotation), *map(get_origin, kinds)):
+        literal = annotation if get_origin(annotation) is Literal else kinds[-1]
+        words = "|".join(map(str, get_args(literal)))
+        return f"{words}|NUMBER" if float in kinds else words
+    return {int: "N", float: "NUMBER", Decimal: "USD", str: "TEXT"}.get(kinds[0], "PATH")
+
+
+def _secret(annotation: Any) -> bool:
+    """Whether a setting holds a secret, which belongs on no command line."""
+    from pydantic import SecretStr
+
+    return SecretStr in (annotation, *get_args(annotation))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="grok-mcp-server", message="%(prog)s %(version)s")
+def cli() -> None:
+    """MCP server for Grok.
+
+    Without a command it is the MCP server on stdin and stdout: what a host runs.
+    """
+
+
+@cli.command(cls=ServeCommand)
+@click.pass_context
+def serve(ctx: click.Context, /, **flags: str | None) -> None:
+    """Serve MCP; a flag wins over the environment.
+
+    Keys have no flag, because other users can see a command line: set XAI_API_KEY or take --api-key-file.
+    """
+    from grok_mcp.serving.serve import serve as run
+
+    for name, value in flags.items():
+        if value is not None:
+            _set_variable(name, value)
+    ctx.exit(run())
+
+
+def _set_variable(name: str, value: str) -> None:
+    """Let a flag stand in the environment in place of whatever sets the same there."""
+    from grok_mcp.environment import variables_of
+
+    variables = variables_of(name)
+    for variable in [one for one in os.environ if one.upper() in variables]:
+        del os.environ[variable]
+    os.environ[variables[0]] = value
+
+
+@cli.command()
+@click.option(
+    "--pace",
+    type=click.FloatRange(0, MAX_PACE_S),
+    metavar="SECONDS",
+    help="time between two words of an answer",
+)
+@click.pass_context
+def demo(ctx: click.Context, pace: float | None) -> None:
+    """See the three tools at work; needs no key."""
+    from grok_mcp.demo.run import PACE_S, run_demo
+
+    ctx.exit(run_demo(PACE_S if pace is None else pace))
+
+
+@cli.command()
+@click.argument("name")
+@click.pass_context
+def token(ctx: click.Context, name: str) -> None:
+    """Make a token for a caller of the network transports.
+
+    Prints the token once, for the caller, and the line that lets it in, for the file of GROK_MCP_TOKEN_FILE.
+    """
+    if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
+        _fail(ctx, f"{name!r} is no name for a caller: at most 64 characters, none of them : or #", BAD_USAGE)
+    from grok_mcp.serving.http.tokens import new_token
+
+    made, line = new_token(name.strip())
+    click.echo(f"The token, which is shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 takes a free port")
+@click.option("--host", default="127.0.0.1", show_default=True, help="a loopback address")
+@click.option(
+    "--pace",
+    type=click.FloatRange(0),
+    default=0.03,
+    show_default=True,
+    metavar="SECONDS",
+    help="time between two words of an answer",
+)
+@click.pass_context
+def sandbox(ctx: click.Context, port: int, host: str, pace: float) -> None:
+    """Run the sandbox endpoint alone, until Ctrl-C."""
+    from grok_mcp.addresses import is_loopback
+
+    if not is_loopback(host):
+        _fail(
+            ctx, f"--host: the sandbox serves this machine only; {host!r} is no loopback address", BAD_USAGE
+        )
+    from grok_mcp.sandbox import SandboxServer
+
+    server = SandboxServer(port, host=host, pace=pace)
+    stop = _signals()
+    try:
+        url = server.start()
+    except OSError as error:
+        _fail(ctx, f"the sandbox can't listen on {host}:{port}: {error.strerror or error}")
+    try:
+        click.echo(_HOW_TO.format(url=url))
+        while not stop.wait(1):
+            pass
+    finally:
+        server.stop()
+
+
+_HOW_TO = """\
+Sandbox endpoint at {url}
+No model answers there, nothing is charged, any key is good. Ctrl-C ends it. To use it:
+
+  XAI_BASE_URL={url} XAI_API_KEY=sandbox grok-mcp
+  curl {url}/models -H 'Authorization: Bearer sandbox'"""
+
+
+def _signals() -> Any:
+    """An event that is set once somebody wants the process to end."""
+    import signal
+    from threading import Event
+
+    event = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: event.set())
+    return event
+
+
+def _fail(ctx: click.Context, message: str, status: int = 1) -> NoReturn:
+    click.echo(f"grok-mcp: {message}", err=True)
+    ctx.exit(status)

@@ -1,0 +1,1 @@
+"""What `grok-mcp demo` shows."""

@@ -1,0 +1,71 @@
+"""Real calls of the three tools, as small as they can be. They cost money: only `--full` makes them."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from grok_mcp.cli.shell import run_call
+from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
+from grok_mcp.errors import GrokError
+from grok_mcp.messages import Answer
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.results import usage_facts
+from grok_mcp.settings import Settings
+from grok_mcp.tools import TOOLS
+from grok_mcp.tools.spec import Call
+
+CALL_S = 60.0
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
+}
+_CALLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ask": ("ask_grok", {"prompt": "Answer with the word OK."}),
+    "search": ("grok_search", {"query": "What is the title of example.com?", "options": {"max_turns": 1}}),
+    "structured": ("grok_structured", {"prompt": "Set ok to true.", "schema": _SCHEMA}),
+}
+
+
+async def check_calls(settings: Settings) -> list[Check]:
+    """A call of each tool, and what they cost together."""
+    grok = Grok(settings.model_copy(update={"redis_url": None}))
+    try:
+        made = await asyncio.gather(*(_check(grok, name) for name in _CALLS))
+    finally:
+        await grok.aclose()
+    costs = [cost for _, cost in made if cost is not None]
+    total = f"{sum(costs, Decimal()):.6f} USD" if costs else "unknown: the endpoint names no price"
+    return [*(check for check, _ in made), fine("cost", f"of these calls: {total}")]
+
+
+async def _check(grok: Grok, name: str) -> tuple[Check, Decimal | None]:
+    """One call: the finding, and its cost where that is known."""
+    tool, arguments = _CALLS[name]
+    name = f"call {name}"
+    try:
+        async with asyncio.timeout(CALL_S):
+            answer = await run_call(TOOLS[tool], grok, arguments, Call())
+    except TimeoutError:
+        return wrong(name, f"no answer within {CALL_S:g} s", "Name a faster model in GROK_MCP_MODEL."), None
+    except GrokError as error:
+        return wrong(name, f"[{error.code}] {error.message}", error.advice), _cost(error.usage)
+    return _judge(name, answer, grok.gateway.notice), _cost(answer.usage)
+
+
+def _cost(usage: Any) -> Decimal | None:
+    return usage.cost_usd if usage else None
+
+
+def _judge(name: str, answer: Answer, notice: str | None) -> Check:
+    facts = ", ".join([answer.model, *usage_facts(answer.usage)])
+    if answer.searched is False:
+        fix = "Set GROK_MCP_SEARCH_DIALECT to a way that the endpoint speaks, or take another model."
+        return wrong(name, f"it answered without searching: {facts}", fix)
+    warnings = [warning for warning in answer.warnings if warning != notice]
+    if warnings:
+        return doubtful(name, f"{facts}: {warnings[0]}", "Look at the settings that this speaks of.")
+    return fine(name, facts)

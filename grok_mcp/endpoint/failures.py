@@ -1,0 +1,203 @@
+"""Decides what an endpoint's failure means: any status and any error body become one `GrokError`.
+
+Pure: bytes and numbers in, an exception out. `upstream.py` calls it for refused requests, `grok.py`
+for errors inside a stream. The signs come from the public documents and reports of xAI and the
+gateways; they are matched by words first, because one status means different things at each. Patterns are
+compiled when first needed: no start should wait for what only failures use.
+"""
+
+import math
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from grok_mcp import errors
+from grok_mcp.endpoint.error_bodies import ErrorBody, unsupported_parameter
+from grok_mcp.errors import UpstreamError
+from grok_mcp.redaction import quote
+
+_GENERIC_STATUS = {
+    "invalid-argument": 400,
+    "invalid_request": 400,
+    "bad_request": 400,
+    "client specified an invalid argument": 400,
+    "unauthenticated": 401,
+    "permission-denied": 403,
+    "the caller does not have permission": 403,
+    "not-found": 404,
+    "resource-exhausted": 429,
+    "some resource has been exhausted": 429,
+    "too_many_requests": 429,
+    "rate_limit": 429,
+    "internal_error": 500,
+    "server_error": 500,
+    "upstream_error": 500,
+    "api_error": 500,
+    "unavailable": 503,
+    "overloaded": 503,
+    "deadline-exceeded": 504,
+    "timeout": 504,
+}
+"""Beginnings of `code` or `type` where a body comes without a telling status (200, or in a stream)."""
+
+_AUTH = (
+    r"incorrect api key|invalid api key|invalid_api_key|no credentials|unauthenticated"
+    r"|\b(?:invalid|no)_token\b|token_(?:expired|mismatched)|api key (?:is )?(?:missing|required)"
+)
+_SAFETY = (
+    r"usage guidelines|safety_check|content.?policy|content_filter|policy violation"
+    r"|moderation|flagged|violates"
+)
+_CREDIT = (
+    r"used all available credits|spending limit|insufficient (?:credits|balance|user quota|quota)"
+    r"|insufficient_(?:user_)?quota|used_up|used up|out of credits|exceeded your current quota"
+    r"|\bbalance\b"
+)
+_LIVE_SEARCH = r"live search is deprecated|agent tools api"
+_SEARCH_TOOL = (
+    r"unknown variant `?(?:web_search|x_search)|untagged enum modeltoolchoice"
+    r"|(?:unknown|unsupported|unrecognized)[^.]*(?:web_search|x_search|search_parameters|plugins)"
+)
+_NO_MODEL = (
+    r"model_not_found|no available channel|\bmodel\b.*\b(?:does not exist|not found|not exist)"
+    r"|\b(?:does not exist|not found)\b.*\bmodel\b|no endpoints found"
+)
+_UNAVAILABLE = r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity"
+
+
+class Endpoint(NamedTuple):
+    """Whom an error sentence speaks of; `secrets` never appear in it."""
+
+    title: str
+    key_variable: str = "XAI_API_KEY"
+    secrets: tuple[str, ...] = ()
+
+
+def classify(
+    body: ErrorBody,
+    endpoint: Endpoint,
+    *,
+    status: int = 200,
+    retry_after_s: float | None = None,
+    request_id: str | None = None,
+) -> UpstreamError:
+    """The one error that this failure means. `status` is 200 for an error inside an answer."""
+    effective = _effective_status(status, body)
+    words = f"{body.code} {body.message}".lower()
+    kind, advice, retryable = _kind(effective, words, endpoint)
+    said = quote(body.message or body.code, endpoint.secrets)
+    answered = f"HTTP {status}" if status != 200 else "an error"
+    sentence = f"{endpoint.title} answered {answered}"
+    error = kind(
+        f"{sentence}: “{said}”." if said else f"{sentence} without a reason.",
+        advice,
+        retryable=retryable,
+        retry_after_s=retry_after_s,
+        status=status if status != 200 else body.status,
+        request_id=request_id,
+    )
+    if isinstance(error, errors.BadRequestError):
+        error.parameter = unsupported_parameter(body)
+    if retry_after_s is not None and error.retryable:
+        error.advice = f"Wait {retry_after_s:.0f} s before the next call."
+    return error
+
+
+def _effective_status(status: int, body: ErrorBody) -> int:
+    """The status that the body speaks of where the HTTP status says nothing."""
+    if status != 200:
+        return status
+    if body.status is not None and 300 <= body.status <= 599:
+        return body.status
+    for words in (body.code.lower(), body.message.lower()):
+        if re.search(_UNAVAILABLE, words):
+            return 503
+    for beginning, meant in _GENERIC_STATUS.items():
+        if any(word.startswith(beginning) for word in (body.code.lower(), *body.code.lower().split())):
+            return meant
+    return 200
+
+
+_Kind = tuple[type[UpstreamError], str, bool]
+_WAIT = "Try again in a moment."
+_AGAIN = "Try again; if it goes on, ask the endpoint's operator."
+
+
+def _kind(status: int, words: str, endpoint: Endpoint) -> _Kind:
+    return _kind_by_words(status, words, endpoint) or _kind_by_status(status, endpoint)
+
+
+def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
+    if status == 410 or re.search(_LIVE_SEARCH, words) or re.search(_SEARCH_TOOL, words):
+        advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
+        return errors.SearchUnavailableError, advice, False
+    if status == 401 or (status in (400, 200) and re.search(_AUTH, words)):
+        return _auth(endpoint)
+    if status in (400, 403, 503, 200) and re.search(_SAFETY, words):
+        return errors.ContentRefusedError, "Rephrase the request; a retry will not help.", False
+    if status == 402 or (status in (400, 403, 429, 200) and re.search(_CREDIT, words)):
+        advice = f"Top up or raise the limit of the account behind {endpoint.key_variable}."
+        return errors.InsufficientCreditError, advice, False
+    if re.search(_NO_MODEL, words) and status in (200, 400, 403, 404, 422, 503):
+        advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."
+        return errors.ModelNotFoundError, advice, False
+    return None
+
+
+def _auth(endpoint: Endpoint) -> _Kind:
+    advice = f"Check the key in {endpoint.key_variable}; a retry will not help."
+    return errors.AuthenticationError, advice, False
+
+
+_BY_STATUS: dict[int, _Kind] = {
+    400: (errors.BadRequestError, "Change the request; a retry will not help.", False),
+    403: (
+        errors.PermissionDeniedError,
+        "Check what this key may do; a retry will not help.",
+        False,
+    ),
+    404: (errors.EndpointError, "Check the base URL; a retry will not help.", False),
+    408: (errors.UpstreamTimeoutError, _WAIT, True),
+    413: (errors.BadRequestError, "Send less text or smaller images.", False),
+    415: (UpstreamError, "This is a fault between this server and the endpoint.", False),
+    422: (errors.BadRequestError, "Change the request; a retry will not help.", False),
+    429: (errors.RateLimitError, "Wait before the next call.", True),
+    502: (errors.OverloadedError, _WAIT, True),
+    503: (errors.OverloadedError, _WAIT, True),
+    504: (errors.UpstreamTimeoutError, _WAIT, True),
+    524: (errors.UpstreamTimeoutError, _WAIT, True),
+    529: (errors.OverloadedError, _WAIT, True),
+}
+_BY_STATUS[405] = _BY_STATUS[404]
+
+
+def _kind_by_status(status: int, endpoint: Endpoint) -> _Kind:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 300 <= status <= 399:
+        return errors.EndpointError, "Redirects are not followed: set the final base URL.", False
+    if status >= 500:
+        return UpstreamError, _AGAIN, True
+    return UpstreamError, "A retry is unlikely to help.", False
+
+
+LONGEST_WAIT_S = 1e9
+"""What a longer wait is told as: nobody waits for either."""
+
+
+def retry_after_s(value: str | None) -> float | None:
+    """Seconds from a `Retry-After` header, which holds seconds or a date; None where it can't be read."""
+    if not value:
+        return None
+    with suppress(ValueError):
+        seconds = float(value)
+        return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT_S)
+    try:
+        seconds = (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    except OverflowError:
+        return LONGEST_WAIT_S
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

@@ -1,0 +1,65 @@
+"""Whether the endpoint's key is known to work, from the calls that were made or one cheap look-up."""
+
+import time
+from typing import Any, Literal
+
+import anyio
+
+from grok_mcp.endpoint.catalog import Fetch
+from grok_mcp.errors import AuthenticationError, ConfigurationError, GrokError, PermissionDeniedError
+from grok_mcp.foreign import mapping
+from grok_mcp.gateways import Gateway
+
+KNOWN_FOR_S = 60.0
+
+KeyState = Literal["works", "refused", "missing", "unknown"]
+
+BLOCKED = ("team_blocked", "api_key_blocked", "api_key_disabled")
+
+
+class Readiness:
+    """What is known of the key; a call in the last minute is proof enough."""
+
+    def __init__(self, gateway: Gateway, fetch: Fetch) -> None:
+        self._gateway = gateway
+        self._fetch = fetch
+        self._state: KeyState = "unknown"
+        self._until = 0.0
+        self._asking = anyio.Lock()
+
+    def note(self, error: GrokError | None) -> None:
+        """Learn from a call that ended, None where it ended well."""
+        state = _state_after(error)
+        if state != "unknown":
+            self._keep(state)
+
+    async def key_state(self) -> KeyState:
+        """What the endpoint makes of the key; `unknown` where it can't be asked or does not say."""
+        async with self._asking:
+            if time.monotonic() >= self._until:
+                self._keep(await self._ask())
+            return self._state
+
+    async def _ask(self) -> KeyState:
+        try:
+            told = await self._fetch(self._gateway.key_check)
+        except GrokError as error:
+            return _state_after(error)
+        return "refused" if any(mapping(told).get(name) is True for name in BLOCKED) else "works"
+
+    def _keep(self, state: KeyState) -> None:
+        self._state = state
+        self._until = time.monotonic() + KNOWN_FOR_S
+
+
+def _state_after(error: GrokError | None) -> KeyState:
+    if error is None:
+        return "works"
+    if isinstance(error, ConfigurationError):
+        return "missing"
+    return "refused" if isinstance(error, AuthenticationError | PermissionDeniedError) else "unknown"
+
+
+def report(state: KeyState, *, closing: bool) -> dict[str, Any]:
+    """What `/readyz` says; a server whose endpoint can't be reached still answers calls with clear errors."""
+    return {"ready": not closing and state in ("works", "unknown"), "key": state, "closing": closing}

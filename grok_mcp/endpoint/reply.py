@@ -1,0 +1,124 @@
+"""Reads one reply while it comes: server-sent events, or the JSON body that came in their place.
+
+`upstream.py` opens and closes it. Bytes in, decoded JSON objects out; what they mean is not known here.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+import httpx2
+from anyio import move_on_after
+from pydantic_core import from_json
+
+from grok_mcp import errors
+from grok_mcp.endpoint.error_bodies import read_error_body
+from grok_mcp.endpoint.sse import EventSplitter
+from grok_mcp.redaction import quote
+
+DRAIN_S = 0.25
+BOM = b"\xef\xbb\xbf"
+FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""What a stream of server-sent events begins with."""
+
+
+class Reply:
+    """An answer that is being read; iterate `payloads()` once for the decoded JSON objects.
+
+    `done` turns true with `[DONE]` or a whole body, `unreadable` counts stream events that were no JSON.
+    """
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self.done = False
+        self.unreadable = 0
+        self._response = response
+        self._chunks = response.aiter_bytes()
+
+    async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
+        """The payloads of a stream, or the one of a JSON body that came in its place."""
+        first = b""
+        async for chunk in self._chunks:
+            first += chunk
+            if not _undecided(first):
+                break
+        if _is_json(first, self._response.headers.get("content-type", "")):
+            yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
+            return
+        splitter = EventSplitter()
+        async with aclosing(self._from(first.lstrip(BOM))) as pieces:
+            async for piece in pieces:
+                for data in splitter.feed(piece):
+                    if (payload := self._decoded_event(data)) is not None:
+                        yield payload
+                    elif self.done:
+                        return
+
+    async def _from(self, first: bytes) -> AsyncGenerator[bytes]:
+        """The bytes from the beginning on, and the blank line that ends a last event without one."""
+        yield first
+        async for chunk in self._chunks:
+            yield chunk
+        yield b"\n\n"
+
+    async def drain(self) -> None:
+        """Read what is left behind a complete answer, briefly, so that its connection can be used again."""
+        with move_on_after(DRAIN_S), suppress(httpx2.HTTPError):
+            async for _ in self._chunks:
+                pass
+
+    def _decoded_event(self, data: bytes) -> Mapping[str, Any] | None:
+        if data == b"[DONE]":
+            self.done = True
+            return None
+        payload = _loaded(data)
+        if not isinstance(payload, dict):
+            self.unreadable += bool(data.strip())
+            return None
+        return payload
+
+    def _decoded_body(self, body: bytes) -> Mapping[str, Any]:
+        try:
+            payload = json.loads(body)
+        except (ValueError, RecursionError):
+            payload = None
+        if not isinstance(payload, dict):
+            raise errors.UpstreamError(
+                f"The endpoint answered neither a stream nor JSON: “{quote(read_error_body(body).message)}”.",
+                "Check the base URL; a retry is unlikely to help.",
+            )
+        self.done = True
+        wrapped = payload.get("data")
+        return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
+
+
+def _start(first: bytes) -> bytes:
+    return first.lstrip(BOM + b" \t\r\n")
+
+
+def _undecided(first: bytes) -> bool:
+    """Whether more bytes are needed to tell a stream from JSON."""
+    start = _start(first)
+    return any(name.startswith(start) for name in FIELDS)
+
+
+def _is_json(first: bytes, content_type: str) -> bool:
+    """Decide by the first bytes; where they say nothing, by the content type."""
+    start = _start(first)
+    if start[:1] in (b"{", b"["):
+        return True
+    if start.startswith(FIELDS):
+        return False
+    return "event-stream" not in content_type
+
+
+def _loaded(data: bytes) -> Any:
+    """The JSON value; None for none. What the fast parser refuses (lone surrogates) gets another chance."""
+    try:
+        return from_json(data)
+    except ValueError:
+        pass
+    try:
+        return json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None

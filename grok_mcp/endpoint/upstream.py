@@ -1,0 +1,208 @@
+"""HTTP to the endpoint: opens a streamed request, maps every failure to our errors, closes it again.
+
+With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import anyio
+import httpx2
+
+from grok_mcp import __version__, errors
+from grok_mcp.addresses import is_loopback
+from grok_mcp.endpoint.error_bodies import read_error_body
+from grok_mcp.endpoint.failures import Endpoint, classify, retry_after_s
+from grok_mcp.endpoint.network import AsyncioTransport
+from grok_mcp.endpoint.reply import Reply
+from grok_mcp.redaction import quote
+
+CALLS_PER_POOL = 8
+IDLE_POOL_S = 30.0
+MAX_ERROR_BYTES = 64 * 1024
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+GET_S = 10.0
+
+_STREAMED = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+_FOREIGN = (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError, httpx2.SSEError)
+_REQUEST_IDS = ("x-request-id", "x-trace-id", "x-generation-id", "cf-ray")
+
+
+class Timeouts(NamedTuple):
+    """Seconds: for a connection, and for silence between two bytes."""
+
+    connect_s: float
+    idle_s: float
+
+
+@dataclass(slots=True)
+class _Pool:
+    """One connection pool and how many calls it carries."""
+
+    client: httpx2.AsyncClient
+    calls: int = 0
+
+
+@lru_cache(maxsize=32)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
+
+
+class Upstream:
+    """One endpoint with its key; shared by all calls of the process, connects when first used."""
+
+    def __init__(self, endpoint: Endpoint, key: str | None, timeouts: Timeouts) -> None:
+        self.endpoint = endpoint
+        self._own = {
+            "User-Agent": f"grok-mcp-server/{__version__}",
+            "Accept-Encoding": "gzip, deflate",
+            **({"Authorization": f"Bearer {key}"} if key else {}),
+        }
+        self._timeouts = timeouts
+        self._pools: list[_Pool] = []
+        self._closing: set[asyncio.Future[None]] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    @asynccontextmanager
+    async def stream(
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[Reply]:
+        """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        async with self._sent("POST", url, _STREAMED | dict(headers), content) as response:
+            yield Reply(response)
+
+    async def get(self, url: str) -> Any:
+        """GET a JSON document, None where it is none. Raises a GrokError for every failure."""
+        body = b""
+        with anyio.move_on_after(GET_S):
+            async with self._sent("GET", url, {"Accept": "application/json"}) as response:
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_DOCUMENT_BYTES:
+                        return None
+            try:
+                return json.loads(body)
+            except (ValueError, RecursionError):
+                return None
+        raise errors.UpstreamTimeoutError(
+            f"{self.endpoint.title} did not answer within {GET_S:g} s.", "Try again in a moment."
+        )
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> AsyncIterator[httpx2.Response]:
+        """The response to one request, refused statuses raised; closed at the end."""
+        pool = self._pool(url)
+        pool.calls += 1
+        try:
+            request = httpx2.Request(method, _parsed(url), content=content, headers=self._own | dict(headers))
+            response = await pool.client.send(request, stream=True)
+            try:
+                if response.status_code >= 300:
+                    raise await self._refused(response)
+                yield response
+            finally:
+                await response.aclose()
+        except _FOREIGN as error:
+            raise self._mapped(error, url) from None
+        finally:
+            pool.calls -= 1
+            if pool.calls == 0 and len(self._pools) > 1:
+                asyncio.get_running_loop().call_later(IDLE_POOL_S, self._retire, pool)
+
+    def _pool(self, url: str) -> _Pool:
+        """The least loaded pool: one large pool costs quadratically in simultaneous calls."""
+        pool = min(self._pools, key=attrgetter("calls"), default=None)
+        if pool is None or pool.calls >= CALLS_PER_POOL:
+            pool = _Pool(self._client(url))
+            self._pools.append(pool)
+        return pool
+
+    def _retire(self, pool: _Pool) -> None:
+        """Close a pool that a crowd has left behind; one is always kept."""
+        if pool.calls == 0 and pool in self._pools and len(self._pools) > 1:
+            self._pools.remove(pool)
+            closing = asyncio.ensure_future(pool.client.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _client(self, url: str) -> httpx2.AsyncClient:
+        parts = urlsplit(url)
+        local = is_loopback(parts.hostname)
+        if self._tls is None:
+            # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
+            unused = local and parts.scheme == "http"
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else httpx2.create_ssl_context()
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL)
+        direct = local or not getproxies()
+        return httpx2.AsyncClient(
+            transport=AsyncioTransport(self._tls, limits) if direct else None,
+            verify=self._tls,
+            trust_env=not local,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
+            limits=limits,
+        )
+
+    def warm(self, url: str) -> None:
+        """Make the first pool, whose TLS context takes a moment, before a call needs it; for a thread."""
+        if not self._pools:
+            self._pools.append(_Pool(self._client(url)))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        while self._pools:
+            await self._pools.pop().client.aclose()
+
+    async def _refused(self, response: httpx2.Response) -> errors.GrokError:
+        body = b""
+        with suppress(httpx2.HTTPError):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) >= MAX_ERROR_BYTES:
+                    break
+        headers = response.headers
+        return classify(
+            read_error_body(body),
+            self.endpoint,
+            status=response.status_code,
+            retry_after_s=retry_after_s(headers.get("retry-after")),
+            request_id=next(filter(None, map(headers.get, _REQUEST_IDS)), None),
+        )
+
+    def _mapped(self, error: Exception, url: str) -> errors.GrokError:
+        """Our error for what the HTTP library has raised; the one place that knows."""
+        if isinstance(error, httpx2.ReadTimeout):
+            return errors.UpstreamTimeoutError(
+                f"{self.endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
+                "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer, or ask for less.",
+            )
+        if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
+            return errors.ConfigurationError(
+                f"The request to {self.endpoint.title} can't be made: {self._said(error)}.",
+                "Check the base URL and the key for stray characters.",
+            )
+        if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
+            return errors.UpstreamError(
+                f"{self.endpoint.title} sent what can't be read: {self._said(error)}.",
+                "A retry is unlikely to help.",
+            )
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        return errors.UpstreamConnectionError(
+            f"The connection to {self.endpoint.title} ({host}) failed: {self._said(error)}.",
+            "Check the network and the base URL, then try again.",
+        )
+
+    def _said(self, error: Exception) -> str:
+        return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)

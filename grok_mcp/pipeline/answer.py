@@ -1,0 +1,113 @@
+"""Turns a finished `Fold` into an `Answer`: text, citations, calls, reason, usage and honest warnings."""
+
+import re
+from dataclasses import replace
+from typing import cast
+
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import Answer, ChatRequest, FinishReason, ToolCall
+from grok_mcp.models import RETIRED, RETIRED_ON, find_model
+from grok_mcp.pipeline.citations import cite
+from grok_mcp.pipeline.fold import Fold
+from grok_mcp.redaction import join_surrogates, one_line
+from grok_mcp.usage import Usage, normalise, with_cost_estimate
+
+
+def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: bool) -> Answer:
+    """The answer as far as it came; `broken` marks one whose stream did not end properly."""
+    text = fold.text()
+    sources = request.search.sources if request.search else ()
+    citations, warnings = cite(fold, text, sources)
+    calls = tuple(
+        ToolCall(
+            join_surrogates(call.id) or f"call_{number}",
+            join_surrogates(call.name),
+            join_surrogates("".join(call.arguments)) or "{}",
+        )
+        for number, call in enumerate(fold.tool_calls.values(), 1)
+        if call.name
+    )
+    reason = _finish_reason(fold, calls, broken)
+    answer = Answer(
+        text=text,
+        alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != 0),
+        citations=citations,
+        search_queries=tuple(dict.fromkeys(_queries(fold))),
+        tool_calls=calls if not broken else (),
+        finish_reason=reason,
+        model=one_line(fold.model) or request.model,
+        usage=used(fold, request, gateway),
+        reasoning=tuple(kept.item for kept in fold.reasoning.values()),
+    )
+    searched = None
+    if request.search:
+        counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
+        searched = bool(fold.searches or citations or any(counted))
+        warnings += _search_warnings(request, answer, searched)
+    warnings += [gateway.notice] if gateway.notice else []
+    warnings += _redirect(request.model, answer.model, gateway) + _finish_warnings(reason)
+    return replace(answer, searched=searched, warnings=tuple(warnings))
+
+
+def used(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
+    """What the endpoint has counted so far, with a cost where one is reported or can be estimated."""
+    if fold.report is None:
+        return Usage()
+    usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
+    return with_cost_estimate(usage, fold.model or request.model)
+
+
+def _queries(fold: Fold) -> list[str]:
+    return [one_line(step.query) for step in fold.searches.values() if step.query]
+
+
+def _finish_reason(fold: Fold, calls: tuple[ToolCall, ...], broken: bool) -> FinishReason:
+    if broken:
+        return "interrupted"
+    reason = fold.finish_reasons.get(0, "stop")
+    return "tool_calls" if calls and reason == "stop" else cast(FinishReason, reason)
+
+
+def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> list[str]:
+    assert request.search is not None
+    if request.search.mode == "off":
+        return []
+    if not searched:
+        if request.search.mode == "on":
+            return ["No search ran, as far as the endpoint tells: this is the model's own knowledge."]
+        return []
+    if not answer.citations and answer.finish_reason == "stop":
+        return ["The endpoint searched but named no sources."]
+    return []
+
+
+_VARIANT = re.compile(r"(-(\d{4,}|beta|latest|reasoning|non-reasoning))*")
+"""What may follow the name of a model without making another model of it."""
+
+
+def _redirect(asked: str, answered: str, gateway: Gateway) -> list[str]:
+    """A sentence where another model answers than was asked; an alias of the same model is none."""
+    wanted, got = asked.rsplit("/", 1)[-1].partition("!")[0], answered.rsplit("/", 1)[-1]
+    if gateway.serves_xai_models and wanted in RETIRED:
+        serving = got if got != wanted else RETIRED[wanted]
+        return [f"The model {wanted} was retired on {RETIRED_ON}; {one_line(serving)} answers and is billed."]
+    if _same(wanted, got):
+        return []
+    return [f"The model {one_line(wanted)} was asked for; {one_line(answered)} answered."]
+
+
+def _same(wanted: str, got: str) -> bool:
+    """Whether two names mean one model, as far as that can be told from them."""
+    model = find_model(wanted)
+    if model is not None and find_model(got) is not None:
+        return model == find_model(got)
+    wanted = wanted.removesuffix("-latest")
+    return wanted == "grok" or (got.startswith(wanted) and bool(_VARIANT.fullmatch(got, len(wanted))))
+
+
+def _finish_warnings(reason: FinishReason) -> list[str]:
+    if reason == "length":
+        return ["The answer was cut at the token limit; raise max_output_tokens for more."]
+    if reason == "content_filter":
+        return ["The endpoint stopped the answer for safety."]
+    return []

@@ -1,0 +1,243 @@
+"""The one pipeline of all tools: request → dialect → upstream → events → fold → answer.
+
+Here stand the decisions that need more than one of these: retries, deadlines, what is sent again in another
+form, and what to do with an answer that broke.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from grok_mcp import errors, events
+from grok_mcp.accounting.budget import open_books
+from grok_mcp.dialects import DIALECTS, parse
+from grok_mcp.endpoint.catalog import Catalog
+from grok_mcp.endpoint.failures import Endpoint
+from grok_mcp.endpoint.readiness import Readiness
+from grok_mcp.endpoint.upstream import Timeouts, Upstream
+from grok_mcp.errors import GrokError
+from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
+from grok_mcp.messages import Answer, ChatRequest
+from grok_mcp.models import is_known
+from grok_mcp.pipeline import telemetry
+from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.pipeline.plan import Plan
+from grok_mcp.pipeline.runs import Runs
+from grok_mcp.pipeline.turn import Observer, Turn, ignore
+from grok_mcp.settings import Settings
+from grok_mcp.stores import open_stores
+
+WARM_AFTER_S = 0.2  # by then the host has its list of tools, and the processor is free
+
+if TYPE_CHECKING:
+    from grok_mcp.sandbox import SandboxServer
+
+
+class Grok:
+    """One endpoint, its conversations and limits; built once a process, shared by all callers."""
+
+    def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
+        self.settings = settings
+        self.calls = calls or Calls()
+        self.conversations, held = open_stores(settings)
+        self.runs = Runs(self.calls, held)
+        named = GATEWAYS.get(settings.gateway or "")
+        self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
+        self._base_url = settings.base_url or self.gateway.base_url
+        secret = settings.key()
+        key = self.gateway.own_key or secret
+        self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())
+        timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
+        self._upstream = Upstream(self._endpoint, key, timeouts)
+        self.catalog = Catalog(self.gateway, self._get)
+        self.readiness = Readiness(self.gateway, self._get)
+        self.ledger, self.budget = open_books(settings, self.gateway)
+        self._has_key = key is not None
+        self._places = anyio.Semaphore(settings.max_concurrency)
+        self._starting = anyio.Lock()
+        self._refused: set[str] = set()
+        self._sandbox: SandboxServer | None = None
+        self._warm = False
+
+    @property
+    def default_model(self) -> str:
+        """The model for calls that name none."""
+        return self.settings.model or self.gateway.default_model
+
+    async def complete(self, request: ChatRequest, observe: Observer = ignore) -> Answer:
+        """Send one request and return its answer, partial and marked where it broke after some text.
+
+        Raises GrokError where there is nothing to return; its `usage` says what was spent.
+        """
+        self._check_key()
+        turn = Turn(Plan(request, self.gateway, self.settings, self._refused))
+        try:
+            with telemetry.call(self.gateway, turn.plan.request, self._base_url) as turn.record:
+                answer = await self._complete(turn, observe)
+                turn.record.answer(answer, turn.failure)
+        except BaseException:  # a cancelled call has spent something too
+            turn.note(turn.spent(self.gateway))
+            raise
+        turn.note(answer.usage)
+        return answer
+
+    async def _complete(self, turn: Turn, observe: Observer) -> Answer:
+        timeout = anyio.move_on_after(self.settings.timeout)
+        with self.calls.track() as scope, timeout, scope:
+            async with self._place(observe):
+                await self._run(turn, observe)
+        if scope.cancelled_caught:
+            turn.failure = errors.InterruptedAnswerError(
+                "This server was told to end before the answer was complete.", "Ask again.", retryable=True
+            )
+        elif timeout.cancelled_caught:
+            turn.failure = errors.UpstreamTimeoutError(
+                f"{self.gateway.title} did not finish within {self.settings.timeout:g} s.",
+                "Raise GROK_MCP_TIMEOUT or ask for less; the same call would take as long again.",
+            )
+        self.readiness.note(turn.failure)
+        return turn.conclude(self.gateway)
+
+    def _check_key(self) -> None:
+        if not self._has_key:
+            raise errors.ConfigurationError(
+                f"{self.settings.missing_key_reason()}: nothing was sent to {self.gateway.title}.",
+                "Set XAI_API_KEY (or GROK_MCP_API_KEY) in the host's configuration of this server and "
+                "restart it, or set GROK_MCP_GATEWAY=sandbox to try it without a key.",
+            )
+
+    @asynccontextmanager
+    async def _place(self, observe: Observer) -> AsyncIterator[None]:
+        """One of the places upstream; where none is free, wait in order and say so."""
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            observe(events.Waiting("waiting for a free place: too many calls at once"), "")
+            await self._places.acquire()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _run(self, turn: Turn, observe: Observer) -> None:
+        """Attempts until one ends well, fails for good, or has brought content."""
+        while True:
+            turn.failure = None
+            try:
+                await self._attempts(turn, observe)
+                return
+            except GrokError as error:
+                turn.failure = error
+                if turn.fold.has_content:
+                    return
+                if not await self._mend(turn.plan, error):
+                    turn.failure = turn.plan.verdict(error)
+                    return
+
+    async def _mend(self, plan: Plan, error: GrokError) -> bool:
+        """Another form for a request that was refused; False where there is none left to try."""
+        if not isinstance(error, errors.ModelNotFoundError):
+            return plan.mend(error)
+        # A new model may at first be served in one dialect only (seen in 2026); its name is in the list.
+        model = plan.request.model
+        if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
+            plan.ask_otherwise()
+            return True
+        error.advice = f"{self.catalog.advice(model)}{error.advice}"
+        return False
+
+    async def _attempts(self, turn: Turn, observe: Observer) -> None:
+        def may_retry(error: Exception) -> bool | float:
+            if not isinstance(error, GrokError) or not error.retryable or turn.fold.has_content:
+                return False
+            if error.retry_after_s is None:
+                return True
+            left_s = anyio.current_effective_deadline() - anyio.current_time()
+            return error.retry_after_s if error.retry_after_s < left_s else False
+
+        try:
+            return await self._attempt(turn, observe)
+        except GrokError as error:
+            if may_retry(error) is False:
+                raise
+            failure = error
+        import stamina  # not needed while nothing fails
+
+        attempts = stamina.retry_context(
+            on=may_retry,
+            attempts=1 + self.settings.max_retries,
+            timeout=None,
+            wait_initial=0.5,
+            wait_max=8,
+            wait_jitter=0.5,
+        )
+        async for attempt in attempts:
+            with attempt:
+                if attempt.num == 1:  # it was made above
+                    raise failure
+                observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
+                await self._attempt(turn, observe)
+
+    async def _attempt(self, turn: Turn, observe: Observer) -> None:
+        turn.restart()
+        observe(events.Began(turn.fold.replay), "")
+        with turn.record.attempt(turn.plan.dialect, turn.fold):
+            await self._send(turn, observe)
+
+    async def _send(self, turn: Turn, observe: Observer) -> None:
+        dialect = DIALECTS[turn.plan.dialect]
+        url = endpoint_url(await self._address(), dialect.path)
+        body = dialect.build_body(turn.plan.request, self.gateway)
+        async with self._upstream.stream(url, body, self._headers(turn)) as reply:
+            async with aclosing(reply.payloads()) as payloads:
+                async for payload in payloads:
+                    for event in parse(payload, turn.fold.model):
+                        turn.receive(event, observe)
+                    if turn.fold.ended or turn.fold.failure:
+                        break
+            turn.unreadable = reply.unreadable
+            await reply.drain()
+        turn.check_end(self._endpoint, done=reply.done)
+
+    def _headers(self, turn: Turn) -> Mapping[str, str]:
+        header, key = self.gateway.affinity_header, turn.plan.request.cache_key
+        return {**turn.record.headers, **({header: key} if header and key else {})}
+
+    async def _get(self, path: str) -> Any:
+        """One of the endpoint's JSON documents."""
+        self._check_key()
+        return await self._upstream.get(endpoint_url(await self._address(), path))
+
+    async def _address(self) -> str:
+        """The base URL; the sandbox is started here, with the first call that needs it."""
+        if self._base_url is None:
+            async with self._starting:
+                if self._base_url is None:
+                    from grok_mcp.sandbox import SandboxServer  # only who has no key needs it
+
+                    self._sandbox = SandboxServer()
+                    self._base_url = await anyio.to_thread.run_sync(self._sandbox.start)
+        return self._base_url
+
+    def warm_soon(self, steps: Iterable[Callable[[], object]]) -> None:
+        """Prepare for the first call, once, when the host has its list of tools and nothing else goes on."""
+        if self._warm:
+            return
+        self._warm = True
+        loop = asyncio.get_running_loop()
+        for step in steps:
+            loop.call_later(WARM_AFTER_S, step)
+        if self._base_url is not None:
+            loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
+
+    async def aclose(self) -> None:
+        """End what runs, close connections, the sandbox where it runs, and the ledger once all is written."""
+        await self.runs.aclose()
+        await self._upstream.aclose()
+        await self.conversations.aclose()
+        if self._sandbox is not None:
+            await anyio.to_thread.run_sync(self._sandbox.stop)
+        await self.ledger.aclose()

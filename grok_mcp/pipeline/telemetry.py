@@ -1,0 +1,244 @@
+"""OpenTelemetry: a span and measurements for each call upstream, named by the GenAI semantic conventions.
+
+`grok.py` keeps a record of each call, which is told to the SDK where one is set up (`telemetry_setup.py`, or
+whoever runs us) and dropped where none is. It holds no word of what was asked and answered, and no fault of
+telemetry reaches a call. docs/telemetry.md lists everything that is told.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry import propagate, trace
+
+from grok_mcp import __version__
+from grok_mcp.addresses import is_loopback
+from grok_mcp.errors import GrokError
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import Answer, ChatRequest
+from grok_mcp.pipeline.fold import Fold
+from grok_mcp.redaction import one_line
+from grok_mcp.usage import Usage, normalise, with_cost_estimate
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Counter, Histogram, UpDownCounter
+
+MAX_MODEL = 80
+SECONDS = tuple(0.01 * 2**step for step in range(14))
+TOKENS = tuple(float(4**step) for step in range(14))
+"""Bounds of the histograms, as the conventions want them."""
+
+_tracer = trace.get_tracer("grok_mcp", __version__)
+_NO_REPLY = Fold()
+_origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
+
+
+def made_by(tool: str, caller: str) -> None:
+    """Say which tool, called by whom, makes the calls upstream that follow in this context."""
+    _origin.set((tool, caller))
+
+
+class Record:
+    """What is noted of one call while it runs; `headers` are to go with its requests."""
+
+    def __init__(self) -> None:
+        self.headers: Mapping[str, str] = {}
+        self.span: trace.Span = trace.INVALID_SPAN
+        self.started = self.attempted = time.monotonic()
+        self.first_content: float | None = None
+        self.attempts = 0
+        self.dialect = ""
+        self.fold = _NO_REPLY
+        self.answered: Answer | None = None
+        self.failed = ""
+
+    @contextmanager
+    def attempt(self, dialect: str, fold: Fold) -> Iterator[None]:
+        """Note one request, made while the block runs, whose reply adds up in `fold`."""
+        self.attempts += 1
+        self.attempted = time.monotonic()
+        if self.attempts > 1:
+            again: dict[str, str | int] = {
+                "error.type": self.failed,
+                "grok_mcp.attempt": self.attempts,
+                "grok_mcp.dialect": dialect,
+            }
+            with suppress(Exception):
+                self.span.add_event("grok_mcp.attempt", again)
+        self.dialect, self.fold = dialect, fold
+        try:
+            yield
+        except GrokError as error:
+            self.failed = error.code
+            raise
+
+    def content(self) -> None:
+        """Note that content has begun to come."""
+        self.first_content = time.monotonic()
+
+    def answer(self, answer: Answer, failure: GrokError | None) -> None:
+        """Note the answer, and what broke it where something did."""
+        self.answered, self.failed = answer, failure.code if failure else ""
+
+
+def call(gateway: Gateway, request: ChatRequest, address: str | None) -> AbstractContextManager[Record]:
+    """The record of one call, to be open around all of its attempts.
+
+    Takes note of a failure that leaves the block; a cancelled call is told with the usage seen so far.
+    """
+    return _told(gateway, request, address) if _is_listening() else nullcontext(Record())
+
+
+@contextmanager
+def _told(gateway: Gateway, request: ChatRequest, address: str | None) -> Iterator[Record]:
+    record, ends = Record(), ExitStack()
+    with suppress(Exception):
+        _begin(record, ends, gateway, request, address)
+    try:
+        yield record
+    except BaseException as error:
+        other = "internal" if isinstance(error, Exception) else "cancelled"
+        record.failed = error.code if isinstance(error, GrokError) else other
+        raise
+    finally:
+        with suppress(Exception):
+            ends.close()
+
+
+def _is_listening() -> bool:
+    """Whether an SDK takes what is told."""
+    if is_real(trace.get_tracer_provider()):
+        return True
+    metrics = sys.modules.get("opentelemetry.metrics")  # where nobody has imported it, nobody has set it up
+    return metrics is not None and is_real(metrics.get_meter_provider())
+
+
+def is_real(provider: object) -> bool:
+    """Whether a tracer or meter provider is more than the API's own stand-in for one."""
+    return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
+
+
+class _Instruments(NamedTuple):
+    duration: "Histogram"
+    first_content: "Histogram"
+    tokens: "Histogram"
+    cost: "Counter"
+    active: "UpDownCounter"
+
+
+@cache
+def _instruments() -> _Instruments:
+    from opentelemetry import metrics  # 8 ms, which only those pay who listen
+
+    meter = metrics.get_meter("grok_mcp", __version__)
+
+    def histogram(name: str, unit: str, bounds: tuple[float, ...]) -> "Histogram":
+        return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=bounds)
+
+    return _Instruments(
+        histogram("gen_ai.client.operation.duration", "s", SECONDS),
+        histogram("gen_ai.client.operation.time_to_first_chunk", "s", SECONDS),
+        histogram("gen_ai.client.token.usage", "{token}", TOKENS),
+        meter.create_counter("grok_mcp.cost_usd", "{USD}"),
+        meter.create_up_down_counter("grok_mcp.active_calls", "{call}"),
+    )
+
+
+def _begin(
+    record: Record, ends: ExitStack, gateway: Gateway, request: ChatRequest, address: str | None
+) -> None:
+    """Start the span, and leave on `ends` what there is to do at the end."""
+    server = urlsplit(address or "")
+    tool, caller = _origin.get()
+    model = one_line(request.model)[:MAX_MODEL]
+    shared = _known(
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "x_ai",
+            "gen_ai.request.model": model,
+            "server.address": server.hostname,
+            "server.port": server.port or {"https": 443, "http": 80}.get(server.scheme),
+            "grok_mcp.gateway": gateway.name,
+            "grok_mcp.tool": tool,
+        }
+    )
+    asked = {
+        "gen_ai.conversation.id": request.cache_key,
+        "gen_ai.output.type": "json" if request.response_format else None,
+        "gen_ai.request.choice.count": request.options.get("n"),
+        "gen_ai.request.max_tokens": request.max_output_tokens,
+        "gen_ai.request.seed": request.options.get("seed"),
+        "gen_ai.request.stream": True,
+        "gen_ai.request.temperature": request.temperature,
+        "gen_ai.request.top_p": request.options.get("top_p"),
+        "grok_mcp.caller": caller,
+    }
+    attributes = _known(shared | asked)
+    record.span = _tracer.start_span(f"chat {model}", kind=trace.SpanKind.CLIENT, attributes=attributes)
+    ends.enter_context(
+        trace.use_span(record.span, end_on_exit=True, record_exception=False, set_status_on_exception=False)
+    )
+    active = _instruments().active
+    active.add(1, shared)
+    ends.callback(active.add, -1, shared)
+    ends.callback(_tell, record, gateway, request, shared)
+    if record.span.is_recording() and is_loopback(server.hostname):
+        context: dict[str, str] = {}
+        propagate.inject(context)
+        record.headers = {name: value for name, value in context.items() if name == "traceparent"}
+
+
+def _tell(record: Record, gateway: Gateway, request: ChatRequest, shared: dict[str, Any]) -> None:
+    """Tell how the call ended."""
+    seconds = time.monotonic() - record.started
+    first_s = record.first_content and record.first_content - record.attempted
+    fold, answer = record.fold, record.answered
+    usage = answer.usage if answer else _seen(fold, gateway, request)
+    others = [reason for choice, reason in sorted(fold.finish_reasons.items()) if choice]
+    cost = None if usage.cost_usd is None else float(usage.cost_usd)
+    shared = _known(
+        {**shared, "gen_ai.response.model": one_line(answer.model if answer else fold.model)[:MAX_MODEL]}
+    )
+    ended = {
+        "error.type": record.failed,
+        "gen_ai.response.finish_reasons": [answer.finish_reason, *others] if answer else None,
+        "gen_ai.response.time_to_first_chunk": first_s,
+        "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "gen_ai.usage.reasoning.output_tokens": usage.reasoning_tokens,
+        "grok_mcp.attempts": record.attempts,
+        "grok_mcp.cost_source": usage.cost_source,
+        "grok_mcp.cost_usd": cost,
+        "grok_mcp.dialect": record.dialect,
+    }
+    record.span.set_attributes(_known(shared | ended))
+    if record.failed:
+        record.span.set_status(trace.StatusCode.ERROR)
+    instruments = _instruments()
+    instruments.duration.record(seconds, _known({**shared, "error.type": record.failed}))
+    if first_s is not None:
+        instruments.first_content.record(first_s, shared)
+    for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+        if count is not None:
+            instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind})
+    if cost is not None:
+        instruments.cost.add(cost, {**shared, "grok_mcp.cost_source": usage.cost_source})
+
+
+def _seen(fold: Fold, gateway: Gateway, request: ChatRequest) -> Usage:
+    """What the endpoint has counted so far."""
+    if fold.report is None:
+        return Usage()
+    usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
+    return with_cost_estimate(usage, fold.model or request.model)
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those that nobody has said."""
+    return {name: value for name, value in values.items() if value is not None and value != ""}

@@ -1,0 +1,124 @@
+"""One request to the endpoint and what has come of it, over all attempts; `grok.py` drives it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+
+from grok_mcp import errors, events
+from grok_mcp.accounting import meter
+from grok_mcp.endpoint.error_bodies import read_error_payload
+from grok_mcp.endpoint.failures import Endpoint, classify
+from grok_mcp.errors import GrokError
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import Answer
+from grok_mcp.pipeline.answer import build_answer, used
+from grok_mcp.pipeline.fold import Fold
+from grok_mcp.pipeline.plan import Plan
+from grok_mcp.pipeline.telemetry import Record
+from grok_mcp.usage import Usage
+
+Observer = Callable[[events.Event, str], None]
+"""Is told every event, and the text that it added; must not block."""
+
+
+def ignore(event: events.Event, added: str) -> None:
+    """The observer of a call that nobody watches."""
+
+
+class Turn:
+    """One request to the endpoint and what has come of it, over all attempts."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.fold = Fold()
+        self.record = Record()
+        self.failure: GrokError | None = None
+        self.unreadable = 0
+        self.started = time.monotonic()
+        self.first_content: float | None = None
+        self._earlier: list[Fold] = []
+
+    def restart(self) -> None:
+        """Begin an attempt with nothing received; what an earlier one has spent still counts."""
+        if self.fold.report:
+            self._earlier.append(self.fold)
+        self.fold = Fold(clean=self.plan.request.search is not None)
+
+    def receive(self, event: events.Event, observe: Observer) -> None:
+        """Take one event in and tell the observer."""
+        observe(event, self.fold.add(event))
+        if self.first_content is None and self.fold.has_content:
+            self.first_content = time.monotonic()
+            self.record.content()
+
+    def check_end(self, endpoint: Endpoint, *, done: bool) -> None:
+        """Raise for an answer that failed, stopped without a sign of its end, or holds nothing."""
+        fold = self.fold
+        if fold.failure:
+            raise classify(read_error_payload(fold.failure.payload), endpoint)
+        if not (done or fold.ended or fold.finish_reasons) and fold.has_content:
+            raise errors.InterruptedAnswerError(
+                f"{endpoint.title} ended its answer before it was complete.", "Ask again."
+            )
+        if fold.has_answer:
+            return
+        reason = fold.finish_reasons.get(0)
+        if reason == "length":
+            raise errors.LengthError(
+                "The token limit was reached before any text was written.", "Raise max_output_tokens."
+            )
+        if reason == "content_filter":
+            raise errors.ContentFilterError(
+                f"{endpoint.title} stopped the answer for safety.",
+                "Rephrase the request; a retry will not help.",
+            )
+        unreadable = " that could be read" if self.unreadable else ""
+        raise errors.UpstreamError(
+            f"{endpoint.title} answered with neither text nor calls{unreadable}.",
+            "Try again, or name another model.",
+        )
+
+    def spent(self, gateway: Gateway) -> Usage | None:
+        """What the endpoint has counted so far, over all attempts; None where it has counted nothing."""
+        counted = [
+            used(fold, self.plan.request, gateway) for fold in (*self._earlier, self.fold) if fold.report
+        ]
+        return reduce(Usage.__add__, counted) if counted else None
+
+    def note(self, usage: Usage | None) -> None:
+        """Tell the meter of this tool call what was spent."""
+        meter.note(usage, self.fold.model, sent=self.record.attempts > 0, has_content=self.fold.has_content)
+
+    def conclude(self, gateway: Gateway) -> Answer:
+        """The answer with its times and warnings, or the failure where no text came."""
+        if self.failure and self._is_whole(self.failure):
+            self.failure = None
+        fold, failure = self.fold, self.failure
+        answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
+        usage = answer.usage
+        for earlier in self._earlier:
+            usage = used(earlier, self.plan.request, gateway) + usage
+        usage = replace(
+            usage,
+            duration_s=time.monotonic() - self.started,
+            time_to_first_token_s=self.first_content and self.first_content - self.started,
+        )
+        if failure and not answer.text:
+            failure.usage = usage if fold.report or self._earlier else None
+            raise failure
+        warnings = [*self.plan.warnings, *answer.warnings]
+        if self.unreadable:
+            warnings.append(f"{self.unreadable} pieces of the stream could not be read and are missing.")
+        if failure:
+            warnings.append(f"The answer is incomplete: [{failure.code}] {failure.message}")
+        return replace(answer, usage=usage, warnings=tuple(dict.fromkeys(warnings)))
+
+    def _is_whole(self, failure: GrokError) -> bool:
+        """Whether only the stream broke, behind an answer whose end had been told."""
+        fold = self.fold
+        broke = isinstance(failure, _BROKE) and bool(fold.finish_reasons)
+        return broke and set(fold.choices) <= fold.finish_reasons.keys() and fold.has_answer
+
+
+_BROKE = (errors.UpstreamConnectionError, errors.UpstreamTimeoutError, errors.InterruptedAnswerError)

@@ -1,0 +1,1 @@
+"""An answer for eyes, no MCP in it."""

@@ -1,0 +1,203 @@
+"""Tells the host what happens while a call runs, without ever holding the upstream up.
+
+`Progress` observes the events of a call; a pump sends notes at its own pace: in `status` mode one line that
+each note replaces, in `deltas` mode every piece of the text.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from grok_mcp import events
+from grok_mcp.pipeline.draft import Draft
+from grok_mcp.redaction import one_line
+
+MAX_MESSAGE = 160
+FIRST_NOTE_S = 1.0
+STATUS_INTERVAL_S = 1.0
+SHORTEST_INTERVAL_S = 0.05
+HEARTBEAT_S = 5.0
+
+Report = Callable[[float, str], Awaitable[None]]
+"""Sends one note: seconds since the call began, and the message."""
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """The pump of one call: give it to `Grok` as observer, and run `pump` beside the call."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._started = time.monotonic()
+        self._last = 0.0
+        self._wake = anyio.Event()
+        self._noticed = False
+        self._finished = False
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Take note of one event; never waits."""
+        raise NotImplementedError
+
+    async def pump(self) -> None:
+        """Send notes until the call is over."""
+        await self._send_notes()
+
+    async def finish(self, text: str) -> None:
+        """Send what is still to be sent, once the answer is there."""
+        self._finished = True
+
+    async def _send_notes(self) -> None:
+        raise NotImplementedError
+
+    def _notice(self) -> None:
+        if not self._noticed:
+            self._noticed = True
+            self._wake.set()
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait for something to happen; False where nothing has."""
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+        happened = self._wake.is_set()
+        self._wake = anyio.Event()
+        self._noticed = False
+        return happened
+
+    async def _send(self, message: str) -> None:
+        """Send one note. A client that can't be told does not fail the call: it has been paid for."""
+        self._last = max(time.monotonic() - self._started, self._last + 0.001)
+        try:
+            await self._report(round(self._last, 3), message)
+        except Exception:
+            logger.debug("a progress note could not be sent", exc_info=True)
+
+
+class StatusProgress(Progress):
+    """One line: the phase, counters, and the tail of the text."""
+
+    def __init__(self, report: Report, upstream: str) -> None:
+        super().__init__(report)
+        self._phase = f"waiting for {upstream.replace('The ', 'the ', 1)}"
+        self._since = self._started
+        self._changed = False
+        self._begun = False
+        self._characters = 0
+        self._tail: deque[str] = deque(maxlen=40)
+        self._sources: set[str] = set()
+        self._searches: set[tuple[str, str]] = set()
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Keep the phase and counters up to date."""
+        if added:
+            self._characters += len(added)
+            self._tail.append(added)
+            if self._phase != "writing":
+                self._enter("writing")
+        elif isinstance(event, events.SourcesFound) and not self._sources.issuperset(event.urls):
+            self._sources.update(event.urls)
+            self._enter(f"reading {len(self._sources)} sources")
+        elif isinstance(event, events.Began):
+            return
+        else:
+            self._enter_by(event)
+        self._notice()
+
+    def _enter_by(self, event: events.Event) -> None:
+        if isinstance(event, events.ReasoningDelta):
+            self._enter("thinking")
+        elif isinstance(event, events.SearchStep) and (event.key, event.query) not in self._searches:
+            self._searches.add((event.key, event.query))
+            place = "X" if event.kind == "x" else "the web"
+            self._enter(
+                f"searching {place}: “{one_line(event.query)}”" if event.query else f"searching {place}"
+            )
+        elif isinstance(event, events.Waiting):
+            self._enter(event.reason)
+        elif isinstance(event, events.ToolCallDelta) and event.name:
+            self._enter(f"calling {one_line(event.name)}")
+        elif isinstance(event, events.Started) and not self._begun:
+            self._begun = True
+            self._enter(f"{one_line(event.model)} has begun")
+
+    def _enter(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._since = time.monotonic()
+            self._changed = True
+
+    def _message(self) -> str:
+        if self._phase == "writing":
+            head = f"writing, {self._characters:,} characters: …"
+            tail = one_line("".join(piece[-MAX_MESSAGE:] for piece in self._tail))
+            return head + tail[-(MAX_MESSAGE - len(head)) :]
+        seconds = time.monotonic() - self._since
+        timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase
+        return timed if len(timed) <= MAX_MESSAGE else f"{timed[: MAX_MESSAGE - 1]}…"
+
+    async def finish(self, text: str) -> None:
+        """An answer that came at once still shows that it came from upstream."""
+        await super().finish(text)
+        if not self._last:
+            await self._send(self._message())
+
+    async def _send_notes(self) -> None:
+        await self._wait(FIRST_NOTE_S)
+        while not self._finished:
+            self._changed = False
+            await self._send(self._message())
+            await anyio.sleep(SHORTEST_INTERVAL_S)
+            happened = await self._quiet_second()
+            if not happened and not self._changed:
+                await self._wait(HEARTBEAT_S - STATUS_INTERVAL_S)
+
+    async def _quiet_second(self) -> bool:
+        """Hold the next note back, but not beyond a change of phase; whether anything happened."""
+        until, happened = time.monotonic() + STATUS_INTERVAL_S, False
+        while not self._changed and (left := until - time.monotonic()) > 0:
+            happened = await self._wait(left) or happened
+            if happened and not self._changed:
+                await anyio.sleep(min(SHORTEST_INTERVAL_S, left))
+        return happened
+
+
+class DeltaProgress(Progress):
+    """Every piece of the first answer's text; all messages of a call concatenate to exactly that text."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self._draft = Draft()
+        self._taken = 0
+        self._known = 0
+        self._sending = anyio.Lock()
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Take new text over as far as nothing can come before it any more."""
+        if isinstance(event, events.Resumed):
+            self._known = event.offset
+        if self._draft.add(event, added):
+            self._notice()
+
+    def _take(self) -> str:
+        """What is settled and neither sent nor known."""
+        before, text = self._taken, self._draft.take()
+        self._taken += len(text)
+        return text[max(self._known - before, 0) :]
+
+    async def finish(self, text: str) -> None:
+        """Send the rest of the text that has not gone out as a delta."""
+        await super().finish(text)
+        async with self._sending:
+            rest = self._take() + text[max(self._taken, self._known) :]
+            if rest:
+                await self._send(rest)
+
+    async def _send_notes(self) -> None:
+        while not self._finished:
+            await self._wait(HEARTBEAT_S)
+            async with self._sending:
+                await self._send(self._take())
+            await anyio.sleep(SHORTEST_INTERVAL_S)

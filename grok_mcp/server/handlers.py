@@ -1,0 +1,92 @@
+"""What the server offers beside its tools: resources, prompts, and completion of their arguments.
+
+`server.py` registers these handlers. Prompts are imported where a host asks for them: many never do.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+)
+
+from grok_mcp.logs import log_fault
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.connection import Context, caller_of, is_remote
+from grok_mcp.server.resources import RESOURCES, Reader, list_resources, read_resource
+
+logger = logging.getLogger(__name__)
+
+
+class BesideTools:
+    """The handlers, on one endpoint."""
+
+    def __init__(self, grok: Grok) -> None:
+        self._grok = grok
+
+    async def list_resources(
+        self, ctx: Context, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        """Answer `resources/list`."""
+        return list_resources()
+
+    async def list_resource_templates(
+        self, ctx: Context, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        """Answer `resources/templates/list`: none, but hosts ask, and an error would look like a fault."""
+        return ListResourceTemplatesResult(resource_templates=[])
+
+    async def read_resource(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        """Answer `resources/read`."""
+        resource = RESOURCES.get(params.uri)
+        if resource is None:
+            message = f"Unknown resource: {params.uri[:80]}"
+            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
+        reader = Reader(caller_of(ctx), is_remote(ctx))
+        with _told_as_fault(resource.uri):
+            return await read_resource(resource, self._grok, reader)
+
+    async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
+        """Answer `prompts/list`."""
+        from grok_mcp.server.prompts import list_prompts
+
+        return list_prompts()
+
+    async def get_prompt(self, ctx: Context, params: GetPromptRequestParams) -> GetPromptResult:
+        """Answer `prompts/get`."""
+        from grok_mcp.server.prompts import get_prompt
+
+        with _told_as_fault("a prompt"):
+            return get_prompt(params)
+
+    async def complete(self, ctx: Context, params: CompleteRequestParams) -> CompleteResult:
+        """Answer `completion/complete`."""
+        from grok_mcp.server.completion import complete
+
+        with _told_as_fault("a completion"):
+            return await complete(self._grok, params)
+
+
+@contextmanager
+def _told_as_fault(what: str) -> Iterator[None]:
+    """A fault of our own goes to the log; the client gets a reference, where the SDK might tell it all."""
+    try:
+        yield
+    except MCPError:
+        raise
+    except Exception:
+        fault = log_fault(logger, f"request for {what}")
+        raise MCPError(code=INTERNAL_ERROR, message=f"{fault.message} {fault.advice}") from None

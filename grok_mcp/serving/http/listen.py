@@ -1,0 +1,132 @@
+"""Serves the application of `http.py`: the listening socket, one or several worker processes, slow clients.
+
+Our own settings of uvicorn: `TCP_NODELAY` (without it each answer waits 40 ms for an acknowledgement), a time
+limit for headers, a small bound for their size, and exit status 0 after a signal.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+
+from grok_mcp.addresses import is_loopback
+from grok_mcp.serving.http.tokens import token_verifier
+from grok_mcp.settings import Settings
+
+EXIT_BAD_SETTINGS = 2
+EXIT_NO_SOCKET = 1
+HEADERS_S = 20.0
+MAX_HEADER_BYTES = 32 * 1024
+BACKLOG = 2048
+
+
+class GuardedProtocol(H11Protocol):
+    """Closes a connection whose request headers do not arrive in time."""
+
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the headers of the first request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for what is missing of the headers; nothing is, while a request is served."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._waiting is None:
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing to wait for."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(HEADERS_S, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def serve_http(settings: Settings) -> int:
+    """Serve the network until a signal comes; returns the exit status."""
+    refusal = _refusal(settings)
+    if refusal:
+        sys.stderr.write(f"grok-mcp: {refusal}\n")
+        return EXIT_BAD_SETTINGS
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        reason = error.strerror or error
+        sys.stderr.write(f"grok-mcp: can't listen at {settings.host}:{settings.port}: {reason}\n")
+        return EXIT_NO_SOCKET
+    config = uvicorn.Config(
+        "grok_mcp.http:create_app",
+        factory=True,
+        http=GuardedProtocol,
+        loop="auto",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        workers=settings.workers,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_graceful_shutdown=int(settings.grace) + 5,
+    )
+    server = uvicorn.Server(config)
+    _announce(settings, listening)
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it is done
+        signal.signal(number, lambda *_: None)
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+    else:
+        server.run(sockets=[listening])
+    return 0 if server.started or settings.workers > 1 else 1
+
+
+def _refusal(settings: Settings) -> str | None:
+    """Why these settings must not be served."""
+    if token_verifier(settings) is None and not settings.insecure_no_auth and not is_loopback(settings.host):
+        return (
+            f"{settings.host} is no loopback address and nobody would have to say who they are: set "
+            "GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER, or spell --insecure-no-auth out"
+        )
+    if settings.transport == "sse" and settings.shared and not settings.sticky:
+        return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
+    return None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, socket.IPPROTO_TCP)  # the protocol makes asyncio set TCP_NODELAY
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(address)
+    listening.listen(BACKLOG)
+    listening.set_inheritable(True)
+    return listening
+
+
+def _announce(settings: Settings, listening: socket.socket) -> None:
+    """One line that says where the server is, for people and for whoever took port 0."""
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    paths = {"sse": "/sse"}.get(settings.transport, "/mcp")
+    sys.stderr.write(f"grok-mcp: serving http://{shown}:{port}{paths}\n")
+    sys.stderr.flush()

@@ -1,0 +1,195 @@
+"""Who may call over HTTP: holders of a token from the token file, or of a JWT of the OAuth issuer.
+
+`http.py` puts these behind the SDK's bearer middleware. A caller's token is never logged and never sent on.
+"""
+
+import hmac
+import logging
+import secrets
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jwt
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from pydantic import AnyHttpUrl
+from starlette.authentication import AuthenticationError
+
+from grok_mcp.serving.http.jwks import ALGORITHMS, IssuerKeys, KeysUnavailableError, SigningKey
+from grok_mcp.settings import Settings
+
+TOKEN_PREFIX = "gmt_"
+LEEWAY_S = 30
+MAX_TOKEN_CHARS = 16_384
+MAX_NAME_CHARS = 255
+TOKEN_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
+"""What an issuer calls access tokens (RFC 9068, and before it): others of its JWTs are for other purposes."""
+
+logger = logging.getLogger(__name__)
+
+
+def new_token(name: str) -> tuple[str, str]:
+    """A fresh token for a caller, and the line for the token file that lets it in."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    return token, f"{name}:{sha256(token.encode()).hexdigest()}"
+
+
+def token_verifier(settings: Settings) -> TokenVerifier | None:
+    """What checks the callers' tokens; None where no authentication is set up."""
+    file = TokenFile(settings.token_file.expanduser(), settings.oauth_scopes) if settings.token_file else None
+    issuer = JwtVerifier(settings) if settings.oauth_issuer else None
+    return _Callers(file, issuer) if file or issuer else None
+
+
+class _Callers:
+    """Those of the token file, then those of the issuer; a name that is in both belongs to the file's."""
+
+    def __init__(self, file: "TokenFile | None", issuer: "JwtVerifier | None") -> None:
+        self._file = file
+        self._issuer = issuer
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Who holds this token; None for nobody."""
+        if len(token) > MAX_TOKEN_CHARS:
+            return None
+        if self._file and (found := self._file.holder(token)):
+            return found
+        found = await self._issuer.verify_token(token) if self._issuer else None
+        if found and self._file and found.subject in self._file.names:
+            logger.warning("a token of the issuer was refused: its subject is a name in the token file")
+            return None
+        return found
+
+
+class TokenFile:
+    """Lines of `name:sha256`; read again when the file changes, so that a token can be revoked.
+
+    A name may have several lines: the old token and the new one, while its holder changes over.
+    """
+
+    def __init__(self, path: Path, scopes: tuple[str, ...] = ()) -> None:
+        self._path = path
+        self._scopes = list(scopes)
+        self._read: tuple[int, ...] | None = ()
+        self._holders: dict[bytes, str] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The callers who have a token here."""
+        return frozenset(self._holders.values())
+
+    def holder(self, token: str) -> AccessToken | None:
+        """Who holds this token; every line is compared, so that the time tells nothing."""
+        self._refresh()
+        given = sha256(token.encode()).hexdigest().encode()
+        holder = None
+        for known, name in self._holders.items():
+            if hmac.compare_digest(known, given):
+                holder = name
+        return AccessToken(token=token, client_id=holder, scopes=self._scopes) if holder else None
+
+    def _refresh(self) -> None:
+        """Read the file where it has changed; nobody gets in by one that can't be read."""
+        try:
+            status = self._path.stat()
+            version = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            if version == self._read:
+                return
+            lines = self._path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, ValueError) as error:
+            if self._read is not None:  # once, and not for each request
+                logger.error("the token file can't be read and lets nobody in: %s", error)
+            self._holders, self._read = {}, None
+            return
+        self._read = version
+        self._holders = dict(filter(None, map(_entry, enumerate(lines, 1))))
+
+
+def _entry(numbered: tuple[int, str]) -> tuple[bytes, str] | None:
+    number, line = numbered
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return None
+    name, _, digest = (part.strip() for part in line.rpartition(":"))
+    if not _is_name(name) or len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
+        logger.error("line %d of the token file is not name:sha256 and lets nobody in", number)
+        return None
+    return digest.lower().encode(), name
+
+
+def _is_name(value: object) -> bool:
+    """Whether this can name a caller, in logs as well."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARS and value.isprintable()
+
+
+class JwtVerifier:
+    """Access tokens of one OAuth issuer (RFC 9068): signature, issuer, audience, expiry, subject."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.oauth_issuer is not None
+        self._issuer = settings.oauth_issuer
+        self._audiences = _audiences(settings)
+        self._keys = IssuerKeys(self._issuer, settings.oauth_jwks_url)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Who holds this token. Raises AuthenticationError where the issuer's keys can't be had."""
+        try:
+            algorithm, key_id = _read_header(token)
+            key = await self._keys.find(key_id)
+            if key is None or algorithm not in key.algorithms:
+                raise jwt.InvalidKeyError
+            return _access(token, self._claims(token, key, algorithm))
+        except (jwt.PyJWTError, RecursionError) as error:
+            logger.info("a bearer token was refused: %s", type(error).__name__)
+            return None
+        except KeysUnavailableError:
+            raise AuthenticationError("Tokens can't be checked at the moment; try again.") from None
+
+    def _claims(self, token: str, key: SigningKey, algorithm: str) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.key,
+            algorithms=[algorithm],
+            issuer=self._issuer,
+            audience=self._audiences,
+            leeway=LEEWAY_S,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        return claims
+
+
+def _audiences(settings: Settings) -> list[str]:
+    """What a token may be meant for: the resource as the metadata spell it, and as people do."""
+    if settings.oauth_audience:
+        return [settings.oauth_audience]
+    url = settings.public_url or ""
+    return [spelt + end for spelt in {url.rstrip("/"), str(AnyHttpUrl(url)).rstrip("/")} for end in ("", "/")]
+
+
+def _read_header(token: str) -> tuple[str, str | None]:
+    """The algorithm and the key that a token names; raises a PyJWTError for one that is no access token."""
+    header = jwt.get_unverified_header(token)
+    kind, algorithm = header.get("typ"), header.get("alg")
+    if (kind.lower() if isinstance(kind, str) else kind) not in TOKEN_TYPES:
+        raise jwt.InvalidTokenError
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise jwt.InvalidAlgorithmError
+    return algorithm, header.get("kid")
+
+
+def _access(token: str, claims: dict[str, Any]) -> AccessToken:
+    subject = claims["sub"]
+    client = claims.get("client_id") or claims.get("azp") or subject
+    if not _is_name(subject) or not _is_name(client):
+        raise jwt.InvalidTokenError
+    scopes = claims.get("scope") or claims.get("scp") or []
+    if isinstance(scopes, str):
+        scopes = scopes.split()
+    return AccessToken(
+        token=token,
+        client_id=client,
+        subject=subject,
+        scopes=[one for one in scopes if isinstance(one, str)] if isinstance(scopes, list) else [],
+        expires_at=int(claims["exp"]) + LEEWAY_S,
+        claims={"iss": claims["iss"]},
+    )

@@ -1,0 +1,179 @@
+"""Held answers in Redis: what one process has handed over, each of them serves.
+
+A key holds how a call ended, or how far it has come. The process that runs a call writes every few seconds
+while it runs, so that a key which nobody writes any more tells that its process is gone.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any, ClassVar
+
+import anyio
+from pydantic import TypeAdapter
+from redis.asyncio import Redis
+
+from grok_mcp import events
+from grok_mcp.errors import GrokError, OverloadedError
+from grok_mcp.messages import Answer
+from grok_mcp.pipeline.turn import Observer
+from grok_mcp.redaction import join_surrogates
+from grok_mcp.stores.answers import LIFETIME_S, Outcome, interrupted
+from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
+from grok_mcp.usage import Usage
+
+SILENT_S = 20.0
+"""After so long without a word a process is taken to be gone; `runs.BEAT_S` is how often it writes."""
+LAST_CHANCE_S = 6.0
+"""Time for a process to write again that could not, because Redis was away."""
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 1.0
+_VERSION = 1
+_HEAD = 16
+"""Bytes in front of a document: whether the call runs, and a number that grows while it does."""
+
+
+class RedisHeldAnswers:
+    """The store that processes share."""
+
+    shared: ClassVar[bool] = True
+
+    def __init__(
+        self, redis: RedisAccess, silent_s: float = SILENT_S, last_chance_s: float = LAST_CHANCE_S
+    ) -> None:
+        self._redis = redis
+        self._silent_s = silent_s
+        self._last_chance_s = last_chance_s
+
+    async def keep(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
+        """Store how a call ended, or how far it has come; False while Redis does not take it."""
+        size = len(outcome.text)
+        head = f"{'R' if _is_running(outcome) else 'E'}{size:0{_HEAD - 1}d}".encode()
+        key = _key(answer_id, caller)
+        try:
+            document = head + await aside(size, _pack, outcome)
+            await self._redis.ask(
+                "write", lambda client: client.set(key, document, ex=LIFETIME_S), len(document)
+            )
+        except (OverloadedError, RecursionError):  # the latter for data that is nested too deeply
+            return False
+        return True
+
+    async def find(
+        self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
+    ) -> Outcome | None:
+        """How a call ended, or how far it has come after `wait_s` seconds; None where nothing is stored.
+
+        Raises OverloadedError while Redis is away.
+        """
+        key, known, heard_s = _key(answer_id, caller), b"", anyio.current_time()
+        until = math.inf if wait_s is None else heard_s + wait_s
+        outcome, told, pause_s = None, 0, _FIRST_PAUSE_S
+        while True:
+            head, silent_s = await self._look(key)
+            if not head and self._redis.was_away(self._last_chance_s):
+                await anyio.sleep(_LONGEST_PAUSE_S)
+                continue
+            if head != known:
+                known, outcome = head, await self._read(key)
+            if outcome is None or not _is_running(outcome):
+                return outcome
+            if len(outcome.text) > told:
+                piece, told = outcome.text[told:], len(outcome.text)
+                observe(events.TextDelta(piece, events.FIRST), piece)
+            now = anyio.current_time()
+            if silent_s < self._silent_s:
+                heard_s = now
+                if now >= until:
+                    return outcome
+            elif now - heard_s > self._last_chance_s:
+                return _given_up(outcome, self._silent_s)
+            await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _look(self, key: str) -> tuple[bytes, float]:
+        """The head of what is stored, and how long ago that was."""
+
+        async def look(client: Redis) -> Any:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.getrange(key, 0, _HEAD - 1)
+                pipeline.pttl(key)
+                return await pipeline.execute()
+
+        try:
+            head, left_ms = await self._redis.ask("read", look)
+        except OverloadedError:
+            raise _away() from None
+        return head, LIFETIME_S - left_ms / 1000
+
+    async def _read(self, key: str) -> Outcome | None:
+        try:
+            stored = await self._redis.get(key)
+        except OverloadedError:
+            raise _away() from None
+        try:
+            return await aside(len(stored or b""), _unpack, stored[_HEAD:]) if stored else None
+        except UNREADABLE:
+            return None
+
+
+def _key(answer_id: str, caller: str) -> str:
+    return key_of("answer", json.dumps([caller, answer_id]).encode())
+
+
+def _away() -> OverloadedError:
+    return OverloadedError("The store of answers can't be reached.", "Try again soon.")
+
+
+def _is_running(outcome: Outcome) -> bool:
+    return isinstance(outcome, Answer) and outcome.finish_reason == "running"
+
+
+def _given_up(outcome: Outcome, silent_s: float) -> Outcome:
+    """What came before the process that received it was gone."""
+    if isinstance(outcome, GrokError) or outcome.has_data or not outcome.text:
+        return interrupted()
+    sentence = (
+        f"The answer is incomplete: [interrupted] The process of this server that received it has not been "
+        f"heard of for {silent_s:g} s."
+    )
+    return replace(outcome, finish_reason="interrupted", warnings=(sentence,))
+
+
+@cache
+def _answers() -> TypeAdapter[Answer]:
+    return TypeAdapter(Answer)
+
+
+def _pack(outcome: Outcome) -> bytes:
+    if isinstance(outcome, GrokError):
+        usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
+        document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
+    else:
+        document = _answers().dump_python(replace(outcome, reasoning=()))
+    plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
+    return pack(join_surrogates(plain))
+
+
+def _unpack(stored: bytes) -> Outcome:
+    """What was packed; raises one of UNREADABLE where it is none of ours."""
+    document = json.loads(unpack(stored))
+    if document.pop("version") != _VERSION:
+        raise ValueError
+    if "error" not in document:
+        return _answers().validate_python(document)
+    (kind,) = (one for one in _kinds(GrokError) if one.__name__ == document["error"])
+    error = kind(document["message"], document["advice"])
+    usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])
+    for name in ("retryable", "retry_after_s", "status", "request_id", "attachment"):
+        setattr(error, name, document.get(name, getattr(error, name)))
+    error.usage = usage
+    return error
+
+
+def _kinds(kind: type[GrokError]) -> Iterator[type[GrokError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
