@@ -29,10 +29,10 @@ def _main() -> None:
         sys.stdout.write(f"grok-mcp-server {__version__}\n")
         return
     if not arguments:
-        from grok_mcp.serving.serve import serve
+        from grok_mcp.serving import serve
 
         sys.exit(serve())
-    from grok_mcp.cli.main import cli
+    from grok_mcp.cli import cli
 
     gc.enable()
     cli(prog_name="grok-mcp")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,19 +69,30 @@ def read_settings() -> Settings | None:
 
 def unknown_variables() -> list[str]:
     """Names with our prefix that are no setting: misspelt, or of another version."""
-    known = {variable for name in Settings.model_fields for variable in variables_of(name)}
-    known.add("GROK_MCP_ENV_FILE")
+    known = {*VARIABLES, "GROK_MCP_ENV_FILE"}
     return sorted(
         name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
     )
 
 
-def variables_of(field: str) -> tuple[str, ...]:
-    """The environment variables that set a field, the first one preferred."""
+def _variables_of(field: str) -> tuple[str, ...]:
     alias = Settings.model_fields[field].validation_alias
     if isinstance(alias, AliasChoices):
         return tuple(str(choice) for choice in alias.choices)
     return (alias,) if isinstance(alias, str) else (PREFIX + field.upper(),)
+
+
+VARIABLES: Mapping[str, str] = {
+    variable: field for field in Settings.model_fields for variable in _variables_of(field)
+}
+"""Every environment variable of a setting, with its field; of several for one field the preferred one
+first.
+"""
+
+
+def variables_of(field: str) -> tuple[str, ...]:
+    """The environment variables that set a field, the preferred one first."""
+    return tuple(variable for variable, known in VARIABLES.items() if known == field)
 
 
 def origin_of(field: str, settings: Settings) -> str:

@@ -8,10 +8,13 @@ Named tuples, as are other small values of this program: a dataclass takes ten t
 the host waits for that at each start.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from grok_mcp.usage import UsageReport
+
+Reason = Literal["stop", "length", "tool_calls", "content_filter"]
+"""Why a model stopped."""
 
 
 class Place(NamedTuple):
@@ -108,7 +111,7 @@ class UsageReported(NamedTuple):
 class Finished(NamedTuple):
     """Why the model stopped."""
 
-    reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    reason: Reason
     choice: int = 0
 
 
@@ -129,9 +132,7 @@ class Waiting(NamedTuple):
 
 
 class Began(NamedTuple):
-    """Our own note that an attempt begins; `so_far` has what led to its present state, at any time."""
-
-    so_far: Callable[[], Iterable[tuple[Any, str]]]
+    """Our own note that an attempt begins: what earlier ones have brought is void."""
 
 
 class Resumed(NamedTuple):
@@ -162,3 +163,10 @@ Event = (
 
 CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, SearchStep)
 """Events that a caller is billed for: after the first of them nothing is sent again."""
+
+Observer = Callable[[Event, str], None]
+"""Takes every event of a call, and the text that it added; must not block."""
+
+
+def ignore(event: Event, added: str) -> None:
+    """The observer of a call that nobody watches."""

@@ -6,6 +6,7 @@ and openrouter.ai/docs, as read until 2026-11-22.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 from urllib.parse import urlsplit
 
 
@@ -135,8 +136,27 @@ GATEWAYS: Mapping[str, Gateway] = {
 }
 
 
-def find_gateway(base_url: str) -> Gateway:
-    """The gateway that a base URL belongs to; `generic` for a host that we don't know."""
+class _Choice(Protocol):
+    """The settings that choose a gateway."""
+
+    @property
+    def gateway(self) -> str | None: ...
+
+    @property
+    def base_url(self) -> str | None: ...
+
+
+def resolve(settings: _Choice) -> Gateway:
+    """The gateway in effect: the one that is named, else that of the base URL, else xAI.
+
+    A host that we don't know belongs to `generic`.
+    """
+    if settings.gateway:
+        return GATEWAYS[settings.gateway]
+    return _by_host(settings.base_url) if settings.base_url else _XAI
+
+
+def _by_host(base_url: str) -> Gateway:
     host = urlsplit(base_url).hostname or ""
     by_host = {known: gateway for gateway in GATEWAYS.values() for known in gateway.hosts}
     while host:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from grok_mcp.errors import InternalError
+from grok_mcp.messages import Call
 from grok_mcp.settings import Settings
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The call that is being served, set by `server.py`."""
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+"""The call that is being served in this context; its id stands in each line."""
 
 FIELDS = "grok_mcp_fields"
 """Key of `extra` in a log call; its mapping is shown field by field."""
@@ -46,8 +47,7 @@ class TextLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
-        found = request_id.get()
-        place = f"[{found}] " if found else ""
+        place = f"[{_request_id()}] " if _request_id() else ""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         text = f"grok-mcp: {record.levelname} {place}{super().format(record)}{fields}"
         return text.replace("\r", "").replace("\n", "\\n")
@@ -63,13 +63,18 @@ class JsonLine(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "request_id": request_id.get() or None,
+            "request_id": _request_id(),
             **_fields(record),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         shown = {name: value for name, value in line.items() if value is not None}
         return json.dumps(shown, ensure_ascii=False, default=str)
+
+
+def _request_id() -> str | None:
+    call = current_call.get()
+    return call.request_id if call else None
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

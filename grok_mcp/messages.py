@@ -1,27 +1,75 @@
-"""The values of one call: what is asked (`ChatRequest`) and what comes back (`Answer`).
+"""The values of one call: who asks (`Call`), what is asked (`ChatRequest`), and what becomes of it
+(`Outcome`).
 
-Both dialects are built from and folded into these; nothing here knows a wire format.
+Both dialects are built from and folded into these; nothing here knows a wire format or MCP.
 """
 
+import copy
 import json
+import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple
 
-from grok_mcp.usage import Usage
+from grok_mcp.errors import GrokError
+from grok_mcp.events import Observer, Reason, ignore
+from grok_mcp.usage import Usage, UsageMeter
 
 Role = Literal["user", "assistant", "tool"]
 SearchMode = Literal["on", "auto", "off"]
 SourceKind = Literal["web", "x", "news", "rss"]
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "interrupted", "running"]
+FinishReason = Reason | Literal["interrupted"]
+
+LOCAL = "local"
+"""The caller where nobody has to authenticate: on stdio, and on loopback without authentication."""
+
+CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
+"""A citation in a text, as Grok writes it: `[[1]](url)`."""
 
 
-class ToolCall(NamedTuple):
+class Call:
+    """One tool call while it is served: who makes it and who watches, and what it has used so far.
+
+    `caller` separates what belongs to one from what belongs to another; `wait_s` is how long the host may be
+    kept waiting, None for as long as it takes.
+    """
+
+    def __init__(
+        self,
+        tool: str = "",
+        caller: str = LOCAL,
+        observe: Observer = ignore,
+        wait_s: float | None = None,
+    ) -> None:
+        self.tool = tool
+        self.caller = caller
+        self.observe = observe
+        self.wait_s = wait_s
+        self.request_id = secrets.token_hex(4)
+        self.meter = UsageMeter()
+
+    def watched_by(self, observe: Observer) -> "Call":
+        """The same call with another observer."""
+        watched = copy.copy(self)
+        watched.observe = observe
+        return watched
+
+
+class FunctionCall(NamedTuple):
     """A function that Grok wants the caller to run; `arguments` is JSON text as Grok wrote it."""
 
     id: str
     name: str
     arguments: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published form: arguments as an object, as text where they are not a JSON object."""
+        try:
+            arguments = json.loads(self.arguments or "{}")
+        except ValueError:
+            arguments = self.arguments
+        return {"id": self.id, "name": self.name, "arguments": arguments}
 
 
 class Message(NamedTuple):
@@ -30,7 +78,7 @@ class Message(NamedTuple):
     role: Role
     text: str = ""
     images: tuple[str, ...] = ()
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str = ""
     reasoning: tuple[Mapping[str, Any], ...] = ()
 
@@ -66,7 +114,7 @@ class ResponseFormat(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """The same for an endpoint that takes no schema, or paid no heed to it."""
+        """The same for an endpoint that takes no schema, or ignored it."""
         text = json.dumps(self.schema, ensure_ascii=False, separators=(",", ":"))
         return (
             f"Answer with one JSON value and nothing else. It must be valid against this JSON Schema:\n{text}"
@@ -107,59 +155,83 @@ class Citation:
     source: SourceKind
     spans: tuple[tuple[int, int], ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """The published form."""
+        return {
+            "index": self.index,
+            "url": self.url,
+            "title": self.title,
+            "source": self.source,
+            "spans": [list(span) for span in self.spans],
+        }
+
+
+class Data(NamedTuple):
+    """A JSON value that was asked for: null is one too."""
+
+    value: Any
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What every tool gives back; empty fields are left out wherever it is shown."""
+    """What a tool call brings when it ends well; `data` is None where text was asked for."""
 
     text: str = ""
-    data: Any = None
-    has_data: bool = False
+    data: Data | None = None
     alternatives: tuple[str, ...] = ()
     citations: tuple[Citation, ...] = ()
     searched: bool | None = None
     search_queries: tuple[str, ...] = ()
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[FunctionCall, ...] = ()
     finish_reason: FinishReason = "stop"
     conversation_id: str | None = None
-    answer_id: str | None = None
     model: str = ""
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[str, ...] = ()
     reasoning: tuple[Mapping[str, Any], ...] = ()
-    start: int = 0
-    """Where in the text the caller goes on reading; not published."""
 
     def to_dict(self) -> dict[str, Any]:
         """The published form: JSON values by their published names, without what is empty."""
         plain: dict[str, Any] = {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name not in ("has_data", "reasoning", "data", "start")
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("data", "reasoning")
         }
-        plain["citations"] = [citation_dict(citation) for citation in self.citations]
-        plain["tool_calls"] = [tool_call_dict(call) for call in self.tool_calls]
+        plain["citations"] = [citation.to_dict() for citation in self.citations]
+        plain["tool_calls"] = [call.to_dict() for call in self.tool_calls]
         plain["usage"] = self.usage.to_dict()
         for name in ("alternatives", "search_queries", "warnings"):
             plain[name] = list(plain[name])
-        shown = {name: value for name, value in plain.items() if value not in (None, "", [], {})}
-        return {"data": self.data, **shown} if self.has_data else shown
+        published = {name: value for name, value in plain.items() if value not in (None, "", [], {})}
+        return {"data": self.data.value, **published} if self.data else published
 
     def with_warnings(self, warnings: Iterable[str]) -> "Answer":
         """The same answer with further warnings behind its own."""
         return replace(self, warnings=(*self.warnings, *warnings))
 
 
-def citation_dict(citation: Citation) -> dict[str, Any]:
-    """A citation as it is published."""
-    shown = {name: getattr(citation, name) for name in ("index", "url", "title", "source")}
-    return {**shown, "spans": [list(span) for span in citation.spans]}
+class Running(NamedTuple):
+    """A call that goes on after its host has waited long enough; `answer_id` collects the rest of it.
+
+    `text` is what Grok has written so far; `as_data` says that JSON will come, which is only of use whole.
+    """
+
+    answer_id: str
+    text: str = ""
+    model: str = ""
+    as_data: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def with_warnings(self, warnings: Iterable[str]) -> "Running":
+        """The same with further warnings behind its own."""
+        return self._replace(warnings=(*self.warnings, *warnings))
 
 
-def tool_call_dict(call: ToolCall) -> dict[str, Any]:
-    """A tool call as it is published: arguments as an object, as text where they are no JSON object."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except ValueError:
-        arguments = call.arguments
-    return {"id": call.id, "name": call.name, "arguments": arguments}
+Outcome = Answer | Running | GrokError
+"""What becomes of a call."""
+
+
+class Collected(NamedTuple):
+    """What `grok_result` finds under an `answer_id`, to be read from the character `offset` on."""
+
+    outcome: Answer | Running
+    answer_id: str
+    offset: int

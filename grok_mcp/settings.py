@@ -6,31 +6,67 @@ To add a setting, add a field with its description, and its row in the README's 
 import math
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from grok_mcp.addresses import is_loopback
-from grok_mcp.keys import PREFIX as PREFIX
-from grok_mcp.keys import KeySettings
+from grok_mcp.gateways import GATEWAYS
 
+PREFIX = "GROK_MCP_"
 WATCHED_WAIT_S = 230.0
 UNWATCHED_WAIT_S = 50.0
 
-GatewayName = Literal[
-    "xai", "xai-us", "nebula", "theturbo", "acedata", "surgeai", "openrouter", "generic", "sandbox"
-]
+if TYPE_CHECKING:
+    GatewayName = str
+else:
+    GatewayName = Literal[tuple(GATEWAYS)]
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
-class Settings(KeySettings):
+_PLACEHOLDER = re.compile(
+    r"\$\{.*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|%\w+%|<.*>|your[-_ ].*(?:key|token).*|xai-\.{3}|xai-your.*",
+    re.IGNORECASE,
+)
+
+
+def fault_of(key: str) -> str | None:
+    """What is wrong with a key, None for one that can be sent."""
+    if not key:
+        return "is empty"
+    if _PLACEHOLDER.fullmatch(key):
+        return "holds a placeholder that the host did not replace by the key"
+    if not key.isascii() or not key.isprintable() or " " in key:
+        return "holds characters that are in no key"
+    return None
+
+
+class Settings(BaseSettings):
     """The whole configuration, frozen. Times are in seconds."""
 
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+    )
+
+    xai_api_key: Annotated[
+        SecretStr | None,
+        Field(validation_alias="XAI_API_KEY", description="API key of xAI or of the gateway"),
+    ] = None
+    api_key: Annotated[
+        SecretStr | None, Field(description="the same, used where `XAI_API_KEY` holds none")
+    ] = None
+    api_key_file: Annotated[
+        Path | None, Field(description="file that holds the key, in place of the variable")
+    ] = None
     base_url: Annotated[
         str | None,
         Field(
@@ -223,6 +259,33 @@ class Settings(KeySettings):
                 raise ValueError(f"{PREFIX}{name.upper()}: must be an https address")
         return self
 
+    def key(self) -> str | None:
+        """The first usable API key; None where there is none (`missing_key_reason` says why)."""
+        return next((key for _, key in self._keys() if fault_of(key) is None), None)
+
+    def key_variable(self) -> str:
+        """The variable that the key comes from, or should come from."""
+        return next((name for name, key in self._keys() if fault_of(key) is None), "XAI_API_KEY")
+
+    def missing_key_reason(self) -> str:
+        """Why there is no key, as the beginning of a sentence."""
+        for variable, key in self._keys():
+            if key:
+                return f"{variable} {fault_of(key)}"
+        if self.api_key_file is not None:
+            return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
+        return "There is no API key"
+
+    def _keys(self) -> Iterator[tuple[str, str]]:
+        """What is set as a key, by variable, in the order of preference."""
+        for variable, secret in (("XAI_API_KEY", self.xai_api_key), ("GROK_MCP_API_KEY", self.api_key)):
+            if secret is not None:
+                yield variable, secret.get_secret_value().strip()
+        if self.api_key_file is not None:
+            with suppress(OSError, ValueError):
+                text = self.api_key_file.expanduser().read_text(encoding="utf-8")
+                yield "GROK_MCP_API_KEY_FILE", text.strip()
+
     @property
     def shared(self) -> bool:
         """Whether several processes serve the same clients, so that none may rely on its own memory."""
@@ -230,7 +293,7 @@ class Settings(KeySettings):
 
     @property
     def holds(self) -> bool:
-        """Whether there are answers that are collected later, so that `grok_result` is of use."""
+        """Whether there are answers that are collected later, so that `grok_result` is useful."""
         return self.wait != 0 or self.max_result_chars > 0
 
     def wait_s(self, *, watched: bool) -> float | None:

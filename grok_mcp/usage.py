@@ -195,3 +195,26 @@ def _sum(one: Any, other: Any) -> Any:
     if one is None:
         return other
     return one if other is None else one + other
+
+
+class UsageMeter:
+    """What the endpoint has counted for one tool call so far; known also where the call is cancelled.
+
+    `usage` is None while it has counted nothing.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.model = ""
+        self.sent = False
+        """Whether any request went out."""
+        self.has_content = False
+        """Whether anything of an answer has come."""
+
+    def add(self, usage: Usage | None, model: str, *, sent: bool, has_content: bool) -> None:
+        """Add one request up that has ended, however it did."""
+        if usage is not None:
+            self.usage = usage if self.usage is None else self.usage + usage
+        self.model = model or self.model
+        self.sent = self.sent or sent
+        self.has_content = self.has_content or has_content

@@ -7,8 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from grok_mcp.accounting import ledger_path
 from grok_mcp.accounting.records import Entry
-from grok_mcp.accounting.sqlite import Store, ledger_path
+from grok_mcp.accounting.sqlite import Store
 from grok_mcp.usage import TICKS_PER_USD
 from tests.endpoint import Reply, chat
 

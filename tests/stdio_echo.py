@@ -19,7 +19,7 @@ from mcp_types import (
     Tool,
 )
 
-from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.serving.stdio.session import serve_stdio
 
 
@@ -29,7 +29,7 @@ async def list_tools(
     return ListToolsResult(tools=[Tool(name="echo", input_schema={"type": "object"})])
 
 
-def echo_server(calls: Calls) -> Server[Any]:
+def echo_server(calls: InFlight) -> Server[Any]:
     async def echo(ctx: ServerRequestContext[Any], text: str, options: dict[str, Any]) -> str:
         if options.get("garbage"):
             print("garbage by print", flush=True)  # noqa: T201 - the point of it
@@ -57,7 +57,7 @@ def echo_server(calls: Calls) -> Server[Any]:
 
 
 async def main() -> None:
-    calls = Calls()
+    calls = InFlight()
     await serve_stdio(echo_server(calls), calls, float(sys.argv[1]) if sys.argv[1:] else 10)
 
 

@@ -18,9 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from grok_mcp.doctor.entries import package_of
 from grok_mcp.doctor.findings import Check
 from grok_mcp.doctor.installation import STRANGER, check_folder
-from grok_mcp.doctor.packages import package_of
 from grok_mcp.hosts.host import Machine
 from grok_mcp.hosts.rows import HOSTS
 from tests.doctor import KEY, Report, User, closed_port, entry

@@ -12,11 +12,11 @@ from mcp.shared.exceptions import MCPError
 
 from grok_mcp import events
 from grok_mcp.errors import InterruptedAnswerError, LengthError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.events import ignore
+from grok_mcp.messages import Answer, Call, Collected, Running
+from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.runs import Runs
-from grok_mcp.pipeline.turn import Observer, ignore
-from grok_mcp.stores.answers import LocalHeldAnswers
+from grok_mcp.stores.answers import LocalAnswers
 from tests.conftest import Host, Result, host_on
 from tests.endpoint import Endpoint, Reply, body, chat
 from tests.endpoint import events as stream
@@ -103,7 +103,7 @@ async def test_a_call_in_time_is_not_handed_over() -> None:
     async with Endpoint(chat("Quick.")) as endpoint, host_on(endpoint, wait=30) as host:
         result = await host.ask()
         assert "answer_id" not in result.answer and "answer_id" not in result.text
-        assert len(host.grok.calls) == 0
+        assert len(host.grok.in_flight) == 0
 
 
 async def test_zero_waits_for_as_long_as_it_takes() -> None:
@@ -234,7 +234,7 @@ async def test_a_call_that_is_cancelled_in_time_closes_the_connection_to_the_end
             group.cancel_scope.cancel()
         with within(1):
             await endpoint.closed.wait()
-            while len(host.grok.calls):
+            while len(host.grok.in_flight):
                 await anyio.sleep(0.01)
 
 
@@ -263,7 +263,7 @@ async def test_a_handed_over_call_keeps_its_place_among_the_calls_upstream() -> 
 async def test_a_closing_server_waits_for_what_it_has_handed_over_then_interrupts_it() -> None:
     async with Endpoint(slow("It is ", "blue.")) as endpoint, host_on(endpoint, wait=SOON_S) as host:
         answer_id, offset = sentence(await host.ask())
-        assert len(host.grok.calls) > 0
+        assert len(host.grok.in_flight) > 0
         results: list[Result] = []
 
         async def collect() -> None:
@@ -273,8 +273,8 @@ async def test_a_closing_server_waits_for_what_it_has_handed_over_then_interrupt
             group.start_soon(collect)
             await anyio.sleep(SOON_S / 4)
             with within(5):
-                await host.grok.calls.drain(0)
-        assert len(host.grok.calls) == 0
+                await host.grok.in_flight.drain(0)
+        assert len(host.grok.in_flight) == 0
         await endpoint.closed.wait()
     assert results[0].answer["finish_reason"] == "interrupted"
     assert "[interrupted] This server was told to end" in results[0].text
@@ -292,7 +292,7 @@ async def test_a_closing_server_hands_nothing_over_that_nobody_could_collect() -
             with within(5):
                 while not endpoint.requests:
                     await anyio.sleep(0.01)
-            await host.grok.calls.drain(4 * SOON_S)
+            await host.grok.in_flight.drain(4 * SOON_S)
     assert results[0].answer["finish_reason"] == "interrupted"
 
 
@@ -305,78 +305,78 @@ async def test_an_id_that_leads_nowhere_is_an_error_that_says_so(answer_id: str)
 
 
 async def test_a_handed_over_call_is_in_flight_until_it_is_kept_and_its_host_hears_no_more() -> None:
-    calls, goes_on = Calls(), anyio.Event()
-    runs = Runs(calls, LocalHeldAnswers())
+    calls, goes_on = InFlight(), anyio.Event()
+    runs = Runs(calls, LocalAnswers())
     heard: list[events.Event] = []
     later = events.Waiting("Later.")
 
-    async def work(observe: Observer) -> Answer:
+    async def work(call: Call) -> Answer:
         await goes_on.wait()
-        observe(later, "")
+        call.observe(later, "")
         return Answer("Text.")
 
     def note(event: events.Event, added: str) -> None:
         heard.append(event)
 
-    running = await runs.within(0.01, work, "ann", note, has_data=False)
-    assert isinstance(running, Answer) and running.answer_id
+    running = await runs.within(Call(caller="ann", observe=note, wait_s=0.01), work, as_data=False)
+    assert isinstance(running, Running)
     async with anyio.create_task_group() as group:
         group.start_soon(calls.drain, 10)
         await anyio.sleep(0.05)
         assert len(calls) == 1
         goes_on.set()
     assert len(calls) == 0 and heard == []
-    found = await runs.collect(running.answer_id, 0, "ann", 0, note)
-    assert found == Answer("Text.", answer_id=running.answer_id)
+    collected = await runs.collect(running.answer_id, 0, Call(caller="ann", wait_s=0))
+    assert collected == Collected(Answer("Text."), running.answer_id, 0)
     await runs.aclose()
 
 
 async def test_what_still_runs_when_the_process_ends_is_ended_without_a_trace() -> None:
-    runs, ended = Runs(Calls(), LocalHeldAnswers()), anyio.Event()
+    runs, ended = Runs(InFlight(), LocalAnswers()), anyio.Event()
 
-    async def work(observe: Observer) -> Answer:
+    async def work(call: Call) -> Answer:
         try:
             await anyio.sleep_forever()
         finally:
             ended.set()
         raise AssertionError
 
-    running = await runs.within(0.01, work, "ann", ignore, has_data=False)
-    assert isinstance(running, Answer) and running.answer_id
+    running = await runs.within(Call(caller="ann", wait_s=0.01), work, as_data=False)
+    assert isinstance(running, Running)
     with within(5):
         await runs.aclose()
         await ended.wait()
-    found = await runs.collect(running.answer_id, 0, "ann", None, ignore)
-    assert isinstance(found, InterruptedAnswerError)
+    with pytest.raises(InterruptedAnswerError):
+        await runs.collect(running.answer_id, 0, Call(caller="ann"))
 
 
 async def test_held_answers_expire() -> None:
-    store = LocalHeldAnswers(lifetime_s=0.05)
-    assert await store.keep("ans_1", "ann", Answer("Text."))
-    assert await store.find("ans_1", "ann", None, ignore) == Answer("Text.")
-    assert await store.find("ans_1", "bob", None, ignore) is None
+    store = LocalAnswers(lifetime_s=0.05)
+    assert await store.put("ans_1", "ann", Answer("Text."))
+    assert await store.get("ans_1", "ann", None, ignore) == Answer("Text.")
+    assert await store.get("ans_1", "bob", None, ignore) is None
     await anyio.sleep(0.1)
-    assert await store.find("ans_1", "ann", None, ignore) is None
+    assert await store.get("ans_1", "ann", None, ignore) is None
 
 
 async def test_held_answers_are_bounded_in_number_and_in_size() -> None:
-    store = LocalHeldAnswers(maximum=10, max_characters=1_000)
+    store = LocalAnswers(maximum=10, max_characters=1_000)
     for number in range(20):
-        await store.keep(f"ans_{number}", "ann", Answer("x"))
-    kept = [number for number in range(20) if await store.find(f"ans_{number}", "ann", None, ignore)]
+        await store.put(f"ans_{number}", "ann", Answer("x"))
+    kept = [number for number in range(20) if await store.get(f"ans_{number}", "ann", None, ignore)]
     assert kept == list(range(10, 20))
-    await store.keep("large", "ann", Answer("x" * 5_000))
-    assert await store.find("large", "ann", None, ignore)
-    assert not await store.find("ans_19", "ann", None, ignore)
+    await store.put("large", "ann", Answer("x" * 5_000))
+    assert await store.get("large", "ann", None, ignore)
+    assert not await store.get("ans_19", "ann", None, ignore)
 
 
 async def test_a_held_error_holds_no_frames() -> None:
-    store = LocalHeldAnswers()
+    store = LocalAnswers()
     try:
         raise LengthError("Cut.", "Ask for less.")
     except LengthError as error:
-        await store.keep("ans_1", "ann", error)
-    found = await store.find("ans_1", "ann", None, ignore)
+        await store.put("ans_1", "ann", error)
+    found = await store.get("ans_1", "ann", None, ignore)
     assert isinstance(found, LengthError)
     assert (found.text, found.__traceback__) == ("[length] Cut. Ask for less.", None)
 

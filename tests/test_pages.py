@@ -11,7 +11,7 @@ from grok_mcp.dialects import DIALECTS
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message, Search
 from grok_mcp.pipeline import search
-from grok_mcp.tools import json_schema as schema
+from grok_mcp.tools.json_schema import MAX_DEPTH, MAX_SCHEMA_CHARS, SchemaCheck
 from grok_mcp.tools.structured import MAX_ATTACHED
 from tests.test_docs import PAGES, ROOT, table
 
@@ -107,13 +107,13 @@ def test_every_filter_stands_in_the_table() -> None:
 
 
 def test_the_limits_of_schemas_are_those_of_the_code() -> None:
-    assert f"{schema.MAX_SCHEMA_CHARS // 1024} KiB and {schema.MAX_DEPTH} levels" in STRUCTURED_PAGE
+    assert f"{MAX_SCHEMA_CHARS // 1024} KiB and {MAX_DEPTH} levels" in STRUCTURED_PAGE
     assert f"{MAX_ATTACHED:,} characters" in STRUCTURED_PAGE
 
 
 @pytest.mark.parametrize("block", re.findall(r"```json\n(.*?)```", STRUCTURED_PAGE, re.DOTALL))
 def test_the_example_of_structured_output_has_a_schema_that_is_taken(block: str) -> None:
-    schema.check_schema(json.loads(block)["schema"])
+    SchemaCheck.compile(json.loads(block)["schema"])
 
 
 def prose(page: Path) -> str:

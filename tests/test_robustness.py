@@ -15,7 +15,7 @@ from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Search
 from grok_mcp.pipeline.answer import build_answer
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.server.results import markdown
+from grok_mcp.rendering.markdown import markdown
 from tests.conftest import PAYLOADS
 from tests.test_progress import payloads_of
 

@@ -15,13 +15,12 @@ from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from grok_mcp import __version__
-from grok_mcp.messages import Answer
+from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.published import PUBLISHED, derived
-from grok_mcp.tools.spec import Call
 from tests.conftest import Result, host_on
 from tests.endpoint import Endpoint, Reply, chat
 from tests.pace import within
@@ -123,7 +122,7 @@ async def test_a_fault_of_our_own_is_a_reference_and_no_traceback(caplog: pytest
 
 async def test_a_closing_server_takes_no_new_call() -> None:
     async with Endpoint() as endpoint, host_on(endpoint) as host:
-        await host.grok.calls.drain(0)
+        await host.grok.in_flight.drain(0)
         result = await host.ask()
     assert result.error == IsPartialDict(code="overloaded", retryable=True)
     assert endpoint.requests == []
@@ -152,7 +151,7 @@ async def test_calls_beyond_the_limit_wait_in_order_and_say_so() -> None:
                 for number, name in enumerate(("one", "two", "three"), 1):
                     group.start_soon(ask, name)
                     with within(5):
-                        while len(host.grok.calls) < 2 * number:
+                        while len(host.grok.in_flight) < 2 * number:
                             await anyio.sleep(0.01)
                 assert len(endpoint.requests) == 1
                 await anyio.sleep(1.1)

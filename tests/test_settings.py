@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from grok_mcp.environment import SettingsError, load_settings, unknown_variables, variables_of
-from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
+from grok_mcp.gateways import GATEWAYS, endpoint_url, resolve
 from grok_mcp.settings import Settings
 
 DEFAULTS = {
@@ -168,8 +168,11 @@ def test_every_setting_has_a_description_and_a_variable() -> None:
         ("http://127.0.0.1:8080/v1", "generic"),
     ],
 )
-def test_a_gateway_is_found_from_the_host_of_its_base_url(base_url: str, name: str) -> None:
-    assert find_gateway(base_url) is GATEWAYS[name]
+def test_a_gateway_is_found_from_the_host_of_its_base_url(
+    base_url: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XAI_BASE_URL", base_url)
+    assert resolve(load_settings()) is GATEWAYS[name]
 
 
 @pytest.mark.parametrize(

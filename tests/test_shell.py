@@ -17,7 +17,7 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from grok_mcp.cli.shell import CONTINUING
+from grok_mcp.cli.call import CONTINUING
 from grok_mcp.tools import TOOLS
 from tests.endpoint import Endpoint, Reply, body, chat, events
 from tests.pace import within

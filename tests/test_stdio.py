@@ -198,12 +198,10 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "stamina",
         "grok_mcp.sandbox",
         "grok_mcp.cli",
-        "grok_mcp.rendering.paging",
         "rich",
         "sqlite3",
         "platformdirs",
         "grok_mcp.accounting.sqlite",
-        "grok_mcp.accounting.totals",
     }
 
 

@@ -29,7 +29,7 @@ from opentelemetry.trace import SpanKind
 
 import grok_mcp
 from grok_mcp import __version__, events
-from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.messages import Call, ChatRequest, Message
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
@@ -303,7 +303,7 @@ async def test_a_cancelled_call_is_told_with_the_usage_seen_so_far(told: Told) -
     async with Endpoint(stream(some, done=False, end="hang")) as endpoint, grok_on(endpoint.url) as grok:
         with within(10):
             async with anyio.create_task_group() as group:
-                group.start_soon(grok.complete, ASKED, observe)
+                group.start_soon(grok.complete, ASKED, Call(observe=observe))
                 await writing.wait()
                 assert sum(point.value for point in told.points()["grok_mcp.active_calls"]) == 1
                 group.cancel_scope.cancel()
@@ -388,7 +388,7 @@ async def test_a_fault_of_the_sdk_reaches_no_call(told: Told) -> None:
         def breaks(event: events.Event, added: str) -> None:
             told.faulty.broken = True
 
-        assert (await grok.complete(ASKED, breaks)).text == "Hello."
+        assert (await grok.complete(ASKED, Call(observe=breaks))).text == "Hello."
         assert not trace.get_current_span().is_recording()
 
 
@@ -398,7 +398,7 @@ async def test_a_fault_of_our_own_is_told_as_internal(told: Told) -> None:
 
     async with Endpoint(chat("Hello.")) as endpoint, grok_on(endpoint.url) as grok:
         with pytest.raises(ZeroDivisionError):
-            await grok.complete(ASKED, fault)
+            await grok.complete(ASKED, Call(observe=fault))
     assert told.attributes["error.type"] == "internal"
     assert "needle" not in told.span.to_json()
 
@@ -425,7 +425,7 @@ import sys
 import anyio
 from grok_mcp.errors import UpstreamConnectionError
 from grok_mcp.pipeline.grok import Grok
-from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.messages import Call, ChatRequest, Message
 from grok_mcp.settings import Settings
 
 async def main():
@@ -440,9 +440,9 @@ anyio.run(main)
 CONFIGURE = """
 import logging, os, sys, time
 from opentelemetry import trace
-from grok_mcp.serving.telemetry import close, configure
+from grok_mcp.serving import close_telemetry, configure_telemetry
 logging.basicConfig(format="%(levelname)s %(message)s")
-configure()
+configure_telemetry()
 """
 
 
@@ -476,7 +476,7 @@ before = dict(os.environ)
 for variables in {unasked}:
     os.environ.clear()
     os.environ.update(before | variables)
-    configure()
+    configure_telemetry()
     print({LOADED})
 """
     assert python(code) == ("\n".join(["[]"] * len(unasked)), "")
@@ -486,7 +486,7 @@ RESOURCE = f"""{CONFIGURE}
 found = trace.get_tracer_provider().resource.attributes
 print(found["service.name"], found["service.version"], len(found["service.instance.id"]))
 trace.get_tracer("any").start_span("one").end()
-close()
+close_telemetry()
 """
 
 
@@ -510,7 +510,7 @@ def test_the_service_has_a_name_that_the_environment_can_change_and_the_console_
 def test_what_cannot_be_set_up_is_one_warning() -> None:
     code = f"""{CONFIGURE}
 os.environ.update(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL="carrier-pigeon")
-configure()
+configure_telemetry()
 print(type(trace.get_tracer_provider()).__name__)
 """
     assert python(code, OTEL_TRACES_EXPORTER="zipkin") == (
@@ -527,9 +527,9 @@ def test_an_sdk_that_somebody_else_has_set_up_is_left_alone(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "console")
     before = trace.get_tracer_provider(), metrics.get_meter_provider()
-    telemetry_setup.configure()
+    telemetry_setup.configure_telemetry()
     assert (trace.get_tracer_provider(), metrics.get_meter_provider()) == before
-    telemetry_setup.close()
+    telemetry_setup.close_telemetry()
     assert trace.get_tracer("any").start_span("still").is_recording()
     assert caplog.records == []
 
@@ -539,7 +539,7 @@ def test_the_end_waits_for_a_silent_collector_for_no_longer_than_it_may() -> Non
 trace.get_tracer("any").start_span("one").end()
 logging.disable()
 began = time.monotonic()
-close()
+close_telemetry()
 print(time.monotonic() - began)
 """
     with socket.create_server(("127.0.0.1", 0)) as silent:

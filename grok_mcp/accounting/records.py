@@ -5,9 +5,12 @@ Apart from `ledger_store.py`, so that a server that starts need not load SQLite.
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
+
+FILE = "ledger.sqlite3"
 
 SANDBOX = "sandbox"
 """The gateway whose prices are made up: its calls are never summed with others."""
@@ -26,6 +29,10 @@ COLUMNS = (
 """The columns of an `Entry`, in the order of its `values`."""
 
 _LARGEST = 10**15  # no real count comes near; foreign numbers must not overflow SQLite's sums
+
+
+class LedgerError(Exception):
+    """The ledger can't be used; the message is the reason, as the end of a sentence."""
 
 
 class Entry(NamedTuple):
@@ -118,3 +125,12 @@ class SharedBudget(Protocol):
 def midnight(at: float) -> float:
     """When the day began, in UTC."""
     return datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def ledger_path(folder: Path | None) -> Path:
+    """The file of the ledger in this folder; for None, in the one that the system has for a user's state."""
+    if folder is None:
+        import platformdirs  # not needed by whoever names a folder
+
+        folder = platformdirs.user_state_path("grok-mcp", appauthor=False)
+    return folder.expanduser() / FILE

@@ -19,12 +19,12 @@ from grok_mcp.accounting.records import (
     RESERVED_S,
     SANDBOX,
     Entry,
+    LedgerError,
     Reservation,
     Standing,
 )
 from grok_mcp.usage import COUNTS
 
-FILE = "ledger.sqlite3"
 VERSION = 1
 BUSY_S = 5.0
 """How long a write waits for those of other processes."""
@@ -46,10 +46,6 @@ CREATE TABLE reservations (
 _INSERT = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 T = TypeVar("T")
-
-
-class LedgerError(Exception):
-    """The ledger can't be used; the message is the reason, as the end of a sentence."""
 
 
 class Store:
@@ -164,15 +160,6 @@ class Store:
         self._db.execute(
             "PRAGMA synchronous = NORMAL"
         )  # in WAL, a lost last row and no damage if the power fails
-
-
-def ledger_path(folder: Path | None) -> Path:
-    """The file of the ledger in this folder; for None, in the one that the system has for a user's state."""
-    if folder is None:
-        import platformdirs  # not needed by whoever names a folder
-
-        folder = platformdirs.user_state_path("grok-mcp", appauthor=False)
-    return folder.expanduser() / FILE
 
 
 def open_to_read(path: Path) -> sqlite3.Connection | None:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from grok_mcp.doctor.findings import Check, all_ok, faults
+from grok_mcp.doctor import Check, all_ok, faults
 
 _MARKS = {"fine": ("✓", "ok", "green"), "doubtful": ("!", "!", "yellow"), "wrong": ("✗", "X", "red")}
 
@@ -26,7 +26,7 @@ def doctor(ctx: click.Context, as_json: bool, offline: bool, full: bool) -> None
         raise click.UsageError("--full asks the endpoint, --offline does not: take one of them.")
     import asyncio
 
-    from grok_mcp.doctor.run import examine
+    from grok_mcp.doctor import examine
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a pipe on Windows may have no letters for it all

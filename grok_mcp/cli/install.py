@@ -25,7 +25,7 @@ from grok_mcp.hosts import (
     plan_uninstall,
 )
 from grok_mcp.hosts.entry import COMMAND, DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
-from grok_mcp.keys import fault_of
+from grok_mcp.settings import fault_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -198,10 +198,9 @@ def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
 
 
 def _settings() -> set[str]:
-    from grok_mcp.environment import variables_of
-    from grok_mcp.settings import Settings
+    from grok_mcp.environment import VARIABLES
 
-    return {variable for name in Settings.model_fields for variable in variables_of(name)}
+    return set(VARIABLES)
 
 
 def _secret(machine: Machine, variable: str) -> str:

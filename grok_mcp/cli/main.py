@@ -109,7 +109,7 @@ def serve(ctx: click.Context, /, **flags: str | None) -> None:
 
     Keys have no flag, because other users can see a command line: set XAI_API_KEY or take --api-key-file.
     """
-    from grok_mcp.serving.serve import serve as run
+    from grok_mcp.serving import serve as run
 
     for name, value in flags.items():
         if value is not None:
@@ -137,7 +137,7 @@ def _set_variable(name: str, value: str) -> None:
 @click.pass_context
 def demo(ctx: click.Context, pace: float | None) -> None:
     """See the three tools at work; needs no key."""
-    from grok_mcp.demo.run import PACE_S, run_demo
+    from grok_mcp.demo import PACE_S, run_demo
 
     ctx.exit(run_demo(PACE_S if pace is None else pace))
 
@@ -152,7 +152,7 @@ def token(ctx: click.Context, name: str) -> None:
     """
     if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
         _fail(ctx, f"{name!r} is no name for a caller: at most 64 characters, none of them : or #", BAD_USAGE)
-    from grok_mcp.serving.http.tokens import new_token
+    from grok_mcp.serving import new_token
 
     made, line = new_token(name.strip())
     click.echo(f"The token, which is shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")

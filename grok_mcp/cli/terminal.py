@@ -18,11 +18,19 @@ import click
 
 from grok_mcp import events
 from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.pipeline.turn import Observer
+from grok_mcp.events import Observer
+from grok_mcp.messages import CITATION_MARKER, Answer
+from grok_mcp.pipeline import Grok
 from grok_mcp.redaction import INVISIBLE
-from grok_mcp.rendering.progress import DeltaProgress, Progress, StatusProgress
+from grok_mcp.rendering import (
+    DeltaProgress,
+    Progress,
+    StatusProgress,
+    alternatives,
+    facts,
+    supplements,
+    usage_facts,
+)
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
 INCOMPLETE = 1
 FRAMES_PER_SECOND = 12
 
-_MARKER = re.compile(r"\[\[(\d+)\]\]\(\S*?\)")
 _BEGUN_MARKER = re.compile(r"\[(?:\[(?:\d+(?:\](?:\](?:\([^\s)]{0,2000})?)?)?)?)?\Z")
 
 
@@ -122,7 +129,7 @@ class ShellView:
         if self._as_json:
             self._print_json(answer.to_dict())
         elif self._data_only:
-            self._print_json(answer.data)
+            self._print_json(answer.data and answer.data.value)
             self._tell(answer)
         else:
             self._finish_text(answer)
@@ -130,11 +137,6 @@ class ShellView:
         return INCOMPLETE if answer.finish_reason == "interrupted" else 0
 
     def _finish_text(self, answer: Answer) -> None:
-        from grok_mcp.server.results import (
-            alternatives,
-            supplements,
-        )  # brings protocol types that nothing else here needs
-
         self._write(self._text.end() if self._text else "")
         if self._last != "\n":
             self._write("\n")
@@ -143,8 +145,6 @@ class ShellView:
 
     def _tell(self, answer: Answer) -> None:
         """Notes and the line of facts; and the sources, where stdout holds data alone."""
-        from grok_mcp.server.results import alternatives, facts, supplements
-
         if self._on_terminal:
             _say("")
         if self._data_only:
@@ -164,8 +164,6 @@ class ShellView:
 
     def fail(self, error: GrokError) -> None:
         """Say what failed, what to do, and what it cost."""
-        from grok_mcp.server.results import usage_facts
-
         self._end_status()
         if self._last != "\n":
             self._write("\n")
@@ -200,7 +198,7 @@ class TerminalText:
 
     def feed(self, piece: str) -> str:
         """What can be shown once this piece is there; the beginning of a citation is held back."""
-        text = _MARKER.sub(r"[\1]", self._held + clean(piece))
+        text = CITATION_MARKER.sub(r"[\1]", self._held + clean(piece))
         begun = _BEGUN_MARKER.search(text)
         shown, self._held = (text[: begun.start()], begun[0]) if begun else (text, "")
         return shown

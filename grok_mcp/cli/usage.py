@@ -8,9 +8,16 @@ from typing import get_args
 
 import click
 
-from grok_mcp.accounting.records import SANDBOX, midnight
-from grok_mcp.accounting.sqlite import LedgerError, ledger_path, read_file
-from grok_mcp.accounting.totals import Key, add_up, read_totals
+from grok_mcp.accounting import (
+    SANDBOX,
+    Key,
+    LedgerError,
+    add_up,
+    ledger_path,
+    midnight,
+    read_ledger,
+    read_totals,
+)
 from grok_mcp.cli.usage_view import Report, print_csv, print_json, print_table
 from grok_mcp.environment import read_settings
 from grok_mcp.settings import Settings
@@ -83,4 +90,4 @@ def _read(settings: Settings, by: Key, since: float | None, *, sandbox: bool) ->
         rows, others = (read_totals(db, by, since=since or 0.0, sandbox=book) for book in (play, not play))
         return Report(path, by, since, play, rows, add_up(others).calls)
 
-    return read_file(path, read) or Report(path, by, since, sandbox)
+    return read_ledger(path, read) or Report(path, by, since, sandbox)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grok_mcp.accounting.totals import Key, Totals, add_up, json_values
+from grok_mcp.accounting import Key, Totals, add_up, json_values
 
 BAR = 20
 MAX_KEY = 40

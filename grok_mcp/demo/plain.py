@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import click
 
-from grok_mcp.server.results import usage_facts
+from grok_mcp.rendering import usage_facts
 from grok_mcp.usage import Usage
 
 WIDTH = 80

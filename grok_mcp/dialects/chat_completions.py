@@ -7,19 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from grok_mcp import events
-from grok_mcp.dialects import search_parameters
+from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import FIRST, Event, Place
-from grok_mcp.foreign import (
-    citation_list,
-    citations_in,
-    finish_reason,
-    integer,
-    mapping,
-    mappings,
-    text_of,
-)
+from grok_mcp.foreign import integer, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.messages import ChatRequest, Message, Search, SourceKind
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 PATH = "/chat/completions"
@@ -35,6 +27,15 @@ _OPTIONS = (
     "service_tier",
     "user",
 )
+
+_REASONS: Mapping[str, events.Reason] = {
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
 
 
 def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
     if request.response_format:
         body["response_format"] = _response_format(request)
     if request.search_dialect == "search_parameters" and request.search:
-        body["search_parameters"] = search_parameters.build(request.search)
+        body["search_parameters"] = _search_parameters(request.search)
     elif request.search_dialect == "openrouter" and request.search and request.search.mode != "off":
         body["plugins"] = [_web_plugin(request)]
     return {name: value for name, value in body.items() if value is not None and name not in request.omit}
@@ -110,6 +111,47 @@ def _web_plugin(request: ChatRequest) -> dict[str, Any]:
     return plugin
 
 
+def _search_parameters(search: Search) -> dict[str, Any]:
+    """Live search on chat completions.
+
+    Switched off at xAI itself (HTTP 410); some gateways still document it, and of it only `mode` and
+    `return_citations`. So everything else is sent only where the caller asked for it.
+    """
+    built: dict[str, Any] = {
+        "mode": search.mode,
+        "return_citations": True,
+        "from_date": search.from_date,
+        "to_date": search.to_date,
+        "max_search_results": search.max_results,
+    }
+    if search.mode != "off":
+        sources = [source for kind in search.sources for source in _sources(kind, search)]
+        if any(len(source) > 1 for source in sources) or set(search.sources) != {"web", "x"}:
+            built["sources"] = sources
+    return {name: value for name, value in built.items() if value is not None}
+
+
+def _sources(kind: SourceKind, search: Search) -> list[dict[str, Any]]:
+    if kind == "rss":
+        return [{"type": "rss", "links": [link]} for link in search.rss_links]
+    source: Mapping[str, Any]
+    if kind == "x":
+        source = {
+            "included_x_handles": list(search.allowed_x_handles),
+            "excluded_x_handles": list(search.excluded_x_handles),
+            "post_favorite_count": search.min_likes,
+            "post_view_count": search.min_views,
+        }
+    else:
+        source = {
+            "country": search.country,
+            "allowed_websites": list(search.allowed_domains) if kind == "web" else None,
+            "excluded_websites": list(search.excluded_domains),
+            "safe_search": search.safe_search,
+        }
+    return [{"type": kind, **{name: value for name, value in source.items() if value not in (None, [])}}]
+
+
 def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     """The events in one chunk, or in a whole body; a model that is known already is not told again."""
     found: list[Event] = []
@@ -145,9 +187,16 @@ def _choice(choice: Mapping[str, Any], position: int, found: list[Event]) -> Non
         found.extend(_tool_call(call, order) for order, call in enumerate(mappings(delta["tool_calls"])))
     if "annotations" in delta:
         found.extend(citations_in(delta["annotations"], place))
-    reason = finish_reason(choice.get("finish_reason"))
+    reason = _finish_reason(choice.get("finish_reason"))
     if reason:
         found.append(events.Finished(reason, index))
+
+
+def _finish_reason(value: Any) -> events.Reason | None:
+    """One of the four reasons; None where the endpoint has not given one, `stop` for one we don't know."""
+    if not isinstance(value, str) or not value or value == "error":
+        return None
+    return _REASONS.get(value, "stop")
 
 
 def _tool_call(call: Mapping[str, Any], order: int) -> Event:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
+from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import citation_list, citations_in, integer, mapping, mappings, text_of
+from grok_mcp.foreign import integer, mapping, mappings, text_of
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 

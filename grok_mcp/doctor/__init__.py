@@ -1,1 +1,9 @@
-"""What `grok-mcp doctor` looks at."""
+"""Finds out what is wrong with a set-up, and how to put it right; spends no money unless it is asked to.
+
+To add a check, write a function in the module that it belongs to and add it to a group in `run.py`.
+"""
+
+from grok_mcp.doctor.findings import Check, all_ok, faults
+from grok_mcp.doctor.run import examine
+
+__all__ = ["Check", "all_ok", "examine", "faults"]

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from grok_mcp.cli.shell import run_call
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.server.results import usage_facts
+from grok_mcp.messages import Answer, Call
+from grok_mcp.pipeline import Grok
+from grok_mcp.rendering import usage_facts
 from grok_mcp.settings import Settings
-from grok_mcp.tools import TOOLS
-from grok_mcp.tools.spec import Call
+from grok_mcp.tools import TOOLS, run_counted
 
 CALL_S = 60.0
 
@@ -48,7 +46,7 @@ async def _check(grok: Grok, name: str) -> tuple[Check, Decimal | None]:
     name = f"call {name}"
     try:
         async with asyncio.timeout(CALL_S):
-            answer = await run_call(TOOLS[tool], grok, arguments, Call())
+            answer = await run_counted(TOOLS[tool], grok, arguments, Call(tool))
     except TimeoutError:
         return wrong(name, f"no answer within {CALL_S:g} s", "Name a faster model in GROK_MCP_MODEL."), None
     except GrokError as error:

@@ -12,15 +12,12 @@ from grok_mcp import errors
 from grok_mcp.dialects import DIALECTS
 from grok_mcp.doctor.findings import Check, all_ok, doubtful, fine, wrong
 from grok_mcp.doctor.network import check_way
-from grok_mcp.endpoint.catalog import Catalog
-from grok_mcp.endpoint.failures import Endpoint
-from grok_mcp.endpoint.readiness import BLOCKED
-from grok_mcp.endpoint.upstream import Timeouts, Upstream
+from grok_mcp.endpoint import BLOCKED, Catalog, Endpoint, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import mapping
-from grok_mcp.gateways import GATEWAYS, Gateway, endpoint_url, find_gateway
+from grok_mcp.gateways import Gateway, endpoint_url, resolve
 from grok_mcp.models import RETIRED, RETIRED_ON, find_model
-from grok_mcp.pipeline.search import WIRE, search_dialects
+from grok_mcp.pipeline import WIRE, search_dialects
 from grok_mcp.settings import Settings
 
 ANSWER_S = 10.0
@@ -32,8 +29,7 @@ _Asked = dict[str, GrokError | None]
 
 async def check_endpoint(settings: Settings) -> tuple[list[Check], bool]:
     """All findings, and whether calls can be answered at all."""
-    named = GATEWAYS.get(settings.gateway or "")
-    gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
+    gateway = resolve(settings)
     base_url = settings.base_url or gateway.base_url
     assert base_url is not None  # Settings holds each gateway without an address to have one here
     checks = await check_way(base_url)

@@ -2,16 +2,15 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 from grok_mcp.doctor.installation import STRANGER
-from grok_mcp.doctor.packages import package_of
-from grok_mcp.environment import variables_of
-from grok_mcp.hosts.host import Host, Part, TimeLimit
-from grok_mcp.keys import fault_of
-from grok_mcp.settings import PREFIX, Settings
+from grok_mcp.environment import VARIABLES
+from grok_mcp.hosts import Host, TimeLimit
+from grok_mcp.hosts.host import Part
+from grok_mcp.settings import PREFIX, fault_of
 
 OURS = "grok-mcp-server"
 SHORT_S = 60.0
@@ -70,7 +69,7 @@ def is_ours(host: Host, key: str, entry: Mapping[str, Any]) -> bool:
 
 def own_settings(host: Host, entry: Mapping[str, Any]) -> dict[str, str]:
     """What the environment of an entry says to this server."""
-    known = {variable for name in Settings.model_fields for variable in variables_of(name)}
+    known = VARIABLES.keys()
     given = local_part(host, entry).environment
     return {name: value for name, value in given.items() if name in known}
 
@@ -207,7 +206,7 @@ def _reference(
 
 
 def _unknown(local: Local) -> Iterator[Finding]:
-    known = {variable for name in Settings.model_fields for variable in variables_of(name)}
+    known = VARIABLES.keys()
     for name in local.environment:
         if name.upper().startswith(PREFIX) and name.upper() not in known | {f"{PREFIX}ENV_FILE"}:
             yield Finding(False, f"{name} is no setting of this version", f"Correct {name}, or take it out.")
@@ -226,3 +225,34 @@ def _limit(host: Host, limit: TimeLimit, value: Any) -> Iterator[Finding]:
     elif value / limit.value * limit.seconds < min(SHORT_S, limit.seconds):
         message = f"{limit.key} is {value}, too short for an answer that takes thought or a search"
         yield Finding(False, message, advice)
+
+
+_RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"], ["npx"], ["bunx"])
+_VALUED = re.compile(r"--(?:from|with|python|index-url|extra-index-url|index|default-index|spec)|-[piw]")
+"""Options of runners that are followed by a value."""
+
+
+def package_of(command: str, arguments: Sequence[str]) -> str | None:
+    """The package that a runner such as uvx or pipx fetches and starts; None for other commands."""
+    words = [PureWindowsPath(command).stem.lower(), *arguments]
+    if words[0] == "cmd" and len(words) > 2 and words[1].lower() == "/c":
+        words = [PureWindowsPath(words[2]).stem.lower(), *words[3:]]
+    for runner in _RUNNERS:
+        if words[: len(runner)] == runner:
+            return _first_package(words[len(runner) :])
+    return None
+
+
+def _first_package(words: Sequence[str]) -> str | None:
+    named: dict[str, str] = {}
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        option, equals, value = words[position].partition("=")
+        if not equals and _VALUED.fullmatch(option):
+            position += 1
+            value = words[position] if position < len(words) else ""
+        named[option] = value
+        position += 1
+    started = words[position] if position < len(words) else ""
+    package = named.get("--from") or named.get("--spec") or started
+    return re.split(r"[@=<>!~\[; ]", package)[0].lower().replace("_", "-") or None

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 from grok_mcp.doctor.entries import KEYS, check_entry, is_ours, own_settings
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
-from grok_mcp.hosts.host import Host, HostError, Machine
+from grok_mcp.hosts import HOSTS, Host, HostError, Machine
 from grok_mcp.hosts.jsontext import JsonText
-from grok_mcp.hosts.rows import HOSTS
-from grok_mcp.keys import fault_of
 from grok_mcp.redaction import quote
+from grok_mcp.settings import fault_of
 
 
 def places(host: Host, machine: Machine) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from grok_mcp.accounting.sqlite import ledger_path
+from grok_mcp.accounting import ledger_path
 from grok_mcp.doctor.endpoint import check_endpoint
 from grok_mcp.doctor.findings import Check, fine, wrong
 from grok_mcp.doctor.hosts import check_hosts, environment_of_a_host

@@ -9,8 +9,7 @@ from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.doctor.installation import readable_by_others
 from grok_mcp.environment import SettingsError, load_settings, unknown_variables, variables_of
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.keys import fault_of
-from grok_mcp.settings import Settings
+from grok_mcp.settings import Settings, fault_of
 
 GET_A_KEY = (
     "Set XAI_API_KEY in the host's configuration of this server; xAI gives keys at https://console.x.ai. "

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grok_mcp.hosts.host import Host, HostError, Part
-from grok_mcp.keys import fault_of
 from grok_mcp.redaction import mask_secrets
+from grok_mcp.settings import fault_of
 
 KEY_VARIABLE = "XAI_API_KEY"
 PLACEHOLDER = "xai-your-key-here"

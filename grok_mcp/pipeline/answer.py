@@ -1,11 +1,11 @@
-"""Turns a finished `Fold` into an `Answer`: text, citations, calls, reason, usage and honest warnings."""
+"""Turns what was added up into an `Answer`: text, citations, calls, reason, usage and honest warnings."""
 
 import re
 from dataclasses import replace
 from typing import cast
 
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import Answer, ChatRequest, FinishReason, ToolCall
+from grok_mcp.messages import Answer, ChatRequest, FinishReason, FunctionCall
 from grok_mcp.models import RETIRED, RETIRED_ON, find_model
 from grok_mcp.pipeline.citations import cite
 from grok_mcp.pipeline.fold import Fold
@@ -19,7 +19,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)
     calls = tuple(
-        ToolCall(
+        FunctionCall(
             join_surrogates(call.id) or f"call_{number}",
             join_surrogates(call.name),
             join_surrogates("".join(call.arguments)) or "{}",
@@ -36,7 +36,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
-        usage=used(fold, request, gateway),
+        usage=usage_of(fold, request, gateway),
         reasoning=tuple(kept.item for kept in fold.reasoning.values()),
     )
     searched = None
@@ -49,7 +49,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     return replace(answer, searched=searched, warnings=tuple(warnings))
 
 
-def used(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
+def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
     """What the endpoint has counted so far, with a cost where one is reported or can be estimated."""
     if fold.report is None:
         return Usage()
@@ -61,7 +61,7 @@ def _queries(fold: Fold) -> list[str]:
     return [one_line(step.query) for step in fold.searches.values() if step.query]
 
 
-def _finish_reason(fold: Fold, calls: tuple[ToolCall, ...], broken: bool) -> FinishReason:
+def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:
     if broken:
         return "interrupted"
     reason = fold.finish_reasons.get(0, "stop")

@@ -4,16 +4,14 @@ Numbers are those of the markers `[[1]](url)` in the text where it has any; sour
 cited follow. Nothing is taken from the model's prose: a marker without a listed source is reported.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from grok_mcp.messages import Citation, SourceKind
+from grok_mcp.messages import CITATION_MARKER, Citation, SourceKind
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
 
-_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
 _X_HOSTS = ("x.com", "twitter.com")
 _MAX_TITLE = 120
 
@@ -27,7 +25,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
         return (), []
     spans, titles = _collect(fold)
     markers: dict[str, int] = {}
-    for found in _MARKER.finditer(text):
+    for found in CITATION_MARKER.finditer(text):
         markers.setdefault(found[2], int(found[1]))
     numbers = _number(list(spans), markers, text, spans)
     page_kind = _page_kind(sources)

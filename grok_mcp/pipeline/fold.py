@@ -4,7 +4,7 @@
 joins them when asked.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grok_mcp import events
@@ -54,15 +54,10 @@ class Part:
 
     @property
     def text(self) -> str:
-        """The text so far."""
+        """The text; half a surrogate pair whose other half has not come counts as a character."""
         if self.held:
             self.pieces.append(join_surrogates(self.held))
             self.held = ""
-        return self.so_far
-
-    @property
-    def so_far(self) -> str:
-        """The same while more may come: half a surrogate pair goes on waiting for the other half."""
         self._join_pieces()
         self.blocks = ["".join(self.blocks)]
         return self.blocks[0]
@@ -168,17 +163,6 @@ class Fold:
     def _keep_end(self, event: events.Ended) -> None:
         self.ended = True
 
-    def replay(self) -> Iterator[tuple[Event, str]]:
-        """The fewest events that bring an observer who comes late to where the others are."""
-        if self.model:
-            yield events.Started(self.model), ""
-        yield from ((step, "") for step in self.searches.values())
-        if self.sources:
-            yield events.SourcesFound(tuple(self.sources)), ""
-        for place, part in self.parts.items():
-            yield events.TextDelta(part.so_far, place), part.so_far
-        yield from ((done, "") for done in self.done.values())
-
     def text(self, choice: int = 0) -> str:
         """The text of one alternative."""
         return "".join(piece for _, piece in self.layout(choice))
@@ -220,3 +204,50 @@ _KEEPERS: Mapping[type, Callable[[Fold, Any], None]] = {
     events.Failed: Fold._keep_failure,
     events.Ended: Fold._keep_end,
 }
+
+
+class StreamedText:
+    """The first answer's text; all that is taken out of it concatenates to exactly that text."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.model = ""
+        self._settled: list[str] = []
+        self._live_item: str | None = None
+        self._closed: set[str] = set()
+        self._held: dict[str, list[str]] = {}
+
+    def add(self, event: events.Event, added: str) -> bool:
+        """Take one event in, with the text that it added; whether there is something to take out."""
+        if added and isinstance(event, events.TextDelta | events.TextDone):
+            if event.place.choice == 0:
+                self._append(event.place.item, added)
+        elif isinstance(event, events.ItemDone):
+            self._close(event.item)
+        elif isinstance(event, events.Started):
+            self.model = event.model
+        return bool(self._settled)
+
+    def _append(self, item: str, text: str) -> None:
+        if self._live_item is None:
+            self._live_item = item
+            text = SEPARATOR + text if self.length else text
+        if item == self._live_item:
+            self._settled.append(text)
+            self.length += len(text)
+        else:
+            self._held.setdefault(item, []).append(text)
+
+    def _close(self, item: str) -> None:
+        self._closed.add(item)
+        while self._live_item in self._closed:
+            self._live_item = None
+            if self._held:
+                following = next(iter(self._held))
+                self._append(following, "".join(self._held.pop(following)))
+
+    def take(self) -> str:
+        """What has been settled since the last time."""
+        text = "".join(self._settled)
+        self._settled.clear()
+        return text

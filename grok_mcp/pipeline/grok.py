@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from grok_mcp import errors, events
-from grok_mcp.accounting.budget import open_books
+from grok_mcp.accounting import open_books
 from grok_mcp.dialects import DIALECTS, parse
-from grok_mcp.endpoint.catalog import Catalog
-from grok_mcp.endpoint.failures import Endpoint
-from grok_mcp.endpoint.readiness import Readiness
-from grok_mcp.endpoint.upstream import Timeouts, Upstream
+from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
-from grok_mcp.gateways import GATEWAYS, endpoint_url, find_gateway
-from grok_mcp.messages import Answer, ChatRequest
+from grok_mcp.gateways import endpoint_url, resolve
+from grok_mcp.messages import Answer, Call, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.pipeline import telemetry
-from grok_mcp.pipeline.in_flight import Calls
-from grok_mcp.pipeline.plan import Plan
+from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.pipeline.plan import Plan, Refusals
 from grok_mcp.pipeline.runs import Runs
-from grok_mcp.pipeline.turn import Observer, Turn, ignore
+from grok_mcp.pipeline.turn import Turn
 from grok_mcp.settings import Settings
 from grok_mcp.stores import open_stores
 
@@ -39,13 +36,12 @@ if TYPE_CHECKING:
 class Grok:
     """One endpoint, its conversations and limits; built once a process, shared by all callers."""
 
-    def __init__(self, settings: Settings, calls: Calls | None = None) -> None:
+    def __init__(self, settings: Settings, in_flight: InFlight | None = None) -> None:
         self.settings = settings
-        self.calls = calls or Calls()
-        self.conversations, held = open_stores(settings)
-        self.runs = Runs(self.calls, held)
-        named = GATEWAYS.get(settings.gateway or "")
-        self.gateway = named or (find_gateway(settings.base_url) if settings.base_url else GATEWAYS["xai"])
+        self.in_flight = in_flight or InFlight()
+        self.conversations, answers = open_stores(settings)
+        self.runs = Runs(self.in_flight, answers)
+        self.gateway = resolve(settings)
         self._base_url = settings.base_url or self.gateway.base_url
         secret = settings.key()
         key = self.gateway.own_key or secret
@@ -58,7 +54,7 @@ class Grok:
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
-        self._refused: set[str] = set()
+        self._refusals = Refusals()
         self._sandbox: SandboxServer | None = None
         self._warm = False
 
@@ -67,28 +63,30 @@ class Grok:
         """The model for calls that name none."""
         return self.settings.model or self.gateway.default_model
 
-    async def complete(self, request: ChatRequest, observe: Observer = ignore) -> Answer:
-        """Send one request and return its answer, partial and marked where it broke after some text.
+    async def complete(self, request: ChatRequest, call: Call | None = None) -> Answer:
+        """Send one request of a call and return its answer, partial and marked where it broke after some
+        text.
 
-        Raises GrokError where there is nothing to return; its `usage` says what was spent.
+        Raises GrokError where there is nothing to return; its `usage` is what was spent.
         """
         self._check_key()
-        turn = Turn(Plan(request, self.gateway, self.settings, self._refused))
+        call = call or Call()
+        turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         try:
-            with telemetry.call(self.gateway, turn.plan.request, self._base_url) as turn.record:
-                answer = await self._complete(turn, observe)
+            with telemetry.record_of(call, self.gateway, turn.plan.request, self._base_url) as turn.record:
+                answer = await self._complete(turn)
                 turn.record.answer(answer, turn.failure)
         except BaseException:  # a cancelled call has spent something too
-            turn.note(turn.spent(self.gateway))
+            turn.meter(turn.spent(self.gateway))
             raise
-        turn.note(answer.usage)
+        turn.meter(answer.usage)
         return answer
 
-    async def _complete(self, turn: Turn, observe: Observer) -> Answer:
+    async def _complete(self, turn: Turn) -> Answer:
         timeout = anyio.move_on_after(self.settings.timeout)
-        with self.calls.track() as scope, timeout, scope:
-            async with self._place(observe):
-                await self._run(turn, observe)
+        with self.in_flight.track() as scope, timeout, scope:
+            async with self._place(turn.call):
+                await self._run(turn)
         if scope.cancelled_caught:
             turn.failure = errors.InterruptedAnswerError(
                 "This server was told to end before the answer was complete.", "Ask again.", retryable=True
@@ -110,46 +108,46 @@ class Grok:
             )
 
     @asynccontextmanager
-    async def _place(self, observe: Observer) -> AsyncIterator[None]:
+    async def _place(self, call: Call) -> AsyncIterator[None]:
         """One of the places upstream; where none is free, wait in order and say so."""
         try:
             self._places.acquire_nowait()
         except anyio.WouldBlock:
-            observe(events.Waiting("waiting for a free place: too many calls at once"), "")
+            call.observe(events.Waiting("waiting for a free place: too many calls at once"), "")
             await self._places.acquire()
         try:
             yield
         finally:
             self._places.release()
 
-    async def _run(self, turn: Turn, observe: Observer) -> None:
+    async def _run(self, turn: Turn) -> None:
         """Attempts until one ends well, fails for good, or has brought content."""
         while True:
             turn.failure = None
             try:
-                await self._attempts(turn, observe)
+                await self._attempts(turn)
                 return
             except GrokError as error:
                 turn.failure = error
                 if turn.fold.has_content:
                     return
-                if not await self._mend(turn.plan, error):
-                    turn.failure = turn.plan.verdict(error)
+                if not await self._adapt(turn.plan, error):
+                    turn.failure = turn.plan.final_error(error)
                     return
 
-    async def _mend(self, plan: Plan, error: GrokError) -> bool:
+    async def _adapt(self, plan: Plan, error: GrokError) -> bool:
         """Another form for a request that was refused; False where there is none left to try."""
         if not isinstance(error, errors.ModelNotFoundError):
-            return plan.mend(error)
+            return plan.adapt(error)
         # A new model may at first be served in one dialect only (seen in 2026); its name is in the list.
         model = plan.request.model
         if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
-            plan.ask_otherwise()
+            plan.switch_dialect()
             return True
         error.advice = f"{self.catalog.advice(model)}{error.advice}"
         return False
 
-    async def _attempts(self, turn: Turn, observe: Observer) -> None:
+    async def _attempts(self, turn: Turn) -> None:
         def may_retry(error: Exception) -> bool | float:
             if not isinstance(error, GrokError) or not error.retryable or turn.fold.has_content:
                 return False
@@ -159,7 +157,7 @@ class Grok:
             return error.retry_after_s if error.retry_after_s < left_s else False
 
         try:
-            return await self._attempt(turn, observe)
+            return await self._attempt(turn)
         except GrokError as error:
             if may_retry(error) is False:
                 raise
@@ -178,16 +176,15 @@ class Grok:
             with attempt:
                 if attempt.num == 1:  # it was made above
                     raise failure
-                observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
-                await self._attempt(turn, observe)
+                turn.call.observe(events.Waiting(f"trying again, attempt {attempt.num}"), "")
+                await self._attempt(turn)
 
-    async def _attempt(self, turn: Turn, observe: Observer) -> None:
+    async def _attempt(self, turn: Turn) -> None:
         turn.restart()
-        observe(events.Began(turn.fold.replay), "")
         with turn.record.attempt(turn.plan.dialect, turn.fold):
-            await self._send(turn, observe)
+            await self._send(turn)
 
-    async def _send(self, turn: Turn, observe: Observer) -> None:
+    async def _send(self, turn: Turn) -> None:
         dialect = DIALECTS[turn.plan.dialect]
         url = endpoint_url(await self._address(), dialect.path)
         body = dialect.build_body(turn.plan.request, self.gateway)
@@ -195,7 +192,7 @@ class Grok:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
                     for event in parse(payload, turn.fold.model):
-                        turn.receive(event, observe)
+                        turn.receive(event)
                     if turn.fold.ended or turn.fold.failure:
                         break
             turn.unreadable = reply.unreadable

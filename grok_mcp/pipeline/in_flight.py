@@ -1,7 +1,7 @@
-"""The calls that are in flight, so that a closing server can wait for them and then end them.
+"""The calls in flight, so that a closing server can wait for them and then end them.
 
-`server.py` tracks every tool call here, `grok.py` every stream; `stdio.py` drains them when its input ends or
-a signal comes.
+Every tool call and every stream is tracked here; a transport drains them when its input ends or a signal
+comes.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import anyio
 
 
-class Calls:
+class InFlight:
     """All tool calls of this process that have not been answered yet."""
 
     def __init__(self) -> None:
@@ -21,8 +21,13 @@ class Calls:
         self.ending = False
         """Whether no further request can come, also where those that came are still let in."""
         self.collectable = False
-        """Whether what has no host waiting is of use to anybody when this process is gone."""
+        """Whether a call that no host waits for is useful to anybody once this process is gone."""
         self._interrupted = False
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether the server is about to end, or has no client left to ask again."""
+        return self.ending or self.closing
 
     def __len__(self) -> int:
         return len(self._scopes)

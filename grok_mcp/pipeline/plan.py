@@ -1,11 +1,12 @@
 """In which form a request goes out, and in which other form once the endpoint has refused that one.
 
-Each change (another dialect, another way to search, a parameter left out, JSON without a schema) happens at
-most once a call; what an endpoint can't do is remembered for the process.
+Each adaptation (another dialect, another way to search, a parameter left out, JSON without a schema)
+happens at most once a call. Only `adapt` and `switch_dialect` change a plan; asking it changes nothing.
 """
 
 import re
 from dataclasses import replace
+from typing import NamedTuple
 
 from grok_mcp import errors
 from grok_mcp.dialects import DIALECTS
@@ -24,104 +25,135 @@ _FORMAT = re.compile(
 )
 
 
+class Refusals:
+    """What the endpoint turned out not to speak; remembered for the process, shared by all calls."""
+
+    def __init__(self) -> None:
+        self.dialects: set[str] = set()
+        self.models: set[tuple[str, str]] = set()
+        """Dialects that a model is not served in, as (dialect, model)."""
+        self.search_dialects: set[str] = set()
+
+    def rule_out(self, dialect: str, model: str) -> bool:
+        """Whether requests for this model need not be tried in this dialect."""
+        return dialect in self.dialects or (dialect, model) in self.models
+
+
+class Form(NamedTuple):
+    """One form of a call: the request as its wire dialect takes it, and what it can't express."""
+
+    request: ChatRequest
+    dialect: str
+    search_dialect: str | None
+    other_searches: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 class Plan:
-    """The present form of one call: `request` and the wire `dialect` to send it in.
+    """One call: the form to send it in now, and how to adapt it to a refusal."""
 
-    `refused` is shared by all calls: names of dialects that the endpoint turned out not to speak.
-    """
-
-    def __init__(self, request: ChatRequest, gateway: Gateway, settings: Settings, refused: set[str]) -> None:
-        self._asked = request
+    def __init__(
+        self, request: ChatRequest, gateway: Gateway, settings: Settings, refusals: Refusals
+    ) -> None:
         self._gateway = gateway
         self._settings = settings
-        self._refused = refused
-        self._done: set[str] = set()
-        self._kept: list[str] = []
-        self._leave_out_known()
-        self._choose()
+        self._refusals = refusals
+        self._adapted: set[str] = set()
+        self._notes: list[str] = []
+        self._request = self._without_refused_options(request)
+        self._form = self._choose()
 
-    def _choose(self) -> None:
-        """Set `dialect`, `request` and the warnings that this form calls for."""
-        request, dropped = self._asked, []
-        search_dialect, self._fallbacks = self._search_dialect()
-        if search_dialect:
-            self.dialect = WIRE[search_dialect]
-        else:
-            self.dialect = self._wire_dialect(request)
-        if self.dialect == "responses":
-            dropped = [name for name in CHAT_ONLY_OPTIONS if name in request.options]
-            kept = {name: value for name, value in request.options.items() if name not in dropped}
-            request = replace(request, options=kept)
-        self.search_dialect = search_dialect
-        self.request, unsaid = prepare(request, search_dialect)
-        self._said = [f"{name} was left out: this endpoint has no field for it." for name in dropped] + unsaid
+    @property
+    def request(self) -> ChatRequest:
+        """The request in its present form."""
+        return self._form.request
 
-    def _leave_out_known(self) -> None:
-        """Take out what this model is known to refuse, so that no request is wasted on it."""
-        model = find_model(self._asked.model) if self._gateway.serves_xai_models else None
-        if model is None:
-            return
-        given = {**self._asked.options, "reasoning_effort": self._asked.reasoning_effort}
-        refused = [name for name, value in given.items() if value is not None and model.refuses(name, value)]
-        for name in refused:
-            self._kept.append(f"{name} was left out: {model.id} does not take it.")
-        options = {name: value for name, value in self._asked.options.items() if name not in refused}
-        effort = None if "reasoning_effort" in refused else self._asked.reasoning_effort
-        self._asked = replace(self._asked, options=options, reasoning_effort=effort)
+    @property
+    def dialect(self) -> str:
+        """The wire dialect of the present form."""
+        return self._form.dialect
+
+    @property
+    def search_dialect(self) -> str | None:
+        """The search dialect of the present form; None where it does not search."""
+        return self._form.search_dialect
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about everything that is not as it was asked for."""
-        return self._kept + self._said
+        """Sentences about everything that differs from what was requested."""
+        return [*self._notes, *self._form.warnings]
 
     @property
     def other_dialect(self) -> str | None:
-        """The dialect that could still be tried in this call, if there is one."""
-        if "dialect" in self._done or self.search_dialect:
+        """The wire dialect that could still be tried in this call, if there is one."""
+        if "dialect" in self._adapted or self.search_dialect:
             return None
         return next((name for name in self._gateway.dialects if name != self.dialect), None)
 
-    def ask_otherwise(self) -> None:
-        """Use the other dialect for this model, now and later: it is served in that one only."""
-        self._change_dialect(
-            f"The endpoint does not serve {self._asked.model} by {self.dialect}", self._asked.model
-        )
-        self._choose()
+    def _without_refused_options(self, request: ChatRequest) -> ChatRequest:
+        """Take out what this model is known to refuse, so that no request is wasted on it."""
+        model = find_model(request.model) if self._gateway.serves_xai_models else None
+        if model is None:
+            return request
+        requested = {**request.options, "reasoning_effort": request.reasoning_effort}
+        refused = [
+            name for name, value in requested.items() if value is not None and model.refuses(name, value)
+        ]
+        self._notes += [f"{name} was left out: {model.id} does not take it." for name in refused]
+        options = {name: value for name, value in request.options.items() if name not in refused}
+        effort = None if "reasoning_effort" in refused else request.reasoning_effort
+        return replace(request, options=options, reasoning_effort=effort)
 
-    def _change_dialect(self, cause: str, model: str = "") -> None:
-        self._kept.append(f"{cause}; {self.other_dialect} was used.")
-        self._refused.add(f"wire:{self.dialect}:{model}")
-        self._done.add("dialect")
+    def _choose(self) -> Form:
+        """The form that fits what is requested and what is known of the endpoint."""
+        request, warnings = self._request, []
+        searches = self._usable_searches()
+        if request.search and request.search.mode != "off" and not searches:
+            if request.search.mode == "on":
+                raise errors.SearchUnavailableError(
+                    f"{self._gateway.title} is set up without a way to search.",
+                    "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
+                )
+            warnings.append("No way to search here: this is the model's own knowledge.")
+            request = replace(request, search=replace(request.search, mode="off"))
+        search_dialect = searches[0] if searches else None
+        dialect = WIRE[search_dialect] if search_dialect else self._wire_dialect()
+        if dialect == "responses":
+            dropped = [name for name in CHAT_ONLY_OPTIONS if name in request.options]
+            warnings += [f"{name} was left out: this endpoint has no field for it." for name in dropped]
+            options = {name: value for name, value in request.options.items() if name not in dropped}
+            request = replace(request, options=options)
+        request, unsaid = prepare(request, search_dialect)
+        return Form(request, dialect, search_dialect, searches[1:], (*warnings, *unsaid))
 
-    def _search_dialect(self) -> tuple[str | None, tuple[str, ...]]:
-        """How to search in this form, and what would be left to try after it."""
-        search = self._asked.search
-        if search is None or search.mode == "off":
-            return None, ()
+    def _usable_searches(self) -> tuple[str, ...]:
+        """The ways to search that are left to try, in order; none where nothing is to be searched."""
+        if self._request.search is None or self._request.search.mode == "off":
+            return ()
         known = search_dialects(self._gateway, self._settings.search_dialect)
-        usable = tuple(name for name in known if f"search:{name}" not in self._refused)
-        if usable:
-            return usable[0], usable[1:]
-        if search.mode == "on":
-            raise errors.SearchUnavailableError(
-                f"{self._gateway.title} is set up without a way to search.",
-                "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
-            )
-        self._kept.append("No way to search here: this is the model's own knowledge.")
-        self._asked = replace(self._asked, search=replace(search, mode="off"))
-        return None, ()
+        return tuple(name for name in known if name not in self._refusals.search_dialects)
 
-    def _wire_dialect(self, request: ChatRequest) -> str:
+    def _wire_dialect(self) -> str:
+        request = self._request
         known = tuple(filter(None, (self._settings.dialect, *self._gateway.dialects)))
-        usable = [
-            name for name in known if not {f"wire:{name}:", f"wire:{name}:{request.model}"} & self._refused
-        ] or list(known)
+        usable = [name for name in known if not self._refusals.rule_out(name, request.model)] or list(known)
         chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
         if chat_only and "chat_completions" in usable and not self._settings.dialect:
             return "chat_completions"
         return usable[0]
 
-    def mend(self, error: GrokError) -> bool:
+    def switch_dialect(self) -> None:
+        """Use the other dialect for this model, now and later: it is served in that one only."""
+        model = self._request.model
+        self._refusals.models.add((self.dialect, model))
+        self._use_other_dialect(f"The endpoint does not serve {model} by {self.dialect}")
+        self._form = self._choose()
+
+    def _use_other_dialect(self, cause: str) -> None:
+        self._notes.append(f"{cause}; {self.other_dialect} was used.")
+        self._adapted.add("dialect")
+
+    def adapt(self, error: GrokError) -> bool:
         """Change the form so that this refusal does not come again; False where nothing is left to try."""
         for name, change in (
             ("parameter", self._leave_out),
@@ -129,10 +161,10 @@ class Plan:
             ("search", self._search_otherwise),
             ("dialect", self._other_dialect),
         ):
-            if name not in self._done and change(error):
+            if name not in self._adapted and change(error):
                 if name not in ("search", "format"):  # of these each form is tried once, and there are few
-                    self._done.add(name)
-                self._choose()
+                    self._adapted.add(name)
+                self._form = self._choose()
                 return True
         return False
 
@@ -144,39 +176,39 @@ class Plan:
         build_body = DIALECTS[self.dialect].build_body
         if build_body(without, self._gateway) == build_body(self.request, self._gateway):
             return False
-        self._asked = replace(self._asked, omit=without.omit)
-        self._kept.append(f"{name} was left out: the model does not take it.")
+        self._request = replace(self._request, omit=without.omit)
+        self._notes.append(f"{name} was left out: the model does not take it.")
         return True
 
     def _format_in_words(self, error: GrokError) -> bool:
-        wanted = self._asked.response_format
+        wanted = self._request.response_format
         refused = isinstance(error, errors.BadRequestError) and _FORMAT.search(error.message)
         if wanted is None or not refused:
             return False
         if wanted.schema is None:  # it takes no `json_object` either
-            self._asked = replace(self._asked, response_format=None)
+            self._request = replace(self._request, response_format=None)
             return True
-        self._asked = replace(
-            self._asked,
+        self._request = replace(
+            self._request,
             response_format=ResponseFormat(wanted.name, None),
-            instructions=f"{self._asked.instructions}\n\n{wanted.in_words}".lstrip(),
+            instructions=f"{self._request.instructions}\n\n{wanted.in_words}".lstrip(),
         )
-        self._kept.append("The endpoint refused the schema: it was given to the model in words.")
+        self._notes.append("The endpoint refused the schema: it was given to the model in words.")
         return True
 
     def _search_otherwise(self, error: GrokError) -> bool:
-        search = self._asked.search
-        if not self._refuses_search(error) or not search:
+        search = self._request.search
+        if not search or not self.search_dialect or not self._refuses_search(error):
             return False
-        if self._fallbacks:
-            self._refused.add(f"search:{self.search_dialect}")
-            following = f"{self._fallbacks[0]} was used"
+        if self._form.other_searches:
+            self._refusals.search_dialects.add(self.search_dialect)
+            following = f"{self._form.other_searches[0]} was used"
         elif search.mode == "auto":
-            self._asked = replace(self._asked, search=replace(search, mode="off"))
+            self._request = replace(self._request, search=replace(search, mode="off"))
             following = "this is the model's own knowledge"
         else:
             return False
-        self._kept.append(f"The endpoint does not search by {self.search_dialect}; {following}.")
+        self._notes.append(f"The endpoint does not search by {self.search_dialect}; {following}.")
         return True
 
     def _refuses_search(self, error: GrokError) -> bool:
@@ -185,8 +217,15 @@ class Plan:
             refused and self.search_dialect is not None and not isinstance(error, errors.ModelNotFoundError)
         )
 
-    def verdict(self, error: GrokError) -> GrokError:
-        """What the caller is told of a refusal that no other form could mend."""
+    def _other_dialect(self, error: GrokError) -> bool:
+        if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
+            return False
+        self._refusals.dialects.add(self.dialect)
+        self._use_other_dialect(f"The endpoint does not speak {self.dialect}")
+        return True
+
+    def final_error(self, error: GrokError) -> GrokError:
+        """What the caller is told of a refusal that no other form could avoid."""
         if not self._refuses_search(error) or isinstance(error, errors.SearchUnavailableError):
             return error
         return errors.SearchUnavailableError(
@@ -195,9 +234,3 @@ class Plan:
             status=error.status,
             request_id=error.request_id,
         )
-
-    def _other_dialect(self, error: GrokError) -> bool:
-        if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
-            return False
-        self._change_dialect(f"The endpoint does not speak {self.dialect}")
-        return True

@@ -1,59 +1,95 @@
 """Tool calls in tasks of their own, which may outlive the request that they came with.
 
-`server.py` starts each call here. One that takes longer than its host may be kept waiting is handed over: the
-host gets what has been written and an `answer_id`, the call goes on, and `grok_result` collects its end.
+A call that takes longer than its host may be kept waiting is handed over: the host gets what has been written
+and an `answer_id`, the call goes on, and `grok_result` collects its end.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from typing import Any
 
 import anyio
 
 from grok_mcp import events
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.draft import Draft
-from grok_mcp.pipeline.in_flight import Calls
-from grok_mcp.pipeline.turn import Observer
-from grok_mcp.stores.answers import (
-    LIFETIME_S,
-    HeldAnswers,
-    Outcome,
-    fresh,
-    interrupted,
-    new_answer_id,
-    not_found,
-)
+from grok_mcp.errors import GrokError
+from grok_mcp.events import Observer
+from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
+from grok_mcp.pipeline.fold import Part, StreamedText
+from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.stores import LIFETIME_S, AnswerStore, fresh, interrupted, new_answer_id, not_found
 
-BEAT_S = 5.0
-"""How often other processes are told of a call that goes on."""
-TOLD_S = 3.0
-"""How long a host waits for other processes to be told of its call, if it has to."""
+HEARTBEAT_S = 5.0
+"""How often other processes hear of a call that goes on."""
+PUBLISHED_WITHIN_S = 3.0
+"""How long a host waits until other processes have heard of its call, if it has to."""
 CLOSE_S = 2.0
 
-Work = Callable[[Observer], Awaitable[Outcome]]
+Ended = Answer | GrokError
+Work = Callable[[Call], Awaitable[Ended]]
+"""Serves one call to its end; raises no GrokError."""
+
+
+class Transcript:
+    """What an attempt has brought so far, for observers who come late."""
+
+    def __init__(self) -> None:
+        self._started: events.Started | None = None
+        self._searches: dict[str, events.SearchStep] = {}
+        self._urls: dict[str, None] = {}
+        self._parts: dict[events.Place, Part] = {}
+        self._done: list[events.ItemDone] = []
+
+    def add(self, event: events.Event, added: str) -> None:
+        """Record one event, and the text that it added."""
+        if isinstance(event, events.TextDelta | events.TextDone):
+            if added:
+                part = self._parts.get(event.place)
+                if part is None:
+                    part = self._parts[event.place] = Part()
+                part.append(added, clean=False)
+        elif isinstance(event, events.Started):
+            self._started = event
+        elif isinstance(event, events.SearchStep):
+            if event.query or event.key not in self._searches:
+                self._searches[event.key] = event
+        elif isinstance(event, events.SourcesFound):
+            self._urls.update(dict.fromkeys(event.urls))
+        elif isinstance(event, events.ItemDone):
+            self._done.append(event)
+
+    def replay(self) -> Iterator[tuple[events.Event, str]]:
+        """The fewest events that bring a late observer to where the others are."""
+        if self._started:
+            yield self._started, ""
+        for step in self._searches.values():
+            yield step, ""
+        if self._urls:
+            yield events.SourcesFound(tuple(self._urls)), ""
+        for place, part in self._parts.items():
+            yield events.TextDelta(part.text, place), part.text
+        for done in self._done:
+            yield done, ""
 
 
 class Run:
-    """One call in a task of its own; `outcome` is there once it has ended."""
+    """One call in a task of its own, and what it has brought so far."""
 
-    def __init__(self, work: Work, observe: Observer, *, has_data: bool) -> None:
-        self.outcome: Outcome | None = None
-        self._has_data = has_data
-        self._observers = [observe]
-        self._so_far: Callable[[], Iterable[tuple[Any, str]]] = tuple
+    def __init__(self, call: Call, work: Work, *, as_data: bool) -> None:
+        self._as_data = as_data
+        self._observers = [call.observe]
+        self._transcript = Transcript()
+        self._outcome: Ended | None = None
         self._scope = anyio.CancelScope()
-        self._task = asyncio.create_task(self._run(work))
+        self._task = asyncio.create_task(self._run(work, call.watched_by(self._observe)))
 
-    async def _run(self, work: Work) -> None:
+    async def _run(self, work: Work, call: Call) -> None:
         with self._scope:
-            self.outcome = await work(self._observe)
+            self._outcome = await work(call)
 
     def _observe(self, event: events.Event, added: str) -> None:
         if type(event) is events.Began:
-            self._so_far = event.so_far
+            self._transcript = Transcript()
+        self._transcript.add(event, added)
         for observe in self._observers:
             observe(event, added)
 
@@ -64,14 +100,16 @@ class Run:
         return self._task.done()
 
     @property
-    def result(self) -> Outcome:
-        """How it ended, also where it was cut off; before the end, how far it has come."""
-        if self._task.done():
-            return self.outcome or interrupted()
-        draft = Draft()
-        for event, added in self._so_far():
-            draft.add(event, added)
-        return Answer(text=draft.take(), has_data=self._has_data, finish_reason="running", model=draft.model)
+    def outcome(self) -> Ended | None:
+        """How the call ended, also where it was cut off; None while it goes on."""
+        return (self._outcome or interrupted()) if self._task.done() else None
+
+    def running(self, answer_id: str) -> Running:
+        """How far the call has come."""
+        text = StreamedText()
+        for event, added in self._transcript.replay():
+            text.add(event, added)
+        return Running(answer_id, text.take(), text.model, as_data=self._as_data)
 
     def leave(self) -> None:
         """Whoever has watched from the beginning watches no longer."""
@@ -79,8 +117,8 @@ class Run:
 
     @contextmanager
     def watched(self, observe: Observer) -> Iterator[None]:
-        """Let one more observer watch while the block runs, told first what has been so far."""
-        for event, added in self._so_far():
+        """Let one more observer watch while the block runs, after what has been so far."""
+        for event, added in self._transcript.replay():
             observe(event, added)
         self._observers.append(observe)
         try:
@@ -96,93 +134,92 @@ class Run:
 
 
 class Runs:
-    """The calls of this process that were handed over, and the answers that are kept."""
+    """The calls of this process that were handed over, and the answers that are stored."""
 
-    def __init__(self, calls: Calls, kept: HeldAnswers) -> None:
-        self._calls = calls
-        self._kept = kept
-        calls.collectable = kept.shared
+    def __init__(self, in_flight: InFlight, store: AnswerStore) -> None:
+        self._in_flight = in_flight
+        self._store = store
+        in_flight.collectable = store.shared
         self._running: dict[tuple[str, str], Run] = {}
         self._minders: set[asyncio.Task[None]] = set()
 
-    async def within(
-        self, wait_s: float | None, work: Work, caller: str, observe: Observer, *, has_data: bool
-    ) -> Outcome:
-        """How the work ends, or how far it has come after `wait_s` seconds, with an `answer_id`.
+    async def within(self, call: Call, work: Work, *, as_data: bool) -> Outcome:
+        """How a call ends, or how far it has come once its host has waited long enough.
 
         Until then it ends with the request that asked for it.
         """
-        if wait_s is None:
-            return await work(observe)
-        run = Run(work, observe, has_data=has_data)
+        if call.wait_s is None:
+            return await work(call)
+        run = Run(call, work, as_data=as_data)
         try:
-            ended = await run.ended(wait_s)
-            ending = self._calls.ending or self._calls.closing
-            if not ended and ending and not self._kept.shared:  # nobody could collect it any more
-                ended = await run.ended(None)
-            return run.result if ended else await self._hand_over(run, caller)
+            ended = await run.ended(call.wait_s)
+            if not ended and self._in_flight.ends_soon and not self._store.shared:  # nobody could collect it
+                await run.ended(None)
+            return run.outcome or await self._hand_over(run, call.caller)
         except BaseException:
             await run.stop()
             raise
 
-    async def _hand_over(self, run: Run, caller: str) -> Outcome:
+    async def _hand_over(self, run: Run, caller: str) -> Running:
         run.leave()
-        answer_id, so_far = new_answer_id(), run.result
-        assert isinstance(so_far, Answer)
-        self._running[caller, answer_id] = run
-        told, ends = asyncio.Event(), ExitStack()
-        ends.enter_context(self._calls.track())
-        minder = asyncio.create_task(self._mind(run, answer_id, caller, told, ends))
+        running = run.running(new_answer_id())
+        self._running[caller, running.answer_id] = run
+        published, ends = asyncio.Event(), ExitStack()
+        ends.enter_context(self._in_flight.track())
+        minder = asyncio.create_task(self._mind(run, running.answer_id, caller, published, ends))
         self._minders.add(minder)
         minder.add_done_callback(self._minders.discard)
-        if self._kept.shared:
-            with anyio.move_on_after(TOLD_S):
-                await told.wait()
-        return replace(so_far, answer_id=answer_id)
+        if self._store.shared:
+            with anyio.move_on_after(PUBLISHED_WITHIN_S):
+                await published.wait()
+        return running
 
     async def _mind(
-        self, run: Run, answer_id: str, caller: str, told: asyncio.Event, ends: ExitStack
+        self, run: Run, answer_id: str, caller: str, published: asyncio.Event, ends: ExitStack
     ) -> None:
-        """Keep how a call ends once nobody need wait for it; other processes hear that it goes on."""
+        """Store how a call ends once nobody need wait for it; other processes hear that it goes on."""
         with ends:
             ended = False
             while not ended:
-                if self._kept.shared:
-                    await self._kept.keep(answer_id, caller, run.result)
-                    told.set()
-                ended = await run.ended(BEAT_S if self._kept.shared else None)
-            for _ in range(int(LIFETIME_S / BEAT_S)):
-                if await self._kept.keep(answer_id, caller, fresh(run.result)):
+                if self._store.shared:
+                    await self._store.put(answer_id, caller, run.outcome or run.running(answer_id))
+                    published.set()
+                ended = await run.ended(HEARTBEAT_S if self._store.shared else None)
+            outcome = run.outcome or interrupted()
+            for _ in range(int(LIFETIME_S / HEARTBEAT_S)):
+                if await self._store.put(answer_id, caller, fresh(outcome)):
                     break
-                await anyio.sleep(BEAT_S)
+                await anyio.sleep(HEARTBEAT_S)
             del self._running[caller, answer_id]
 
     async def keep(self, answer: Answer, caller: str) -> str | None:
-        """Keep a complete answer; returns its `answer_id`, None where it can't be kept at the moment."""
+        """Store a complete answer; returns its `answer_id`, None where it can't be stored at the moment."""
         answer_id = new_answer_id()
-        return answer_id if await self._kept.keep(answer_id, caller, answer) else None
+        return answer_id if await self._store.put(answer_id, caller, answer) else None
 
-    async def collect(
-        self, answer_id: str, offset: int, caller: str, wait_s: float | None, observe: Observer
-    ) -> Outcome:
-        """How a call ended, or how far it has come after `wait_s` seconds; `offset` is what is known of it.
+    async def collect(self, answer_id: str, offset: int, call: Call) -> Collected:
+        """What has become of a call, or how far it has come after `call.wait_s` seconds.
 
-        Raises AnswerNotFoundError for an id that is unknown, expired or another caller's.
+        The caller knows the text up to `offset`. Raises AnswerNotFoundError for an id that is unknown,
+        expired or another caller's, and the error that the call has ended with.
         """
-        observe(events.Resumed(offset), "")
-        run = self._running.get((caller, answer_id))
+        call.observe(events.Resumed(offset), "")
+        run = self._running.get((call.caller, answer_id))
+        outcome: Outcome | None
         if run is None:
-            found = await self._kept.find(answer_id, caller, wait_s, observe)
-            if found is None:
+            outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
+            if outcome is None:
                 raise not_found()
         else:
-            with run.watched(observe):
-                await run.ended(wait_s)
-                found = fresh(run.result)
-        return replace(found, answer_id=answer_id) if isinstance(found, Answer) else found
+            with run.watched(call.observe):
+                await run.ended(call.wait_s)
+                outcome = fresh(run.outcome or run.running(answer_id))
+        if isinstance(outcome, GrokError):
+            raise outcome
+        return Collected(outcome, answer_id, offset)
 
     async def aclose(self) -> None:
-        """End what still runs, and keep that it did not come to its end."""
+        """End what still runs, and store that it did not come to its end."""
         for run in tuple(self._running.values()):
             await run.stop()
         if self._minders:

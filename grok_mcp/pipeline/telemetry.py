@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -20,10 +19,10 @@ from grok_mcp import __version__
 from grok_mcp.addresses import is_loopback
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import Answer, ChatRequest
+from grok_mcp.messages import Answer, Call, ChatRequest
+from grok_mcp.pipeline.answer import usage_of
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
-from grok_mcp.usage import Usage, normalise, with_cost_estimate
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, UpDownCounter
@@ -35,12 +34,6 @@ TOKENS = tuple(float(4**step) for step in range(14))
 
 _tracer = trace.get_tracer("grok_mcp", __version__)
 _NO_REPLY = Fold()
-_origin: ContextVar[tuple[str, str]] = ContextVar("origin", default=("", ""))
-
-
-def made_by(tool: str, caller: str) -> None:
-    """Say which tool, called by whom, makes the calls upstream that follow in this context."""
-    _origin.set((tool, caller))
 
 
 class Record:
@@ -86,19 +79,21 @@ class Record:
         self.answered, self.failed = answer, failure.code if failure else ""
 
 
-def call(gateway: Gateway, request: ChatRequest, address: str | None) -> AbstractContextManager[Record]:
+def record_of(
+    call: Call, gateway: Gateway, request: ChatRequest, address: str | None
+) -> AbstractContextManager[Record]:
     """The record of one call, to be open around all of its attempts.
 
     Takes note of a failure that leaves the block; a cancelled call is told with the usage seen so far.
     """
-    return _told(gateway, request, address) if _is_listening() else nullcontext(Record())
+    return _recorded(call, gateway, request, address) if _is_listening() else nullcontext(Record())
 
 
 @contextmanager
-def _told(gateway: Gateway, request: ChatRequest, address: str | None) -> Iterator[Record]:
+def _recorded(call: Call, gateway: Gateway, request: ChatRequest, address: str | None) -> Iterator[Record]:
     record, ends = Record(), ExitStack()
     with suppress(Exception):
-        _begin(record, ends, gateway, request, address)
+        _begin(record, ends, call, gateway, request, address)
     try:
         yield record
     except BaseException as error:
@@ -150,11 +145,15 @@ def _instruments() -> _Instruments:
 
 
 def _begin(
-    record: Record, ends: ExitStack, gateway: Gateway, request: ChatRequest, address: str | None
+    record: Record,
+    ends: ExitStack,
+    call: Call,
+    gateway: Gateway,
+    request: ChatRequest,
+    address: str | None,
 ) -> None:
     """Start the span, and leave on `ends` what there is to do at the end."""
     server = urlsplit(address or "")
-    tool, caller = _origin.get()
     model = one_line(request.model)[:MAX_MODEL]
     shared = _known(
         {
@@ -164,7 +163,7 @@ def _begin(
             "server.address": server.hostname,
             "server.port": server.port or {"https": 443, "http": 80}.get(server.scheme),
             "grok_mcp.gateway": gateway.name,
-            "grok_mcp.tool": tool,
+            "grok_mcp.tool": call.tool,
         }
     )
     asked = {
@@ -176,7 +175,7 @@ def _begin(
         "gen_ai.request.stream": True,
         "gen_ai.request.temperature": request.temperature,
         "gen_ai.request.top_p": request.options.get("top_p"),
-        "grok_mcp.caller": caller,
+        "grok_mcp.caller": call.caller,
     }
     attributes = _known(shared | asked)
     record.span = _tracer.start_span(f"chat {model}", kind=trace.SpanKind.CLIENT, attributes=attributes)
@@ -186,19 +185,19 @@ def _begin(
     active = _instruments().active
     active.add(1, shared)
     ends.callback(active.add, -1, shared)
-    ends.callback(_tell, record, gateway, request, shared)
+    ends.callback(_report, record, gateway, request, shared)
     if record.span.is_recording() and is_loopback(server.hostname):
         context: dict[str, str] = {}
         propagate.inject(context)
         record.headers = {name: value for name, value in context.items() if name == "traceparent"}
 
 
-def _tell(record: Record, gateway: Gateway, request: ChatRequest, shared: dict[str, Any]) -> None:
-    """Tell how the call ended."""
+def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict[str, Any]) -> None:
+    """Report how the call ended."""
     seconds = time.monotonic() - record.started
     first_s = record.first_content and record.first_content - record.attempted
     fold, answer = record.fold, record.answered
-    usage = answer.usage if answer else _seen(fold, gateway, request)
+    usage = answer.usage if answer else usage_of(fold, request, gateway)
     others = [reason for choice, reason in sorted(fold.finish_reasons.items()) if choice]
     cost = None if usage.cost_usd is None else float(usage.cost_usd)
     shared = _known(
@@ -229,14 +228,6 @@ def _tell(record: Record, gateway: Gateway, request: ChatRequest, shared: dict[s
             instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind})
     if cost is not None:
         instruments.cost.add(cost, {**shared, "grok_mcp.cost_source": usage.cost_source})
-
-
-def _seen(fold: Fold, gateway: Gateway, request: ChatRequest) -> Usage:
-    """What the endpoint has counted so far."""
-    if fold.report is None:
-        return Usage()
-    usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
-    return with_cost_estimate(usage, fold.model or request.model)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,36 +1,27 @@
 """One request to the endpoint and what has come of it, over all attempts; `grok.py` drives it."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 
 from grok_mcp import errors, events
-from grok_mcp.accounting import meter
-from grok_mcp.endpoint.error_bodies import read_error_payload
-from grok_mcp.endpoint.failures import Endpoint, classify
+from grok_mcp.endpoint import Endpoint, classify, read_error_payload
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.answer import build_answer, used
+from grok_mcp.messages import Answer, Call
+from grok_mcp.pipeline.answer import build_answer, usage_of
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.pipeline.plan import Plan
 from grok_mcp.pipeline.telemetry import Record
 from grok_mcp.usage import Usage
 
-Observer = Callable[[events.Event, str], None]
-"""Is told every event, and the text that it added; must not block."""
-
-
-def ignore(event: events.Event, added: str) -> None:
-    """The observer of a call that nobody watches."""
-
 
 class Turn:
     """One request to the endpoint and what has come of it, over all attempts."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, call: Call) -> None:
         self.plan = plan
+        self.call = call
         self.fold = Fold()
         self.record = Record()
         self.failure: GrokError | None = None
@@ -41,13 +32,14 @@ class Turn:
 
     def restart(self) -> None:
         """Begin an attempt with nothing received; what an earlier one has spent still counts."""
+        self.call.observe(events.Began(), "")
         if self.fold.report:
             self._earlier.append(self.fold)
         self.fold = Fold(clean=self.plan.request.search is not None)
 
-    def receive(self, event: events.Event, observe: Observer) -> None:
-        """Take one event in and tell the observer."""
-        observe(event, self.fold.add(event))
+    def receive(self, event: events.Event) -> None:
+        """Take one event in and pass it on to the observer."""
+        self.call.observe(event, self.fold.add(event))
         if self.first_content is None and self.fold.has_content:
             self.first_content = time.monotonic()
             self.record.content()
@@ -82,13 +74,15 @@ class Turn:
     def spent(self, gateway: Gateway) -> Usage | None:
         """What the endpoint has counted so far, over all attempts; None where it has counted nothing."""
         counted = [
-            used(fold, self.plan.request, gateway) for fold in (*self._earlier, self.fold) if fold.report
+            usage_of(fold, self.plan.request, gateway) for fold in (*self._earlier, self.fold) if fold.report
         ]
         return reduce(Usage.__add__, counted) if counted else None
 
-    def note(self, usage: Usage | None) -> None:
-        """Tell the meter of this tool call what was spent."""
-        meter.note(usage, self.fold.model, sent=self.record.attempts > 0, has_content=self.fold.has_content)
+    def meter(self, usage: Usage | None) -> None:
+        """Add what was spent to the meter of this tool call."""
+        self.call.meter.add(
+            usage, self.fold.model, sent=self.record.attempts > 0, has_content=self.fold.has_content
+        )
 
     def conclude(self, gateway: Gateway) -> Answer:
         """The answer with its times and warnings, or the failure where no text came."""
@@ -98,7 +92,7 @@ class Turn:
         answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
         usage = answer.usage
         for earlier in self._earlier:
-            usage = used(earlier, self.plan.request, gateway) + usage
+            usage = usage_of(earlier, self.plan.request, gateway) + usage
         usage = replace(
             usage,
             duration_s=time.monotonic() - self.started,

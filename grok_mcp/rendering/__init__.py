@@ -1,1 +1,23 @@
-"""An answer for eyes, no MCP in it."""
+"""An answer for eyes, no MCP in it: Markdown, pages of a long answer, and progress while it comes.
+
+Hosts and the command line render by the same functions, so that both show the same.
+"""
+
+from grok_mcp.rendering.markdown import alternatives, facts, markdown, supplements, usage_facts
+from grok_mcp.rendering.paging import Page, is_too_long, page_of, whole
+from grok_mcp.rendering.progress import DeltaProgress, Progress, StatusProgress
+
+__all__ = [
+    "DeltaProgress",
+    "Page",
+    "Progress",
+    "StatusProgress",
+    "alternatives",
+    "facts",
+    "is_too_long",
+    "markdown",
+    "page_of",
+    "supplements",
+    "usage_facts",
+    "whole",
+]

@@ -1,104 +1,108 @@
 """Cuts an answer that is too long for one result, and says how the rest is collected.
 
-`server.py` shows the part of an answer that begins at `Answer.start`. Offsets count code points of the text;
-further alternatives stand behind it as they do in the Markdown.
+Offsets count code points of the text; further alternatives stand behind it as they do in the Markdown.
 """
 
 import re
 import unicodedata
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.messages import Answer
-from grok_mcp.server.results import body, markdown
+from grok_mcp.messages import Answer, Data, Running
+from grok_mcp.rendering.markdown import body, markdown
 
 _ENDS = (
-    re.compile(r"\n[ \t\r]*\n(?![ \t]*\r?\n)"),  # of a paragraph
-    re.compile(r"\n"),
-    re.compile(r"[.!?…][\"')\]”’]*\s+|[。！？]"),
-    re.compile(r"\s+"),
+    r"\n[ \t\r]*\n(?![ \t]*\r?\n)",  # of a paragraph
+    r"\n",
+    r"[.!?…][\"')\]”’]*\s+|[。！？]",
+    r"\s+",
 )
-"""Where a text is cut, best first."""
+"""Where a text is cut, best first; compiled when first needed."""
 _JOINERS = "\u200d\ufe0e\ufe0f\u20e3"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 
 
-class Part(NamedTuple):
-    """What one result holds of an answer: as Markdown, and as data. `end` is where it stops."""
+class Page(NamedTuple):
+    """What one result holds of an answer: `rendered` as Markdown, `published` as data, up to `end`."""
 
-    shown: Answer
-    published: Answer
+    rendered: Answer
+    published: dict[str, Any]
     end: int
+    """Where in the text it stops."""
 
     @property
-    def goes_on(self) -> bool:
-        """Whether there is more to collect."""
-        return self.published.finish_reason == "running" or self.shown.answer_id is not None
+    def markdown(self) -> str:
+        """The page as a host's model reads it."""
+        return markdown(self.rendered)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the page is JSON that was asked for."""
+        return "data" in self.published
 
 
-def whole(answer: Answer) -> Part:
-    """All of an answer."""
-    return Part(answer, answer, len(answer.text))
+def whole(answer: Answer) -> Page:
+    """All of an answer on one page."""
+    return Page(answer, answer.to_dict(), len(answer.text))
 
 
 def is_too_long(answer: Answer, limit: int) -> bool:
     """Whether an answer does not fit into one result; JSON is never cut."""
-    if not limit or answer.has_data:
+    if not limit or answer.data:
         return False
-    known = len(answer.text) + sum(map(len, answer.alternatives))
-    return known > limit or (known > limit // 2 and len(markdown(answer)) > limit)
+    length = len(answer.text) + sum(map(len, answer.alternatives))
+    return length > limit or (length > limit // 2 and len(markdown(answer)) > limit)
 
 
-def part_of(answer: Answer, limit: int) -> Part:
-    """The part from `answer.start` on; one that is not the last carries the answer's `answer_id`.
+def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) -> Page:
+    """The page from `offset` on; one that is not the last says how to collect the rest by `answer_id`.
 
     Raises InvalidArgumentError where the text is shorter.
     """
-    if answer.has_data:
-        return _json(answer)
-    text, running = body(answer), answer.finish_reason == "running"
-    start = min(answer.start, len(text)) if running else answer.start
-    if start > len(text):
+    if isinstance(outcome, Running):
+        return _running_page(outcome, offset, limit)
+    if outcome.data:
+        notes = ["JSON is always given whole: offset has no effect on it."] if offset else []
+        return whole(outcome.with_warnings(notes))
+    text = body(outcome)
+    if offset > len(text):
         raise InvalidArgumentError(
             f"offset: the answer ends at character {len(text)}.", "Give the offset that the last part names."
         )
-    end = _end(answer, text, start, limit)
-    if end == len(text) and not running:
-        rest = replace(answer, start=0, answer_id=None)
-        return Part(
-            replace(rest, text=text[start:], alternatives=()), replace(rest, text=answer.text[start:]), end
-        )
-    cited = tuple(one for one in answer.citations if any(start <= first < end for first, _ in one.spans))
-    here = replace(answer, alternatives=(), citations=cited, tool_calls=(), start=0).with_warnings(
-        [_more(answer, start, end, len(text))]
-    )
-    return Part(
-        replace(here, text=text[start:end].rstrip("\r\n")), replace(here, text=answer.text[start:end]), end
-    )
+    end = _end(outcome, text, offset, limit)
+    if end == len(text):
+        published = replace(outcome, text=outcome.text[offset:]).to_dict()
+        return Page(replace(outcome, text=text[offset:], alternatives=()), published, end)
+    head = f"This is the text {_span(offset, end)} of {len(text)}."
+    cited = tuple(one for one in outcome.citations if any(offset <= first < end for first, _ in one.spans))
+    page = replace(outcome, alternatives=(), citations=cited, tool_calls=())
+    page = page.with_warnings([_more(head, answer_id, end)])
+    published = replace(page, text=outcome.text[offset:end]).to_dict() | {"answer_id": answer_id}
+    return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end)
 
 
-def _json(answer: Answer) -> Part:
-    if answer.finish_reason == "running":
-        sentence = (
-            f'Grok is still working: call grok_result with answer_id "{answer.answer_id}" for the JSON.'
-        )
-        return whole(answer.with_warnings([sentence]))
-    answer = replace(answer, answer_id=None)
-    if answer.start:
-        answer = answer.with_warnings(["JSON is always given whole: offset has no effect on it."])
-    return whole(replace(answer, start=0))
+def _running_page(running: Running, offset: int, limit: int) -> Page:
+    """What has been written from `offset` on of a call that goes on."""
+    rest = {"finish_reason": "running", "answer_id": running.answer_id}
+    page = Answer(model=running.model, warnings=running.warnings)
+    if running.as_data:
+        note = f'Grok is still working: call grok_result with answer_id "{running.answer_id}" for the JSON.'
+        page = replace(page, text=running.text, data=Data(None)).with_warnings([note])
+        return Page(page, page.to_dict() | rest, len(running.text))
+    text = running.text
+    start = min(offset, len(text))
+    end = _end(page, text, start, limit)
+    come = f"this is the text {_span(start, end)}" if end > start else "there is no new text yet"
+    page = page.with_warnings([_more(f"Grok is still writing; {come}.", running.answer_id, end)])
+    published = replace(page, text=text[start:end]).to_dict() | rest
+    return Page(replace(page, text=text[start:end].rstrip("\r\n")), published, end)
 
 
-def _more(answer: Answer, start: int, end: int, length: int) -> str:
+def _more(head: str, answer_id: str, end: int) -> str:
     """How the rest is collected, in words."""
-    if answer.finish_reason == "running":
-        come = f"this is the text {_span(start, end)}" if end > start else "there is no new text yet"
-        head = f"Grok is still writing; {come}."
-    else:
-        head = f"This is the text {_span(start, end)} of {length}."
-    return f'{head} For the rest call grok_result with answer_id "{answer.answer_id}" and offset {end}.'
+    return f'{head} For the rest call grok_result with answer_id "{answer_id}" and offset {end}.'
 
 
 def _span(start: int, end: int) -> str:
@@ -106,7 +110,7 @@ def _span(start: int, end: int) -> str:
 
 
 def _end(answer: Answer, text: str, start: int, limit: int) -> int:
-    """Where the part from `start` on ends, so that the result keeps within the limit if it can."""
+    """Where the page from `start` on ends, so that the result keeps within the limit if it can."""
     if not limit:
         return len(text)
     around = len(markdown(replace(answer, text="", alternatives=()))) + _MORE
@@ -116,24 +120,24 @@ def _end(answer: Answer, text: str, start: int, limit: int) -> int:
     end = _cut(text, start, start + room)
     for citation in answer.citations:
         for first, last in citation.spans:
-            if start < first < end < last <= first + _MARKER:
+            if start < first < end < last <= first + _LONGEST_MARKER:
                 end = first
     return end
 
 
 _MORE = 220
 """Characters of the sentence that says how to go on."""
-_MARKER = 2_000
+_LONGEST_MARKER = 2_000
 """Citations that span more than this mark passages and may be cut."""
 
 
 def _cut(text: str, start: int, latest: int) -> int:
-    """The best place for a cut up to `latest`, not in the first quarter where that can be helped."""
+    """The best place for a cut up to `latest`, not in the first quarter where that can be avoided."""
     earliest = start + (latest - start) // 4
     for pattern in _ENDS:
         end = 0
-        for found in pattern.finditer(text, earliest, latest):
-            end = found.end()
+        for match in re.compile(pattern).finditer(text, earliest, latest):
+            end = match.end()
         if end:
             return end
     end = latest

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from grok_mcp import events
-from grok_mcp.pipeline.draft import Draft
+from grok_mcp.pipeline import StreamedText
 from grok_mcp.redaction import one_line
 
 MAX_MESSAGE = 160
@@ -169,7 +169,7 @@ class DeltaProgress(Progress):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        self._draft = Draft()
+        self._text = StreamedText()
         self._taken = 0
         self._known = 0
         self._sending = anyio.Lock()
@@ -178,12 +178,12 @@ class DeltaProgress(Progress):
         """Take new text over as far as nothing can come before it any more."""
         if isinstance(event, events.Resumed):
             self._known = event.offset
-        if self._draft.add(event, added):
+        if self._text.add(event, added):
             self._notice()
 
     def _take(self) -> str:
         """What is settled and neither sent nor known."""
-        before, text = self._taken, self._draft.take()
+        before, text = self._taken, self._text.take()
         self._taken += len(text)
         return text[max(self._known - before, 0) :]
 

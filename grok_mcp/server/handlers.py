@@ -1,4 +1,4 @@
-"""What the server offers beside its tools: resources, prompts, and completion of their arguments.
+"""Answers to all requests but tool calls: resources, prompts, and completion of their arguments.
 
 `server.py` registers these handlers. Prompts are imported where a host asks for them: many never do.
 """
@@ -24,14 +24,14 @@ from mcp_types import (
 )
 
 from grok_mcp.logs import log_fault
-from grok_mcp.pipeline.grok import Grok
+from grok_mcp.pipeline import Grok
 from grok_mcp.server.connection import Context, caller_of, is_remote
 from grok_mcp.server.resources import RESOURCES, Reader, list_resources, read_resource
 
 logger = logging.getLogger(__name__)
 
 
-class BesideTools:
+class OtherHandlers:
     """The handlers, on one endpoint."""
 
     def __init__(self, grok: Grok) -> None:
@@ -74,7 +74,7 @@ class BesideTools:
 
     async def complete(self, ctx: Context, params: CompleteRequestParams) -> CompleteResult:
         """Answer `completion/complete`."""
-        from grok_mcp.server.completion import complete
+        from grok_mcp.server.prompts import complete
 
         with _told_as_fault("a completion"):
             return await complete(self._grok, params)

@@ -4,7 +4,7 @@ from typing import Any
 
 from mcp_types import Tool, ToolAnnotations
 
-from grok_mcp.tools.spec import ToolSpec
+from grok_mcp.tools import ToolSpec
 
 MAX_RESULT_SIZE_CHARS = 200_000
 

@@ -1,20 +1,17 @@
-"""How an answer or an error reaches the host: the Markdown, the JSON and the small machine part.
+"""The MCP result of a call: an answer or an error as the block of text, the data and the small machine part.
 
 The shapes follow from what hosts show their model: most drop either the text or the structured part, so
 everything that matters stands in the text.
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
 from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer, tool_call_dict
-from grok_mcp.usage import Usage
+from grok_mcp.rendering import Page
 
-MAX_LINE = 2_000
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
 
@@ -25,31 +22,26 @@ _DATA_FIELDS = (
 )
 
 
-def render_text(
-    answer: Answer, *, structured: bool, with_citations: bool, shown: Answer | None = None
+def render_page(
+    page: Page, *, structured: bool, with_citations: bool, keep_data: bool = True
 ) -> CallToolResult:
-    """An answer as one Markdown block; with the whole `Answer` beside it where `structured`.
+    """One page of an answer.
 
-    `shown` is what stands in the Markdown, where that differs.
+    Text is one Markdown block, with the whole answer as data beside it where `structured`. JSON that was
+    asked for is compact JSON in the text, and the same as data where `keep_data` or `structured`.
     """
-    published = answer.to_dict()
+    published = page.published
+    names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
+    meta = {ANSWER_META: {name: published[name] for name in names if name in published}}
+    if not page.is_data:
+        data = published if structured else None
+        return CallToolResult(content=[TextContent(text=page.markdown)], structured_content=data, _meta=meta)
+    if not structured:
+        published = {name: published[name] for name in _DATA_FIELDS if name in published}
     return CallToolResult(
-        content=[TextContent(text=markdown(shown or answer))],
-        structured_content=published if structured else None,
-        _meta=_meta(published, with_citations=with_citations),
-    )
-
-
-def render_data(
-    answer: Answer, *, structured: bool, with_citations: bool, beside: bool = True
-) -> CallToolResult:
-    """An answer as compact JSON; the same as structured content, where that is wanted `beside` it."""
-    published = answer.to_dict()
-    shown = published if structured else {name: published[name] for name in _DATA_FIELDS if name in published}
-    return CallToolResult(
-        content=[TextContent(text=compact(shown))],
-        structured_content=shown if beside or structured else None,
-        _meta=_meta(published, with_citations=with_citations),
+        content=[TextContent(text=compact(published))],
+        structured_content=published if keep_data or structured else None,
+        _meta=meta,
     )
 
 
@@ -65,94 +57,3 @@ def render_error(error: GrokError, gateway: str) -> CallToolResult:
 def compact(value: Any) -> str:
     """JSON without white space, as hosts serialise it themselves."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _meta(published: dict[str, Any], *, with_citations: bool) -> dict[str, Any]:
-    names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
-    return {ANSWER_META: {name: published[name] for name in names if name in published}}
-
-
-def markdown(answer: Answer) -> str:
-    """The answer first, then sources, tool calls, warnings, and one line of facts."""
-    sections = [broken_lines(body(answer)), *supplements(answer)]
-    if answer.warnings:
-        sections.append("\n".join(f"Note: {warning}" for warning in answer.warnings))
-    sections.append(facts(answer))
-    return "\n\n".join(section for section in sections if section) + "\n"
-
-
-def supplements(answer: Answer) -> list[str]:
-    """What stands behind the texts and belongs to the answer: sources and tool calls."""
-    sections = []
-    if answer.citations:
-        lines = [f"{cited.index}. {cited.title} — {cited.url}" for cited in answer.citations]
-        sections.append("\n".join(["Sources:", *lines]))
-    if answer.tool_calls:
-        calls = [tool_call_dict(call) for call in answer.tool_calls]
-        block = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2)
-        sections.append(f"```json\n{block}\n```")
-    return sections
-
-
-def body(answer: Answer) -> str:
-    """The text, and the alternatives behind it."""
-    return "\n\n".join(text for text in (answer.text, *alternatives(answer)) if text)
-
-
-def alternatives(answer: Answer) -> list[str]:
-    """The further answers, each below its number."""
-    return [f"Alternative {number}:\n\n{text}" for number, text in enumerate(answer.alternatives, 2)]
-
-
-def broken_lines(text: str) -> str:
-    """The text with lines over the limit broken at white space; each character keeps its place."""
-    if not _has_long_line(text):
-        return text
-    return "\n".join(line if len(line) <= MAX_LINE else "\n".join(_break(line)) for line in text.split("\n"))
-
-
-def _has_long_line(text: str) -> bool:
-    """Whether any line is over the limit, without a copy of the text."""
-    start = 0
-    while len(text) - start > MAX_LINE:
-        start = text.rfind("\n", start, start + MAX_LINE + 1) + 1
-        if not start:
-            return True
-    return False
-
-
-def _break(line: str) -> Iterator[str]:
-    """The pieces of a long line; a word that is longer than the limit stays whole."""
-    start = 0
-    while len(line) - start > MAX_LINE:
-        space = line.rfind(" ", start + 1, start + MAX_LINE + 1)
-        if space < 0:
-            space = line.find(" ", start + MAX_LINE)
-        if space < 0:
-            break
-        yield line[start:space]
-        start = space + 1
-    yield line[start:]
-
-
-def facts(answer: Answer) -> str:
-    """One line: model, tokens, cost, seconds, and the handle to continue from."""
-    parts = [answer.model, *usage_facts(answer.usage)]
-    if answer.conversation_id:
-        parts.append(f"conversation_id {answer.conversation_id}")
-    return " · ".join(part for part in parts if part)
-
-
-def usage_facts(usage: Usage) -> list[str]:
-    """Tokens, cost and seconds in words; what the endpoint did not tell is left out."""
-    parts = []
-    if usage.input_tokens is not None and usage.output_tokens is not None:
-        cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""
-        thought = f" ({usage.reasoning_tokens:,} reasoning)" if usage.reasoning_tokens else ""
-        parts.append(f"{usage.input_tokens:,} in{cached} + {usage.output_tokens:,} out{thought} tokens")
-    if usage.cost_usd is not None:
-        estimated = " estimated" if usage.cost_source == "estimated" else ""
-        parts.append(f"{usage.cost_usd:.6f} USD{estimated}")
-    if usage.duration_s is not None:
-        parts.append(f"{usage.duration_s:.1f} s")
-    return parts

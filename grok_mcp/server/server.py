@@ -1,47 +1,72 @@
-"""The MCP side: lists the tools, runs one call, and turns whatever happens into a result.
+"""The MCP server on one endpoint: who it says it is, and which handler answers which request.
 
-Built on the SDK's lowlevel `Server`. One place catches everything, so that no traceback and no secret can
-reach a host.
+Built on the SDK's lowlevel `Server`; `call.py` runs one tool call, `handlers.py` answers all other requests.
 """
 
-import logging
-import secrets
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+import base64
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-import anyio
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
+    SERVER_INFO_META_KEY,
     CallToolRequestParams,
     CallToolResult,
+    DiscoverResult,
+    Icon,
     ListToolsResult,
     PaginatedRequestParams,
     RequestParams,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from grok_mcp import __version__
-from grok_mcp.errors import GrokError, OverloadedError
-from grok_mcp.logs import FIELDS, log_fault, request_id
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.pipeline.telemetry import made_by
-from grok_mcp.pipeline.turn import Observer, ignore
-from grok_mcp.rendering.progress import DeltaProgress, Progress, StatusProgress
-from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
-from grok_mcp.server.handlers import BesideTools
-from grok_mcp.server.identity import GrokServer, icon
+from grok_mcp.pipeline import Grok
+from grok_mcp.server.call import ToolCall
+from grok_mcp.server.connection import Context
+from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
-from grok_mcp.server.results import render_data, render_error, render_text
-from grok_mcp.stores.answers import Outcome
-from grok_mcp.tools import TOOLS
-from grok_mcp.tools.counted import run_counted
-from grok_mcp.tools.spec import Call, ToolSpec
-from grok_mcp.usage import Usage
+from grok_mcp.tools import TOOLS, ToolSpec
+
+ICON = Path(__file__).with_name("icon.svg")
+
+
+def icon() -> Icon:
+    """The picture that hosts with windows may show; inside the text, so that nothing has to be fetched."""
+    source = base64.b64encode(ICON.read_bytes().strip()).decode("ascii")
+    return Icon(src=f"data:image/svg+xml;base64,{source}", mime_type="image/svg+xml", sizes=["any"])
+
+
+class GrokServer(Server[Any]):
+    """The SDK's server, with an icon that goes out once a connection.
+
+    Since 2026-07-28 the SDK stamps the whole identity into every result. Nobody needs a picture with each
+    answer: only the result of `server/discover` has it, as that of `initialize` had before.
+    """
+
+    async def discover(self, ctx: Context, params: RequestParams) -> DiscoverResult:
+        """Answer `server/discover`, with the whole identity."""
+        return DiscoverResult(
+            supported_versions=list(MODERN_PROTOCOL_VERSIONS),
+            capabilities=self.get_capabilities(protocol_version=ctx.protocol_version),
+            instructions=self.instructions,
+            _meta={SERVER_INFO_META_KEY: self._identity},
+        )
+
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """What the SDK writes into each result that does not say it itself."""
+        return {name: value for name, value in self._identity.items() if name != "icons"}
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return self.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
+
 
 INSTRUCTIONS = """\
 Grok (xAI) as a second model. ask_grok: a second opinion, reasoning, images, function calls. grok_search: \
@@ -59,8 +84,6 @@ _LISTS: tuple[CacheableMethod, ...] = (
     "resources/list",
     "resources/templates/list",
 )
-
-logger = logging.getLogger(__name__)
 
 
 def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[Any]:
@@ -80,9 +103,9 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
-        return await _run(spec, grok, params.arguments or {}, ctx)
+        return await ToolCall(spec, grok, params.arguments or {}, ctx).run()
 
-    beside = BesideTools(grok)
+    others = OtherHandlers(grok)
     server = GrokServer(
         "grok-mcp",
         version=__version__,
@@ -93,129 +116,12 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         get_tool_input_schema=schemas.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=beside.list_resources,
-        on_list_resource_templates=beside.list_resource_templates,
-        on_read_resource=beside.read_resource,
-        on_list_prompts=beside.list_prompts,
-        on_get_prompt=beside.get_prompt,
-        on_completion=beside.complete,
+        on_list_resources=others.list_resources,
+        on_list_resource_templates=others.list_resource_templates,
+        on_read_resource=others.read_resource,
+        on_list_prompts=others.list_prompts,
+        on_get_prompt=others.get_prompt,
+        on_completion=others.complete,
     )
     server.add_request_handler("server/discover", RequestParams, server.discover)
     return server
-
-
-async def _run(spec: ToolSpec, grok: Grok, raw: dict[str, Any], ctx: Context) -> CallToolResult:
-    """One call from its raw arguments to its result, watched where the client asked for progress."""
-    if grok.calls.closing:
-        return render_error(
-            OverloadedError("This server is closing and takes no new call.", "Ask again in a moment."),
-            grok.gateway.name,
-        )
-    request_id.set(secrets.token_hex(4))
-    with grok.calls.track():
-        async with while_connected(ctx):
-            progress = _progress(grok, ctx)
-            if progress is None:
-                return await _answer(spec, grok, raw, ctx, None)
-            async with anyio.create_task_group() as group:
-                group.start_soon(progress.pump)
-                result = await _answer(spec, grok, raw, ctx, progress)
-                group.cancel_scope.cancel()
-            return result
-
-
-def _progress(grok: Grok, ctx: Context) -> Progress | None:
-    """The pump for this call; None where the client did not ask for progress or the settings forbid it."""
-    if grok.settings.progress == "off" or not ctx.meta or "progress_token" not in ctx.meta:
-        return None
-    report = _reporter(ctx)
-    if grok.settings.progress == "deltas":
-        return DeltaProgress(report)
-    return StatusProgress(report, grok.gateway.title)
-
-
-def _reporter(ctx: Context) -> Callable[[float, str], Awaitable[None]]:
-    async def report(seconds: float, message: str) -> None:
-        await ctx.session.report_progress(seconds, None, message)
-
-    return report
-
-
-async def _answer(
-    spec: ToolSpec, grok: Grok, raw: dict[str, Any], ctx: Context, progress: Progress | None
-) -> CallToolResult:
-    """The result of one call: of its end, or of how far it has come when its host has waited long enough."""
-    call = Call(caller_of(ctx), progress or ignore, grok.settings.wait_s(watched=progress is not None))
-
-    def work(observe: Observer) -> Awaitable[Outcome]:
-        return _outcome(spec, grok, raw, call._replace(observe=observe))
-
-    if spec.collects:
-        outcome = await work(call.observe)
-    else:
-        outcome = await grok.runs.within(
-            call.wait_s, work, call.caller, call.observe, has_data=spec.renders == "data"
-        )
-    try:
-        if isinstance(outcome, GrokError):
-            raise outcome
-        return await _shown(spec, grok, outcome, ctx, progress)
-    except GrokError as error:
-        return render_error(error, grok.gateway.name)
-    except Exception:
-        return render_error(log_fault(logger, f"call of {spec.name}"), grok.gateway.name)
-
-
-async def _outcome(spec: ToolSpec, grok: Grok, raw: dict[str, Any], call: Call) -> Outcome:
-    """How one call ends, whether somebody still waits for it or not; the one catch-all."""
-    made_by(spec.name, call.caller)
-    started = time.monotonic()
-    outcome: Outcome
-    try:
-        outcome = await run_counted(spec, grok, raw, call)
-    except GrokError as error:
-        outcome = error
-    except Exception:
-        return log_fault(logger, f"call of {spec.name}")
-    _log(spec, call, started, outcome)
-    return outcome
-
-
-async def _shown(
-    spec: ToolSpec, grok: Grok, answer: Answer, ctx: Context, progress: Progress | None
-) -> CallToolResult:
-    """An answer as its host gets it: whole, or the part that fits into one result."""
-    from grok_mcp.rendering.paging import is_too_long, part_of, whole  # not needed to start
-
-    limit = grok.settings.max_result_chars
-    part = whole(answer)
-    if answer.answer_id:
-        part = part_of(answer, limit)
-    elif is_too_long(answer, limit) and (answer_id := await grok.runs.keep(answer, caller_of(ctx))):
-        part = part_of(replace(answer, answer_id=answer_id), limit)
-    if progress:
-        await progress.finish(answer.text[: part.end] if spec.collects else answer.text)
-    structured, with_citations = grok.settings.results == "structured", shows_apps(ctx)
-    if answer.has_data:
-        return render_data(
-            part.published, structured=structured, with_citations=with_citations, beside=not spec.collects
-        )
-    return render_text(part.published, structured=structured, with_citations=with_citations, shown=part.shown)
-
-
-def _log(spec: ToolSpec, call: Call, started: float, outcome: Outcome) -> None:
-    """One line for a call that ended, without a word of what was asked or answered."""
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    counted = (not spec.collects and outcome.usage) or Usage()  # it is told where it was spent
-    fields = {
-        "tool": spec.name,
-        "caller": call.caller,
-        "outcome": outcome.code if isinstance(outcome, GrokError) else outcome.finish_reason,
-        "model": None if isinstance(outcome, GrokError) else outcome.model,
-        "input_tokens": counted.input_tokens,
-        "output_tokens": counted.output_tokens,
-        "cost_usd": counted.cost_usd,
-        "duration_s": round(time.monotonic() - started, 3),
-    }
-    logger.info("call ended", extra={FIELDS: fields})

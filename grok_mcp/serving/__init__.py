@@ -1,1 +1,31 @@
-"""What runs: the process and its transports."""
+"""What runs: the process and its transports. `serve` runs a server by its settings; `create_app` is for
+ASGI servers.
+
+Whatever needs the MCP SDK or a web framework is imported when it is asked for: no start waits for another's
+transport.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from grok_mcp.serving.serve import serve
+
+if TYPE_CHECKING:
+    from grok_mcp.serving.http.app import create_app
+    from grok_mcp.serving.http.tokens import new_token
+    from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
+
+__all__ = ["close_telemetry", "configure_telemetry", "create_app", "new_token", "serve"]
+
+_HOMES = {
+    "close_telemetry": "grok_mcp.serving.telemetry",
+    "configure_telemetry": "grok_mcp.serving.telemetry",
+    "create_app": "grok_mcp.serving.http.app",
+    "new_token": "grok_mcp.serving.http.tokens",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

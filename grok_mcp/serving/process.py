@@ -8,9 +8,9 @@ from mcp.server.lowlevel import Server
 
 from grok_mcp.errors import GrokError
 from grok_mcp.logs import configure_logging
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.server.server import build_server
-from grok_mcp.serving.telemetry import close, configure
+from grok_mcp.pipeline import Grok
+from grok_mcp.server import build_server
+from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
 
 COLLECT_AFTER = (20_000, 10, 10)
@@ -20,7 +20,7 @@ COLLECT_AFTER = (20_000, 10, 10)
 def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
     """The server and its endpoint; where they can't be built, one line on stderr, and None."""
     configure_logging(settings)
-    configure()
+    configure_telemetry()
     try:
         grok = Grok(settings)
     except GrokError as error:
@@ -42,4 +42,4 @@ def settle_memory() -> None:
 async def close_process(grok: Grok) -> None:
     """Close the endpoint, and tell what telemetry has not told yet."""
     await grok.aclose()
-    close()
+    close_telemetry()

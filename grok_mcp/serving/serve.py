@@ -41,7 +41,7 @@ async def _serve_stdio(settings: Settings) -> int:
     server, grok = built
     settle_memory()
     try:
-        await serve_stdio(server, grok.calls, settings.grace)
+        await serve_stdio(server, grok.in_flight, settings.grace)
     finally:
         await close_process(grok)
     return 0

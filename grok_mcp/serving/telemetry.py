@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import trace
 
 from grok_mcp import __version__
-from grok_mcp.pipeline.telemetry import is_real
+from grok_mcp.pipeline import is_real
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -32,7 +32,7 @@ _providers: "list[TracerProvider | MeterProvider]" = []
 logger = logging.getLogger(__name__)
 
 
-def configure() -> None:
+def configure_telemetry() -> None:
     """Set the SDK up where the environment asks for it; a fault is logged and leaves telemetry off."""
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     wanted = {signal: [] if disabled else _wanted(signal) for signal in SIGNALS}
@@ -47,7 +47,7 @@ def configure() -> None:
         logger.warning("telemetry is off: %s", error)
 
 
-def close() -> None:
+def close_telemetry() -> None:
     """Send what is still to be sent, for at most two seconds; for the orderly end of the process.
 
     The SDK's own way out would wait for a collector that is gone until the exporter's retries are over.

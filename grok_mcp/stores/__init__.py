@@ -1,16 +1,40 @@
-"""What answers are kept in, so that callers can go on from them: conversations, and held answers."""
+"""What callers come back for: conversations to go on from, and answers to collect, each behind a handle.
+
+They belong to the caller who got the handle, and expire. One process keeps them in memory; several share a
+Redis.
+"""
 
 from grok_mcp.settings import Settings
-from grok_mcp.stores.answers import HeldAnswers, LocalHeldAnswers
-from grok_mcp.stores.conversations import Conversations, LocalConversations
+from grok_mcp.stores.answers import (
+    LIFETIME_S,
+    AnswerStore,
+    LocalAnswers,
+    fresh,
+    interrupted,
+    new_answer_id,
+    not_found,
+)
+from grok_mcp.stores.conversations import Conversation, ConversationStore, LocalConversations
+
+__all__ = [
+    "LIFETIME_S",
+    "AnswerStore",
+    "Conversation",
+    "ConversationStore",
+    "fresh",
+    "interrupted",
+    "new_answer_id",
+    "not_found",
+    "open_stores",
+]
 
 
-def open_stores(settings: Settings) -> tuple[Conversations, HeldAnswers]:
+def open_stores(settings: Settings) -> tuple[ConversationStore, AnswerStore]:
     """The stores that the settings ask for: of this process, or in a Redis that several share."""
     if settings.redis_url is None:
-        return LocalConversations(), LocalHeldAnswers()
-    from grok_mcp.stores.redis_answers import RedisHeldAnswers  # an extra, for servers of several processes
+        return LocalConversations(), LocalAnswers()
+    from grok_mcp.stores.redis_answers import RedisAnswers  # an extra, for servers of several processes
     from grok_mcp.stores.redis_conversations import RedisConversations
 
     conversations = RedisConversations(settings.redis_url.get_secret_value())
-    return conversations, RedisHeldAnswers(conversations.redis)
+    return conversations, RedisAnswers(conversations.redis)

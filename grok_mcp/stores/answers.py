@@ -1,38 +1,37 @@
-"""Answers that are kept for their caller to collect: handed over while they ran, or too long for one result.
+"""Answers that their caller collects later: handed over while they ran, or too long for one result.
 
-`runs.py` keeps them here when they are complete; `redis_held.py` has the store of several processes. They
-belong to the caller who got their `answer_id`, expire, and only the newest are kept.
+They belong to the caller who got their `answer_id`, expire, and only the newest are stored.
+`redis_answers.py` has the store that several processes share.
 """
 
 import copy
 import secrets
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from cachetools import TTLCache
 
 from grok_mcp.errors import AnswerNotFoundError, GrokError, InterruptedAnswerError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.turn import Observer
+from grok_mcp.events import Observer
+from grok_mcp.messages import Answer, Outcome
 
 MAX_ANSWERS = 1_000
 MAX_CHARACTERS = 64_000_000
 LIFETIME_S = 3600
 
-Outcome = Answer | GrokError
-"""How a call ends; an answer whose finish reason is `running` has not ended yet."""
+T = TypeVar("T", bound=Outcome)
 
 
-class HeldAnswers(Protocol):
-    """Where complete answers are kept."""
+class AnswerStore(Protocol):
+    """Where answers wait to be collected."""
 
     shared: ClassVar[bool]
-    """Whether other processes can serve what is kept here, so that they are told of running calls too."""
+    """Whether other processes can serve what is stored here, so that they hear of running calls too."""
 
-    async def keep(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
+    async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False where it can't be stored at the moment."""
         ...
 
-    async def find(
+    async def get(
         self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
     ) -> Outcome | None:
         """What is stored, None where there is nothing; waits for a call that another process runs."""
@@ -61,12 +60,12 @@ def interrupted() -> InterruptedAnswerError:
     )
 
 
-def fresh(outcome: Outcome) -> Outcome:
+def fresh(outcome: T) -> T:
     """The same outcome; an error without the frames that it was raised in."""
     return copy.copy(outcome) if isinstance(outcome, GrokError) else outcome
 
 
-class LocalHeldAnswers:
+class LocalAnswers:
     """The store of one process, bounded in number, size and time."""
 
     shared: ClassVar[bool] = False
@@ -82,23 +81,25 @@ class LocalHeldAnswers:
         def size(outcome: Outcome) -> int:
             return min(max(_size(outcome), smallest), max_characters)
 
-        self._kept: TTLCache[tuple[str, str], Outcome] = TTLCache(max_characters, lifetime_s, getsizeof=size)
+        self._stored: TTLCache[tuple[str, str], Outcome] = TTLCache(
+            max_characters, lifetime_s, getsizeof=size
+        )
 
-    async def keep(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
+    async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended."""
-        self._kept[caller, answer_id] = fresh(outcome)
+        self._stored[caller, answer_id] = fresh(outcome)
         return True
 
-    async def find(
+    async def get(
         self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
     ) -> Outcome | None:
         """What is stored, None where there is nothing."""
-        found = self._kept.get((caller, answer_id))
-        return None if found is None else fresh(found)
+        outcome = self._stored.get((caller, answer_id))
+        return None if outcome is None else fresh(outcome)
 
 
 def _size(outcome: Outcome) -> int:
-    if isinstance(outcome, GrokError):
+    if not isinstance(outcome, Answer):
         return len(outcome.text)
     texts = (outcome.text, *outcome.alternatives, *(call.arguments for call in outcome.tool_calls))
     return sum(map(len, texts)) + 500 * len(outcome.citations)

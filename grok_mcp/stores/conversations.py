@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from cachetools import TTLCache
 
 from grok_mcp.errors import ConversationNotFoundError
-from grok_mcp.messages import Message, ToolCall
+from grok_mcp.messages import FunctionCall, Message
 
 MAX_CONVERSATIONS = 2_000
 MAX_CHARACTERS = 256_000_000
@@ -28,13 +28,13 @@ class Conversation(NamedTuple):
     tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
-    def pending_calls(self) -> tuple[ToolCall, ...]:
+    def pending_calls(self) -> tuple[FunctionCall, ...]:
         """The function calls that the last answer waits for."""
         return self.messages[-1].tool_calls if self.messages else ()
 
 
-class Conversations(Protocol):
-    """Where conversations are kept; `redis_store.py` has the store of several processes."""
+class ConversationStore(Protocol):
+    """Where conversations are kept; `redis_conversations.py` has the store of several processes."""
 
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none.

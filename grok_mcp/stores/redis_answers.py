@@ -1,4 +1,4 @@
-"""Held answers in Redis: what one process has handed over, each of them serves.
+"""Answers in Redis: what one process has handed over, each of them serves.
 
 A key holds how a call ended, or how far it has come. The process that runs a call writes every few seconds
 while it runs, so that a key which nobody writes any more tells that its process is gone.
@@ -17,10 +17,10 @@ from redis.asyncio import Redis
 
 from grok_mcp import events
 from grok_mcp.errors import GrokError, OverloadedError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.turn import Observer
+from grok_mcp.events import Observer
+from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.answers import LIFETIME_S, Outcome, interrupted
+from grok_mcp.stores.answers import LIFETIME_S, interrupted
 from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
 from grok_mcp.usage import Usage
 
@@ -30,12 +30,12 @@ LAST_CHANCE_S = 6.0
 """Time for a process to write again that could not, because Redis was away."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
-_VERSION = 1
+_VERSION = 2
 _HEAD = 16
 """Bytes in front of a document: whether the call runs, and a number that grows while it does."""
 
 
-class RedisHeldAnswers:
+class RedisAnswers:
     """The store that processes share."""
 
     shared: ClassVar[bool] = True
@@ -47,10 +47,10 @@ class RedisHeldAnswers:
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
 
-    async def keep(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
+    async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
         size = len(outcome.text)
-        head = f"{'R' if _is_running(outcome) else 'E'}{size:0{_HEAD - 1}d}".encode()
+        head = f"{'R' if isinstance(outcome, Running) else 'E'}{size:0{_HEAD - 1}d}".encode()
         key = _key(answer_id, caller)
         try:
             document = head + await aside(size, _pack, outcome)
@@ -61,7 +61,7 @@ class RedisHeldAnswers:
             return False
         return True
 
-    async def find(
+    async def get(
         self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
     ) -> Outcome | None:
         """How a call ended, or how far it has come after `wait_s` seconds; None where nothing is stored.
@@ -78,7 +78,7 @@ class RedisHeldAnswers:
                 continue
             if head != known:
                 known, outcome = head, await self._read(key)
-            if outcome is None or not _is_running(outcome):
+            if not isinstance(outcome, Running):
                 return outcome
             if len(outcome.text) > told:
                 piece, told = outcome.text[told:], len(outcome.text)
@@ -127,19 +127,15 @@ def _away() -> OverloadedError:
     return OverloadedError("The store of answers can't be reached.", "Try again soon.")
 
 
-def _is_running(outcome: Outcome) -> bool:
-    return isinstance(outcome, Answer) and outcome.finish_reason == "running"
-
-
-def _given_up(outcome: Outcome, silent_s: float) -> Outcome:
+def _given_up(running: Running, silent_s: float) -> Outcome:
     """What came before the process that received it was gone."""
-    if isinstance(outcome, GrokError) or outcome.has_data or not outcome.text:
+    if running.as_data or not running.text:
         return interrupted()
     sentence = (
         f"The answer is incomplete: [interrupted] The process of this server that received it has not been "
         f"heard of for {silent_s:g} s."
     )
-    return replace(outcome, finish_reason="interrupted", warnings=(sentence,))
+    return Answer(text=running.text, finish_reason="interrupted", model=running.model, warnings=(sentence,))
 
 
 @cache
@@ -147,23 +143,33 @@ def _answers() -> TypeAdapter[Answer]:
     return TypeAdapter(Answer)
 
 
+@cache
+def _running() -> TypeAdapter[Running]:
+    return TypeAdapter(Running)
+
+
 def _pack(outcome: Outcome) -> bytes:
+    document: dict[str, Any]
     if isinstance(outcome, GrokError):
         usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
         document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
+    elif isinstance(outcome, Running):
+        document = {"running": _running().dump_python(outcome)}
     else:
-        document = _answers().dump_python(replace(outcome, reasoning=()))
+        document = {"answer": _answers().dump_python(replace(outcome, reasoning=()))}
     plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
     return pack(join_surrogates(plain))
 
 
 def _unpack(stored: bytes) -> Outcome:
-    """What was packed; raises one of UNREADABLE where it is none of ours."""
+    """What was packed; raises one of UNREADABLE where it is not one of ours."""
     document = json.loads(unpack(stored))
     if document.pop("version") != _VERSION:
         raise ValueError
-    if "error" not in document:
-        return _answers().validate_python(document)
+    if "answer" in document:
+        return _answers().validate_python(document["answer"])
+    if "running" in document:
+        return _running().validate_python(document["running"])
     (kind,) = (one for one in _kinds(GrokError) if one.__name__ == document["error"])
     error = kind(document["message"], document["advice"])
     usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])

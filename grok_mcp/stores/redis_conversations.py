@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from grok_mcp.errors import OverloadedError
-from grok_mcp.messages import Message, ToolCall
+from grok_mcp.messages import FunctionCall, Message
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.stores.conversations import LIFETIME_S, Conversation, new_conversation, new_handle, not_found
 from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
@@ -95,7 +95,7 @@ def _read(stored: bytes) -> tuple[dict[str, Any], dict[str, int]]:
 def _unpack(document: dict[str, Any], images: Mapping[str, bytes | None]) -> Conversation:
     for turn in document["messages"]:
         turn["images"] = tuple(_put_back(image, images) for image in turn["images"])
-        turn["tool_calls"] = tuple(ToolCall(*call) for call in turn["tool_calls"])
+        turn["tool_calls"] = tuple(FunctionCall(*call) for call in turn["tool_calls"])
         turn["reasoning"] = tuple(turn["reasoning"])
     messages = tuple(Message(**turn) for turn in document["messages"])
     return Conversation(document["root"], messages, document["instructions"], tuple(document["tools"]))

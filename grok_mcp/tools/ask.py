@@ -8,11 +8,11 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.messages import Answer, Message
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.stores.conversations import Conversation
+from grok_mcp.messages import Answer, Call, Message
+from grok_mcp.pipeline import Grok
+from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments, SamplingOptions
-from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_turn
 
 MAX_TOOLS = 128
@@ -110,7 +110,7 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
-    answer = await grok.complete(request, call.observe)
+    answer = await grok.complete(request, call)
     return await keep_turn(grok, conversation, request, answer, call)
 
 

@@ -1,26 +1,110 @@
-"""JSON Schema for `grok_structured`: checks the caller's schema, and the answer against it.
+"""JSON Schema for `grok_structured`: what is sent of the caller's schema, and how an answer is held against
+it.
 
-Nothing is ever fetched, and patterns run on an engine whose time is linear in the text.
+Nothing is ever fetched, and patterns run on an engine whose time is linear in the text. An answer is checked
+against the caller's own schema, so what endpoints do not take is still held. What xAI refuses or ignores:
+docs.x.ai, structured outputs.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any
 
 from grok_mcp.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 MAX_SCHEMA_CHARS = 256 * 1024
 MAX_DEPTH = 64
 MAX_FAULTS = 8
+
+WRAPPER = "result"
+"""The property that a schema whose root is not an object is wrapped in, upstream only."""
+
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 _ADVICE = "Correct the schema; nothing was sent."
+_FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
 
-def check_schema(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+class SchemaCheck:
+    """A caller's schema, ready to hold answers against it.
+
+    `fitted` is what endpoints are sent; `warnings` name what of the schema they are not sent.
+    """
+
+    def __init__(
+        self,
+        validator: "jsonschema_rs.Validator",
+        fitted: Mapping[str, Any],
+        dropped: list[str],
+        *,
+        wrapped: bool,
+    ) -> None:
+        self.fitted = fitted
+        self.warnings = [
+            f"The endpoint takes no {name}: only the answer is held to it here." for name in dropped
+        ]
+        self._validator = validator
+        self._wrapped = wrapped
+
+    @classmethod
+    def compile(cls, schema: Mapping[str, Any]) -> "SchemaCheck":
+        """Check a caller's schema and compile it; takes a moment, so call it in a thread.
+
+        Raises InvalidArgumentError for a schema that can't be used.
+        """
+        validator = _validator(schema)
+        dropped: dict[str, None] = {}
+        fitted = _fit(schema, "", dropped)
+        fitted.pop("$id", None)
+        if fitted.get("type") == "object" or "properties" in fitted:
+            return cls(validator, {"type": "object", **fitted}, list(dropped), wrapped=False)
+        wrapper = {name: fitted[name] for name in _ROOT_ONLY if name in fitted} | {
+            "type": "object",
+            "properties": {WRAPPER: {name: fitted[name] for name in fitted if name not in _ROOT_ONLY}},
+            "required": [WRAPPER],
+            "additionalProperties": False,
+        }
+        return cls(validator, wrapper, list(dropped), wrapped=True)
+
+    def value(self, text: str) -> Any:
+        """The JSON value in an answer; code fences around it are taken off, nothing else is guessed.
+
+        Raises ValueError where there is none.
+        """
+        fenced = _FENCE.fullmatch(text)
+        try:
+            value = json.loads(fenced[1] if fenced else text, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+        if self._wrapped and isinstance(value, Mapping) and set(value) == {WRAPPER}:
+            return value[WRAPPER]
+        return value
+
+    def faults(self, text: str) -> list[str]:
+        """Where and why an answer does not fit, at most a few: `/city/name: 3 is not of type "string"`."""
+        try:
+            value = self.value(text)
+        except ValueError as error:
+            return [f"/: not JSON ({error})"]
+        faults = []
+        for mismatch in self._validator.iter_errors(value):
+            faults.append(f"{_path(mismatch)}: {mismatch.message[:160]}")
+            if len(faults) == MAX_FAULTS:
+                break
+        return faults
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _validator(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator":
     """A validator for the caller's schema. Raises InvalidArgumentError for one that can't be used."""
+    import jsonschema_rs  # a large extension that only this tool needs
+
     if _depth(schema) > MAX_DEPTH:
         raise InvalidArgumentError(f"schema: nested more than {MAX_DEPTH} levels deep.", _ADVICE)
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
@@ -46,6 +130,10 @@ def check_schema(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
         raise InvalidArgumentError(f"schema: {_path(error)}: {error.message[:200]}.", _ADVICE) from None
     except ValueError as error:
         raise InvalidArgumentError(f"schema: {str(error)[:200]}.", _ADVICE) from None
+
+
+def _path(error: "jsonschema_rs.ValidationError") -> str:
+    return "/" + "/".join(str(step) for step in error.instance_path)
 
 
 def _refuse_remote(uri: str) -> Any:
@@ -122,34 +210,54 @@ def _resolve(schema: Any, reference: str) -> Any:
     return node
 
 
-_FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_SINGLE = ("items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames")
+_ROOT_ONLY = ("$schema", "$id", "$defs", "definitions")
+
+# Back-references, \p{…}, \b, look-around and inline flags, as xAI's pattern subset leaves them out.
+_FOREIGN_PATTERN = re.compile(r"\\[1-9]|\\k<|\\[pPbB]|\(\?[=!<imsux-]")
 
 
-def read_json(text: str) -> Any:
-    """The JSON value in an answer; code fences around it are taken off, nothing else is guessed.
-
-    Raises ValueError where there is none.
-    """
-    fenced = _FENCE.fullmatch(text)
-    try:
-        return json.loads(fenced[1] if fenced else text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def faults(validator: jsonschema_rs.Validator, value: Any) -> list[str]:
-    """Where and why the value does not fit, at most a few: `/city/name: 3 is not of type "string"`."""
-    found = []
-    for error in validator.iter_errors(value):
-        found.append(f"{_path(error)}: {error.message[:160]}")
-        if len(found) == MAX_FAULTS:
-            break
-    return found
+def _fit(schema: Mapping[str, Any], path: str, dropped: dict[str, None]) -> dict[str, Any]:
+    """One level of the schema and all below it."""
+    for name in ("enum", *_LISTS):
+        if schema.get(name) == []:
+            raise InvalidArgumentError(
+                f"schema: {path or '/'}: {name} has no members, so that nothing fits.", "Correct the schema."
+            )
+    off = _refused(schema, dropped)
+    fitted = {
+        name: _fit_value(name, value, f"{path}/{name}", dropped)
+        for name, value in schema.items()
+        if name not in off
+    }
+    if isinstance(fitted.get("items"), list):  # a tuple, as draft-07 writes it
+        fitted["prefixItems"] = fitted.pop("items")
+        if "additionalItems" in fitted:
+            fitted["items"] = fitted.pop("additionalItems")
+    return fitted
 
 
-def _path(error: jsonschema_rs.ValidationError) -> str:
-    return "/" + "/".join(str(step) for step in error.instance_path)
+def _refused(schema: Mapping[str, Any], dropped: dict[str, None]) -> set[str]:
+    """The keywords of this level that the endpoint would refuse."""
+    off = {name for name in ("minContains", "maxContains") if name in schema}
+    if _FOREIGN_PATTERN.search(str(schema.get("pattern", ""))):
+        off.add("pattern")
+    dropped.update(dict.fromkeys(sorted(off)))
+    return off
+
+
+def _fit_value(name: str, value: Any, path: str, dropped: dict[str, None]) -> Any:
+    """What stands under one keyword: a schema, a list of schemas, schemas by name, or plain data."""
+    if name in _MAPS and isinstance(value, Mapping):
+        return {
+            key: _fit_value("items", {} if one is True else one, f"{path}/{key}", dropped)
+            for key, one in value.items()
+            if one is not False
+        }
+    if name not in (*_LISTS, *_SINGLE):
+        return value
+    if isinstance(value, list):
+        return [_fit_value("items", one, f"{path}/{number}", dropped) for number, one in enumerate(value)]
+    return _fit(value, path, dropped) if isinstance(value, Mapping) else value

@@ -1,15 +1,13 @@
 """`grok_result`: collects an answer that was handed over while it ran, or is too long for one result."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.grok import Grok
+from grok_mcp.messages import Call, Collected
+from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import ToolArguments, not_blank
-from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.spec import ToolSpec
 
 
 class ResultArguments(ToolArguments):
@@ -24,14 +22,9 @@ class ResultArguments(ToolArguments):
         return not_blank(value).strip()
 
 
-async def result(grok: Grok, arguments: ResultArguments, call: Call) -> Answer:
+async def result(grok: Grok, arguments: ResultArguments, call: Call) -> Collected:
     """Answer one `grok_result` call: the end of another call, or how far it has come."""
-    outcome = await grok.runs.collect(
-        arguments.answer_id, arguments.offset, call.caller, call.wait_s, call.observe
-    )
-    if isinstance(outcome, GrokError):
-        raise outcome
-    return replace(outcome, start=arguments.offset)
+    return await grok.runs.collect(arguments.answer_id, arguments.offset, call)
 
 
 RESULT = ToolSpec(

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from grok_mcp.messages import Answer, Message, Search, SearchMode, SourceKind
-from grok_mcp.pipeline.grok import Grok
+from grok_mcp.messages import Answer, Call, Message, Search, SearchMode, SourceKind
+from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
-from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
 
 MAX_DOMAINS = 5
@@ -155,7 +155,7 @@ async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
         search=arguments.search(),
         options=sampling,
     )
-    answer = await grok.complete(request, call.observe)
+    answer = await grok.complete(request, call)
     return await keep_turn(grok, conversation, request, answer, call)
 
 

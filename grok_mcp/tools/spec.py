@@ -6,22 +6,10 @@ Each tool is one file that defines one `ToolSpec`; `tools/__init__.py` lists the
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from grok_mcp.messages import Answer
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.pipeline.turn import Observer, ignore
+from grok_mcp.messages import Answer, Call, Collected
+from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import ToolArguments
 from grok_mcp.tools.published import PUBLISHED
-
-
-class Call(NamedTuple):
-    """Who calls, and who watches; `caller` separates what belongs to one from what belongs to another.
-
-    `wait_s` is how long the host may be kept waiting, None for as long as it takes.
-    """
-
-    caller: str = "local"
-    observe: Observer = ignore
-    wait_s: float | None = None
 
 
 class ToolSpec(NamedTuple):
@@ -34,7 +22,7 @@ class ToolSpec(NamedTuple):
     title: str
     description: str
     arguments: type[ToolArguments]
-    run: Callable[[Grok, Any, Call], Awaitable[Answer]]
+    run: Callable[[Grok, Any, Call], Awaitable[Answer | Collected]]
     renders: Literal["text", "data"] = "text"
     output_schema: Mapping[str, Any] | None = None
     always_load: bool = False

@@ -1,6 +1,5 @@
 """`grok_structured`: JSON that is valid against the caller's schema, or a clear error."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -8,11 +7,11 @@ import anyio
 from pydantic import Field, field_validator
 
 from grok_mcp import errors
-from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.tools import schema_fit
+from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
+from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
-from grok_mcp.tools.spec import Call, ToolSpec
+from grok_mcp.tools.json_schema import SchemaCheck
+from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_conversation, open_turn
 
 MAX_ATTACHED = 20_000
@@ -47,13 +46,8 @@ class StructuredArguments(Arguments):
 
 async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> Answer:
     """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
-    from grok_mcp.tools import (
-        json_schema as schemas,  # the validator is a large extension that only this tool needs
-    )
-
     conversation = await open_conversation(grok, arguments, call)
-    validator = await anyio.to_thread.run_sync(schemas.check_schema, arguments.json_schema)
-    sent, wrapped, untold = schema_fit.fit(arguments.json_schema)
+    check = await anyio.to_thread.run_sync(SchemaCheck.compile, arguments.json_schema)
     images = await load_images(arguments.images, grok.settings.image_roots)
     request = open_turn(
         grok,
@@ -61,15 +55,14 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         conversation,
         (Message("user", arguments.prompt, images=images),),
         search=Search() if arguments.search else None,
-        response_format=ResponseFormat(arguments.name, sent),
+        response_format=ResponseFormat(arguments.name, check.fitted),
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
     answer = await _complete(grok, request, call)
-    value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
-    if faults:
+    if faults := check.faults(answer.text):
         first = answer
-        request = _repair(request, answer, faults)
+        request = _repair(request, first, faults)
         try:
             answer = await _complete(grok, request, call)
         except errors.GrokError as error:
@@ -80,16 +73,15 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
             usage=first.usage + answer.usage,
             warnings=(*answer.warnings, "The first answer did not fit the schema; Grok corrected it."),
         )
-        value, faults = _checked(schemas, validator, answer.text, wrapped=wrapped)
-    if faults:
-        raise _mismatch(answer, faults)
-    answer = replace(answer, data=value, has_data=True).with_warnings(untold)
+        if faults := check.faults(answer.text):
+            raise _mismatch(answer, faults)
+    answer = replace(answer, data=Data(check.value(answer.text))).with_warnings(check.warnings)
     return await keep_turn(grok, conversation, request, answer, call)
 
 
 async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
     """One turn; an answer that was cut, stopped or broken is an error of its own, not a mismatch."""
-    answer = await grok.complete(request, call.observe)
+    answer = await grok.complete(request, call)
     error: errors.GrokError
     if answer.finish_reason == "length":
         error = errors.LengthError("The JSON was cut at the token limit.", "Raise max_output_tokens.")
@@ -106,25 +98,14 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
     raise error
 
 
-def _checked(schemas: Any, validator: Any, text: str, *, wrapped: bool) -> tuple[Any, list[str]]:
-    """The value in an answer, and what is wrong with it."""
-    try:
-        value = schemas.read_json(text)
-    except ValueError as error:
-        return None, [f"/: not JSON ({error})"]
-    if wrapped and isinstance(value, Mapping) and set(value) == {schema_fit.WRAPPER}:
-        value = value[schema_fit.WRAPPER]
-    return value, schemas.faults(validator, value)
-
-
 def _repair(request: ChatRequest, answer: Answer, faults: list[str]) -> ChatRequest:
     """The same conversation with the answer, its faults and the schema, which the model may not have seen."""
     assert request.response_format is not None
     complaint = "\n".join(
         ["This is not valid against the schema:", *faults, "Correct it.", request.response_format.in_words]
     )
-    said = Message("assistant", answer.text, reasoning=answer.reasoning)
-    return replace(request, messages=(*request.messages, said, Message("user", complaint)), search=None)
+    answered = Message("assistant", answer.text, reasoning=answer.reasoning)
+    return replace(request, messages=(*request.messages, answered, Message("user", complaint)), search=None)
 
 
 def _mismatch(answer: Answer, faults: list[str]) -> errors.SchemaMismatchError:

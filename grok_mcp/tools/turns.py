@@ -8,12 +8,11 @@ from typing import Any
 import anyio
 
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.messages import Answer, ChatRequest, Message, ResponseFormat, Search
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.stores.conversations import Conversation
+from grok_mcp.messages import Answer, Call, ChatRequest, Message, ResponseFormat, Search
+from grok_mcp.pipeline import Grok
+from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.images import read_images
-from grok_mcp.tools.spec import Call
 
 
 async def load_images(images: tuple[str, ...], roots: tuple[Path, ...]) -> tuple[str, ...]:

@@ -10,13 +10,12 @@ import uvicorn
 
 from grok_mcp.environment import read_settings
 from grok_mcp.logs import configure_logging
-from grok_mcp.messages import Answer
+from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import build_server
 from grok_mcp.serving.http.app import build_app
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.arguments import Arguments
-from grok_mcp.tools.spec import Call
 
 
 async def break_down(grok: Grok, arguments: Arguments, call: Call) -> Answer:

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 from grok_mcp.errors import ConfigurationError, ConversationNotFoundError, OverloadedError
-from grok_mcp.messages import Message, ToolCall
+from grok_mcp.messages import FunctionCall, Message
 from grok_mcp.stores.conversations import LIFETIME_S, Conversation
 from grok_mcp.stores.redis import ATTEMPT_S, MAX_CONNECTIONS
 from grok_mcp.stores.redis_conversations import RedisConversations
@@ -41,7 +41,7 @@ EVERYTHING = Conversation(
         Message("user", "What is on these? 世界 🦔 \u2028\x00", images=(IMAGE, "https://a.example/cat.png")),
         Message(
             "assistant",
-            tool_calls=(ToolCall("call_1", "f", '{"a": 1.0}'), ToolCall("call_2", "g", "not JSON")),
+            tool_calls=(FunctionCall("call_1", "f", '{"a": 1.0}'), FunctionCall("call_2", "g", "not JSON")),
             reasoning=(SEALED, {"type": "reasoning", "id": "rs_2", "n": [None, True, 1.5, 10**20]}),
         ),
         Message("tool", '{"b": 2}', tool_call_id="call_1"),

@@ -9,12 +9,18 @@ import anyio
 import pytest
 from dirty_equals import IsPartialDict
 
-from grok_mcp.errors import InterruptedAnswerError, OverloadedError, RateLimitError, SchemaMismatchError
-from grok_mcp.messages import Answer, Citation, ToolCall
-from grok_mcp.pipeline.turn import ignore
-from grok_mcp.stores.answers import LIFETIME_S, Outcome
+from grok_mcp.errors import (
+    GrokError,
+    InterruptedAnswerError,
+    OverloadedError,
+    RateLimitError,
+    SchemaMismatchError,
+)
+from grok_mcp.events import ignore
+from grok_mcp.messages import Answer, Citation, Data, FunctionCall, Outcome, Running
+from grok_mcp.stores.answers import LIFETIME_S
 from grok_mcp.stores.redis import RedisAccess
-from grok_mcp.stores.redis_answers import RedisHeldAnswers
+from grok_mcp.stores.redis_answers import RedisAnswers
 from grok_mcp.usage import Usage
 from tests.conftest import Host, Result, host_on
 from tests.endpoint import Endpoint, chat
@@ -27,16 +33,15 @@ __all__ = ["redis"]
 pytestmark = pytest.mark.anyio
 
 WAIT_S = 0.3
-RUNNING = Answer(text="It is ", finish_reason="running", model="grok-4.7")
+RUNNING = Running("ans_1", "It is ", "grok-4.7")
 EVERYTHING = Answer(
     text="All of it 🚀 \u2028 \x00",
-    data={"a": [1, 2.5, None, "é"]},
-    has_data=True,
+    data=Data({"a": [1, 2.5, None, "é"]}),
     alternatives=("Another.",),
     citations=(Citation(1, "https://a.example/", "A", "web", ((0, 3), (5, 7))), Citation(2, "u", "B", "x")),
     searched=True,
     search_queries=("q",),
-    tool_calls=(ToolCall("call_1", "f", "{}"),),
+    tool_calls=(FunctionCall("call_1", "f", "{}"),),
     finish_reason="length",
     conversation_id="conv_1",
     model="grok-4.7",
@@ -46,10 +51,10 @@ EVERYTHING = Answer(
 
 
 @asynccontextmanager
-async def stores(url: str, number: int = 2, **options: float) -> AsyncIterator[list[RedisHeldAnswers]]:
+async def stores(url: str, number: int = 2, **options: float) -> AsyncIterator[list[RedisAnswers]]:
     accesses = [RedisAccess(url) for _ in range(number)]
     try:
-        yield [RedisHeldAnswers(access, **options) for access in accesses]
+        yield [RedisAnswers(access, **options) for access in accesses]
     finally:
         for access in accesses:
             await access.aclose()
@@ -81,7 +86,7 @@ async def test_another_worker_waits_for_what_the_first_one_runs(redis: RedisServ
                 group.start_soon(collect)
                 await anyio.sleep(0.1)
                 reply.release.set()
-        assert not two.grok.calls
+        assert not two.grok.in_flight
         own = await collected(one, answer_id)
     assert early.answer["finish_reason"] == "running" and sentence(early) == (answer_id, 6)
     assert early.text.startswith("is \n\nNote: Grok is still writing")
@@ -139,20 +144,21 @@ async def test_a_failure_and_json_are_collected_by_another_worker(redis: RedisSe
         EVERYTHING,
         Answer(),
         Answer("x" * 100_000),
+        RUNNING,
         SchemaMismatchError("Does not fit.", "Loosen it."),
         RateLimitError("Wait.", "Later.", retry_after_s=2.5, status=429, request_id="r"),
     ],
-    ids=["everything", "nothing", "long", "error", "error with its facts"],
+    ids=["everything", "nothing", "long", "running", "error", "error with its facts"],
 )
 async def test_every_field_survives(redis: RedisServer, outcome: Outcome) -> None:
     if isinstance(outcome, SchemaMismatchError):
         outcome.usage, outcome.attachment = EVERYTHING.usage, "What Grok wrote"
     async with stores(redis.url) as (one, two):
-        assert await one.keep("ans_1", "ann", outcome)
-        found = await two.find("ans_1", "ann", 0, ignore)
-        assert await two.find("ans_1", "bob", 0, ignore) is None
-        assert await two.find("ans_2", "ann", 0, ignore) is None
-    if isinstance(outcome, Answer):
+        assert await one.put("ans_1", "ann", outcome)
+        found = await two.get("ans_1", "ann", 0, ignore)
+        assert await two.get("ans_1", "bob", 0, ignore) is None
+        assert await two.get("ans_2", "ann", 0, ignore) is None
+    if not isinstance(outcome, GrokError):
         assert found == outcome
     else:
         assert isinstance(found, type(outcome))
@@ -161,7 +167,7 @@ async def test_every_field_survives(redis: RedisServer, outcome: Outcome) -> Non
 
 async def test_what_is_kept_expires_and_names_nobody(redis: RedisServer) -> None:
     async with stores(redis.url, 1) as (store,):
-        await store.keep("ans_secret", "ann@example.com", EVERYTHING)
+        await store.put("ans_secret", "ann@example.com", EVERYTHING)
     (name,) = redis.names()
     assert LIFETIME_S - 60 < redis.ask("TTL", name) <= LIFETIME_S
     stored = name + redis.ask("GET", name)
@@ -171,20 +177,20 @@ async def test_what_is_kept_expires_and_names_nobody(redis: RedisServer) -> None
 @pytest.mark.parametrize("garbage", [b"", b"R", b"E000000000000001{}", b"E" * 40, b"R000000000000001[1]"])
 async def test_what_is_not_ours_is_not_found(redis: RedisServer, garbage: bytes) -> None:
     async with stores(redis.url, 1) as (store,):
-        await store.keep("ans_1", "ann", EVERYTHING)
+        await store.put("ans_1", "ann", EVERYTHING)
         redis.ask("SET", redis.names()[0], garbage)
-        assert await store.find("ans_1", "ann", 0, ignore) is None
+        assert await store.get("ans_1", "ann", 0, ignore) is None
 
 
 async def test_the_text_of_a_worker_that_is_gone_comes_back_interrupted(redis: RedisServer) -> None:
     async with stores(redis.url, silent_s=0.5, last_chance_s=0.5) as (one, two):
-        await one.keep("ans_1", "ann", RUNNING)
+        await one.put("ans_1", "ann", RUNNING)
         with within(10):
-            alive = await two.find("ans_1", "ann", 0, ignore)
-            gone = await two.find("ans_1", "ann", 5, ignore)
-        await one.keep("ans_2", "ann", Answer(finish_reason="running"))
+            alive = await two.get("ans_1", "ann", 0, ignore)
+            gone = await two.get("ans_1", "ann", 5, ignore)
+        await one.put("ans_2", "ann", Running("ans_2"))
         with within(10):
-            nothing = await two.find("ans_2", "ann", 5, ignore)
+            nothing = await two.get("ans_2", "ann", 5, ignore)
     assert alive == RUNNING
     assert isinstance(gone, Answer)
     assert (gone.text, gone.finish_reason) == ("It is ", "interrupted")
@@ -194,17 +200,17 @@ async def test_the_text_of_a_worker_that_is_gone_comes_back_interrupted(redis: R
 
 async def test_a_worker_that_could_not_write_for_a_while_is_not_taken_for_gone(redis: RedisServer) -> None:
     async with stores(redis.url, silent_s=0.3, last_chance_s=5) as (one, two):
-        await one.keep("ans_1", "ann", RUNNING)
+        await one.put("ans_1", "ann", RUNNING)
         found: list[Outcome | None] = []
 
         async def find() -> None:
-            found.append(await two.find("ans_1", "ann", 0.1, ignore))
+            found.append(await two.get("ans_1", "ann", 0.1, ignore))
 
         await anyio.sleep(0.5)
         async with anyio.create_task_group() as group:
             group.start_soon(find)
             await anyio.sleep(0.3)
-            await one.keep("ans_1", "ann", EVERYTHING)
+            await one.put("ans_1", "ann", EVERYTHING)
     assert found == [EVERYTHING]
 
 
@@ -237,11 +243,11 @@ async def test_while_redis_is_away_long_answers_are_not_cut(redis: RedisServer) 
 
 async def test_a_frozen_redis_is_an_error_in_time(redis: RedisServer) -> None:
     async with stores(redis.url, 1) as (store,):
-        await store.keep("ans_1", "ann", EVERYTHING)
+        await store.put("ans_1", "ann", EVERYTHING)
         redis.freeze()
         try:
             with within(5), pytest.raises(OverloadedError):
-                await store.find("ans_1", "ann", 60, ignore)
+                await store.get("ans_1", "ann", 60, ignore)
         finally:
             redis.thaw()
-        assert await store.find("ans_1", "ann", 0, ignore) == EVERYTHING
+        assert await store.get("ans_1", "ann", 0, ignore) == EVERYTHING

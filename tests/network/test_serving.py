@@ -212,7 +212,7 @@ def test_an_endpoint_that_can_t_be_reached_leaves_the_server_ready() -> None:
 
 def test_a_closing_server_is_not_ready_and_takes_no_call() -> None:
     def close(grok: Grok) -> None:
-        grok.calls.closing = True
+        grok.in_flight.closing = True
 
     with in_process(prepare=close, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
         ready = httpx2.get(f"{url}/readyz")

@@ -12,12 +12,14 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
@@ -28,13 +30,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from grok_mcp.endpoint.readiness import report
+from grok_mcp.addresses import is_wildcard
+from grok_mcp.endpoint import report
 from grok_mcp.environment import read_settings
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.pipeline.in_flight import Calls
-from grok_mcp.server.connection import STREAMED
+from grok_mcp.pipeline import Grok, InFlight
+from grok_mcp.server import STREAMED
 from grok_mcp.serving.http.guards import CheckedHeaders, InTurn, LoopbackOnly, TimedBody
-from grok_mcp.serving.http.hosts import transport_security
 from grok_mcp.serving.http.tokens import token_verifier
 from grok_mcp.serving.process import build_process, close_process, settle_memory
 from grok_mcp.settings import Settings
@@ -88,7 +89,7 @@ def build_app(
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
-        told = report(await grok.readiness.key_state(), closing=grok.calls.closing)
+        told = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
         return JSONResponse(told, 200 if told["ready"] else 503)
 
     @asynccontextmanager
@@ -96,9 +97,9 @@ def build_app(
         AppStatus.enable_automatic_graceful_drain = False  # it cuts calls in flight; ours lets them end
         AppStatus.should_exit = False
         async with manager.run():
-            with _draining_on_signals(grok.calls, settings.grace):
+            with _draining_on_signals(grok.in_flight, settings.grace):
                 yield
-            await grok.calls.drain(settings.grace if grok.calls.collectable else 0)
+            await grok.in_flight.drain(settings.grace if grok.in_flight.collectable else 0)
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
@@ -160,7 +161,7 @@ class _SseStream:
 
 
 @contextmanager
-def _draining_on_signals(calls: Calls, grace_s: float) -> Iterator[None]:
+def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
     """When the process is told to end: take no new call, let those in flight end, then close idle streams.
 
     The ASGI server's own handler runs as well; it stops listening and waits for the responses.
@@ -169,12 +170,12 @@ def _draining_on_signals(calls: Calls, grace_s: float) -> Iterator[None]:
     draining: list[asyncio.Task[None]] = []
 
     async def drain() -> None:
-        await calls.drain(grace_s)
+        await in_flight.drain(grace_s)
         AppStatus.should_exit = True
 
     def begin() -> None:
         if not draining:
-            calls.closing = True
+            in_flight.closing = True
             draining.append(loop.create_task(drain()))
 
     before: dict[signal.Signals, Any] = {}
@@ -199,3 +200,33 @@ def _both(
         handler(number, frame)
 
     return handle
+
+
+_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_PORTS = {"http": 80, "https": 443}
+
+
+def transport_security(settings: Settings) -> TransportSecuritySettings:
+    """What is allowed: loopback, the address listened at, the public one, and the settings'."""
+    hosts = [entry for name in _LOOPBACK_NAMES for entry in (name, f"{name}:*")]
+    origins = [entry for name in _LOOPBACK_NAMES for entry in (f"http://{name}", f"http://{name}:*")]
+    if not is_wildcard(settings.host):
+        named = _in_brackets(settings.host)
+        hosts += [named, f"{named}:*"]
+    if settings.public_url:
+        parts = urlsplit(settings.public_url)
+        named = _in_brackets(parts.hostname or "")  # as clients spell it: in small letters
+        usual = _PORTS[parts.scheme]
+        port = parts.port or usual
+        hosts.append(f"{named}:{port}")
+        if port == usual:
+            hosts.append(named)
+        origins.append(f"{parts.scheme}://{named}" if port == usual else f"{parts.scheme}://{named}:{port}")
+    return TransportSecuritySettings(
+        allowed_hosts=[*hosts, *settings.allowed_hosts],
+        allowed_origins=[*origins, *settings.allowed_origins],
+    )
+
+
+def _in_brackets(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -17,7 +17,7 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 
-from grok_mcp.pipeline.in_flight import Calls
+from grok_mcp.pipeline import InFlight
 from grok_mcp.serving.stdio.messages import RefusedLineError, decode, encode
 from grok_mcp.serving.stdio.pipes import LineReader, LineWriter
 
@@ -25,7 +25,7 @@ _GONE_CHECK_S = 0.1  # how often a closing server looks whether the client is st
 _LAST_ANSWERS_S = 1.0  # for the results of interrupted calls to reach the writer
 
 
-async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None:
+async def serve_stdio(server: Server[Any], in_flight: InFlight, grace_s: float) -> None:
     """Serve until stdin ends, SIGTERM or SIGINT comes, or the client closes stdout.
 
     Calls in flight then get `grace_s` seconds to end, after that they are interrupted; all answers
@@ -43,7 +43,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
     def on_signal() -> None:
         if ended.is_set():
             hurry()
-        calls.closing = True  # stdin is still open: whatever it brings now is too late
+        in_flight.closing = True  # stdin is still open: whatever it brings now is too late
         ended.set()
 
     writer = LineWriter(stdout, on_broken=hurry)
@@ -55,7 +55,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
         _on_signals(on_signal)
         reader.start()
         await ended.wait()
-        calls.ending = True
+        in_flight.ending = True
         # The SDK cancels what is in flight as soon as its input ends, so that comes last. Calls
         # are counted here rather than by `drain`, because those that were read just before the
         # end have not reached their tool yet.
@@ -63,7 +63,7 @@ async def serve_stdio(server: Server[Any], calls: Calls, grace_s: float) -> None
         with grace:
             await _settled_or_gone(incoming, writer)
         left_s = 0 if grace.cancel_called else grace.deadline - anyio.current_time()
-        await calls.drain(left_s if calls.collectable else 0)
+        await in_flight.drain(left_s if in_flight.collectable else 0)
         with anyio.move_on_after(_LAST_ANSWERS_S):
             await incoming.settled()
         reader.close()

@@ -1,0 +1,163 @@
+"""One `tools/call`, from its raw arguments to its result.
+
+Nothing that fails inside reaches the SDK: no traceback and no secret can get to a host.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from mcp_types import CallToolResult
+
+from grok_mcp.errors import GrokError, OverloadedError
+from grok_mcp.logs import FIELDS, current_call, log_fault
+from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
+from grok_mcp.pipeline import Grok
+from grok_mcp.rendering import DeltaProgress, Page, Progress, StatusProgress, is_too_long, page_of, whole
+from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
+from grok_mcp.server.results import render_error, render_page
+from grok_mcp.tools import ToolSpec, run_tool
+from grok_mcp.usage import Usage
+
+logger = logging.getLogger(__name__)
+
+
+class ToolCall:
+    """One call of a tool by a host."""
+
+    def __init__(self, spec: ToolSpec, grok: Grok, arguments: Mapping[str, Any], ctx: Context) -> None:
+        self._spec = spec
+        self._grok = grok
+        self._arguments = arguments
+        self._ctx = ctx
+        self._progress = self._requested_progress()
+        self._call = Call(
+            tool=spec.name,
+            caller=caller_of(ctx),
+            wait_s=grok.settings.wait_s(watched=self._progress is not None),
+        )
+        if self._progress:
+            self._call.observe = self._progress
+
+    def _requested_progress(self) -> Progress | None:
+        """The pump of progress notes; None where the client asked for none or the settings forbid them."""
+        mode, meta = self._grok.settings.progress, self._ctx.meta
+        if mode == "off" or not meta or "progress_token" not in meta:
+            return None
+        return DeltaProgress(self._report) if mode == "deltas" else StatusProgress(self._report, self._title)
+
+    @property
+    def _title(self) -> str:
+        return self._grok.gateway.title
+
+    async def _report(self, seconds: float, message: str) -> None:
+        await self._ctx.session.report_progress(seconds, None, message)
+
+    async def run(self) -> CallToolResult:
+        """The result, whatever happens; progress notes go out meanwhile."""
+        if self._grok.in_flight.closing:
+            return self._render_error(
+                OverloadedError("This server is closing and takes no new call.", "Ask again in a moment.")
+            )
+        current_call.set(self._call)
+        with self._grok.in_flight.track():
+            async with while_connected(self._ctx):
+                if self._progress is None:
+                    return await self._result()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._progress.pump)
+                    result = await self._result()
+                    group.cancel_scope.cancel()
+                return result
+
+    async def _result(self) -> CallToolResult:
+        """The result of how the call ended, or of how far it has come when its host has waited enough."""
+        try:
+            outcome = await self._outcome()
+            if isinstance(outcome, GrokError):
+                return self._render_error(outcome)
+            return await self._render(outcome)
+        except GrokError as error:
+            return self._render_error(error)
+        except Exception:
+            return self._render_error(log_fault(logger, f"call of {self._spec.name}"))
+
+    async def _outcome(self) -> Outcome | Collected:
+        if self._spec.collects:
+            return await self._served(self._call)
+        return await self._grok.runs.within(self._call, self._serve, as_data=self._spec.renders == "data")
+
+    async def _serve(self, call: Call) -> Answer | GrokError:
+        outcome = await self._served(call)
+        assert not isinstance(outcome, Collected)  # only a tool that collects returns one
+        return outcome
+
+    async def _served(self, call: Call) -> Answer | Collected | GrokError:
+        """How one call ends, whether somebody still waits for it or not; the one catch-all, and the log."""
+        started = time.monotonic()
+        outcome: Answer | Collected | GrokError
+        try:
+            outcome = await run_tool(self._spec, self._grok, self._arguments, call)
+        except GrokError as error:
+            outcome = error
+        except Exception:
+            return log_fault(logger, f"call of {self._spec.name}")
+        self._log(time.monotonic() - started, outcome)
+        return outcome
+
+    async def _render(self, outcome: Answer | Running | Collected) -> CallToolResult:
+        """An answer as its host gets it: whole, or the page that fits into one result."""
+        page = await self._page(outcome)
+        if self._progress:
+            text = outcome.outcome.text[: page.end] if isinstance(outcome, Collected) else outcome.text
+            await self._progress.finish(text)
+        return render_page(
+            page,
+            structured=self._grok.settings.results == "structured",
+            with_citations=shows_apps(self._ctx),
+            keep_data=not self._spec.collects,
+        )
+
+    async def _page(self, outcome: Answer | Running | Collected) -> Page:
+        limit = self._grok.settings.max_result_chars
+        match outcome:
+            case Collected(collected, answer_id, offset):
+                return page_of(collected, answer_id, offset, limit)
+            case Running():
+                return page_of(outcome, outcome.answer_id, 0, limit)
+        if is_too_long(outcome, limit):
+            stored_as = await self._grok.runs.keep(outcome, self._call.caller)
+            if stored_as:
+                return page_of(outcome, stored_as, 0, limit)
+        return whole(outcome)
+
+    def _render_error(self, error: GrokError) -> CallToolResult:
+        return render_error(error, self._grok.gateway.name)
+
+    def _log(self, duration_s: float, outcome: Answer | Collected | GrokError) -> None:
+        """One line for a call that ended, without a word of what was asked or answered."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        usage = Usage()
+        model, ending = None, ""
+        match outcome:
+            case GrokError():
+                usage, ending = outcome.usage or usage, outcome.code
+            case Answer():
+                usage, model, ending = outcome.usage, outcome.model, outcome.finish_reason
+            case Collected(collected):  # its usage is logged with the call that it was spent for
+                model = collected.model
+                ending = collected.finish_reason if isinstance(collected, Answer) else "running"
+        fields = {
+            "tool": self._spec.name,
+            "caller": self._call.caller,
+            "outcome": ending,
+            "model": model,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_usd": usage.cost_usd,
+            "duration_s": round(duration_s, 3),
+        }
+        logger.info("call ended", extra={FIELDS: fields})
