@@ -8,7 +8,7 @@ transport.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from grok_mcp.serving.serve import serve
+from grok_mcp.serving.run import serve
 
 if TYPE_CHECKING:
     from grok_mcp.serving.http.app import create_app
