@@ -1,4 +1,4 @@
-"""The console scripts and `python -m grok_mcp`: starts fast, and tells wrong settings in one line each.
+"""The console scripts and `python -m grok_mcp`: starts fast, and reports wrong settings in one line each.
 
 Garbage collection is off while modules load, and pydantic looks for no plugins: both only cost time here.
 Without arguments this is the stdio server, because every host runs it so.

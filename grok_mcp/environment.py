@@ -1,4 +1,4 @@
-"""Reads the settings from the environment, and says what is wrong with them in one line for each fault."""
+"""Reads the settings from the environment, and reports what is wrong with them in one line for each error."""
 
 import os
 import sys
@@ -14,17 +14,17 @@ from grok_mcp.settings import PREFIX, Settings
 
 
 class SettingsError(Exception):
-    """Wrong settings; `faults` has one line for each, naming the variable."""
+    """Wrong settings; `problems` has one line for each, naming the variable."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = faults
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 def load_settings() -> Settings:
     """Read the environment, and the file that `GROK_MCP_ENV_FILE` names below it.
 
-    Raises SettingsError with one line for each fault.
+    Raises SettingsError with one line for each error.
     """
     env_file = os.environ.get("GROK_MCP_ENV_FILE") or None
     if env_file and not Path(env_file).expanduser().is_file():
@@ -33,13 +33,13 @@ def load_settings() -> Settings:
         path = Path(env_file).expanduser() if env_file else None
         settings = Settings(_env_file=path)  # type: ignore[call-arg]  # the library's own keyword
     except ValidationError as error:
-        raise SettingsError([_fault(one) for one in error.errors(include_url=False)]) from None
+        raise SettingsError([_problem(one) for one in error.errors(include_url=False)]) from None
     if settings.redis_url is not None and find_spec("redis") is None:
         raise SettingsError(["GROK_MCP_REDIS_URL: needs the extra: pip install 'grok-mcp-server[redis]'"])
     return settings
 
 
-def _fault(error: Any) -> str:
+def _problem(error: Any) -> str:
     """One line: the variable, what is wrong, and the value unless it may be a secret."""
     if not error["loc"]:  # about several settings; the message names the variable
         return str(error["msg"].removeprefix("Value error, "))
@@ -48,19 +48,19 @@ def _fault(error: Any) -> str:
     if variable == "XAI_BASE_URL" and not os.environ.get(variable):
         variable = "GROK_MCP_BASE_URL"
     message = error["msg"].removeprefix("Value error, ")
-    shown = (
+    value = (
         "" if "KEY" in variable or "REDIS" in variable else f" (is {quote(str(error['input']), limit=80)!r})"
     )
-    return f"{variable}: {message}{shown}"
+    return f"{variable}: {message}{value}"
 
 
 def read_settings() -> Settings | None:
-    """The settings; where they are wrong, one line for each fault on stderr, and None."""
+    """The settings; where they are wrong, one line for each error on stderr, and None."""
     try:
         settings = load_settings()
     except SettingsError as error:
-        for fault in error.faults:
-            sys.stderr.write(f"grok-mcp: {fault}\n")
+        for problem in error.problems:
+            sys.stderr.write(f"grok-mcp: {problem}\n")
         return None
     for name in unknown_variables():
         sys.stderr.write(f"grok-mcp: {name} is no setting of this version and has no effect\n")

@@ -1,4 +1,4 @@
-"""Every failure that a caller can be told about, as one tree.
+"""Every error that a caller can get, as one tree.
 
     GrokError
     ├── ConfigurationError             a setting is missing or wrong
@@ -6,7 +6,7 @@
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
     ├── AnswerNotFoundError            unknown or expired `answer_id`
-    ├── InternalError                  our own fault; the log has the traceback
+    ├── InternalError                  a bug of ours; the log has the traceback
     ├── UpstreamError                  the endpoint failed, or answered what can't be read
     │   ├── UpstreamConnectionError    no connection, or reset before any byte
     │   ├── UpstreamTimeoutError       deadline, idle time or a status that says so
@@ -26,7 +26,7 @@
         ├── InterruptedAnswerError     the stream broke
         └── SchemaMismatchError        not valid against the caller's schema
 
-`server.py` is the one place that turns them into results.
+`server/call.py` is the one place that turns them into results.
 """
 
 from typing import Any, ClassVar
@@ -119,7 +119,7 @@ class AnswerNotFoundError(GrokError):
 
 
 class InternalError(GrokError):
-    """A fault of this program; the log holds the traceback under the reference in the message."""
+    """A bug of this program; the log holds the traceback under the reference in the message."""
 
     code = "internal"
 
@@ -144,7 +144,7 @@ class UpstreamTimeoutError(UpstreamError):
 
 
 class BadRequestError(UpstreamError):
-    """The endpoint refuses the request; `parameter` names the unsupported one where it said so."""
+    """The endpoint refuses the request; `parameter` names the unsupported one where it is named."""
 
     code = "invalid_argument"
     parameter: str | None = None
@@ -201,7 +201,7 @@ class ContentRefusedError(UpstreamError):
 
 
 class SearchUnavailableError(UpstreamError):
-    """The endpoint can't search in the way it was asked."""
+    """The endpoint can't search in the requested way."""
 
     code = "search_unavailable"
 

@@ -1,8 +1,8 @@
 """What happens in an upstream answer, in the words of neither wire format.
 
-The dialects make these out of stream events and whole bodies; `fold.py` adds them up to an answer and
-`progress.py` tells the host about them. A place in the text is (choice, item, part): which alternative,
-which message item, which content part of it.
+The dialects make these out of stream events and whole bodies; `pipeline/fold.py` adds them up to an answer
+and `rendering/progress.py` reports them to the host. A place in the text is (choice, item, part): which
+alternative, which message item, which content part of it.
 
 Named tuples, as are other small values of this program: a dataclass takes ten times as long to define, and
 the host waits for that at each start.
@@ -56,7 +56,7 @@ class ItemDone(NamedTuple):
 
 
 class ReasoningDelta(NamedTuple):
-    """Grok thinks; the text is counted, not shown."""
+    """Grok thinks; the text is counted, not rendered."""
 
     text: str
 

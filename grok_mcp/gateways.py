@@ -15,8 +15,8 @@ class Gateway:
     """What is particular about one OpenAI-compatible endpoint.
 
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
-    `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals can't
-    tell). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
+    `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals leave it
+    open). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
     its own list, the richest first; `key_check` is a path that only a good key may read. `own_key` is sent in
     place of the user's. `serves_xai_models`: what models.py knows holds here; elsewhere an old id may still
     be an old model. `notice` is a warning on every answer.

@@ -16,7 +16,7 @@ current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 """The call that is being served in this context; its id stands in each line."""
 
 FIELDS = "grok_mcp_fields"
-"""Key of `extra` in a log call; its mapping is shown field by field."""
+"""Key of `extra` in a log call; its mapping is written field by field."""
 
 _QUIET = {"httpx2": "WARNING", "httpcore2": "WARNING", "mcp": "WARNING", "sse_starlette": "WARNING"}
 """Libraries that log requests and headers below this level."""
@@ -29,15 +29,15 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for library, level in _QUIET.items():
         logging.getLogger(library).setLevel(level)
-    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is told as progress
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # a retry is reported as progress
 
 
-def log_fault(logger: logging.Logger, what: str) -> InternalError:
-    """Log the exception that is being handled with its traceback; returns what may be told of it instead."""
+def log_internal_error(logger: logging.Logger, what: str) -> InternalError:
+    """Log the exception that is being handled with its traceback; returns what callers get instead."""
     reference = secrets.token_hex(4)
     logger.exception("%s failed, reference %s", what, reference)
     return InternalError(
-        f"A fault of this server (reference {reference}).",
+        f"Internal error of this server (reference {reference}).",
         "Its log has the details; please report them.",
     )
 
@@ -68,8 +68,8 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        shown = {name: value for name, value in line.items() if value is not None}
-        return json.dumps(shown, ensure_ascii=False, default=str)
+        known = {name: value for name, value in line.items() if value is not None}
+        return json.dumps(known, ensure_ascii=False, default=str)
 
 
 def _request_id() -> str | None:

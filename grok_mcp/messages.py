@@ -107,7 +107,7 @@ class Search:
 
 
 class ResponseFormat(NamedTuple):
-    """The JSON that is asked for: `schema` with its name, or any JSON object where it is None."""
+    """The JSON that is requested: `schema` with its name, or any JSON object where it is None."""
 
     name: str = "result"
     schema: Mapping[str, Any] | None = None
@@ -167,14 +167,14 @@ class Citation:
 
 
 class Data(NamedTuple):
-    """A JSON value that was asked for: null is one too."""
+    """A JSON value that was requested: null is one too."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool call brings when it ends well; `data` is None where text was asked for."""
+    """What a tool call brings when it ends well; `data` is None where text was requested."""
 
     text: str = ""
     data: Data | None = None
@@ -211,7 +211,7 @@ class Answer:
 class Running(NamedTuple):
     """A call that goes on after its host has waited long enough; `answer_id` collects the rest of it.
 
-    `text` is what Grok has written so far; `as_data` says that JSON will come, which is only of use whole.
+    `text` is what Grok has written so far; `as_data` says that JSON will come, which is only useful whole.
     """
 
     answer_id: str

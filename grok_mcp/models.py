@@ -24,7 +24,7 @@ class Model(NamedTuple):
     """One model. Prices are USD for a million tokens, for inputs below `LONG_CONTEXT_TOKENS`.
 
     `efforts` are the documented values of `reasoning_effort`, the default first; `refused_efforts` those that
-    were seen to be refused.
+    were observed to be refused.
     """
 
     id: str
@@ -130,8 +130,8 @@ def is_known(name: str) -> bool:
 def similar(name: str, known: Iterable[str]) -> list[str]:
     """Up to three of the known ids that look like this one, the likeliest first."""
     wanted = _bare(name)
-    by_bare = {_bare(one): one for one in known}
-    return [by_bare[one] for one in difflib.get_close_matches(wanted, by_bare, 3)]
+    by_bare = {_bare(id): id for id in known}
+    return [by_bare[match] for match in difflib.get_close_matches(wanted, by_bare, 3)]
 
 
 def _bare(name: str) -> str:

@@ -7,7 +7,7 @@ import re
 
 MAX_QUOTE = 300
 MIN_SECRET = 6
-"""Anything shorter is no key, and masking it would take ordinary words apart."""
+"""Anything shorter is not a key, and masking it would take ordinary words apart."""
 
 _MASK = "***"
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"

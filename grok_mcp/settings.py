@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         ),
     ] = None
     gateway: Annotated[
-        GatewayName | None, Field(description="whose rules apply; found from the base URL where absent")
+        GatewayName | None, Field(description="whose rules apply; else that of the base URL's host")
     ] = None
     model: Annotated[
         str | None, Field(description="model for calls that name none; else the gateway's default")
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     idle_timeout: Annotated[float, Field(gt=0, description="longest silence of the endpoint")] = 120
     connect_timeout: Annotated[float, Field(gt=0, description="longest wait for a connection")] = 10
     max_retries: Annotated[
-        int, Field(ge=0, le=20, description="further attempts after a failure that a retry can mend")
+        int, Field(ge=0, le=20, description="further attempts after an error that a retry can help with")
     ] = 2
     max_concurrency: Annotated[
         int, Field(ge=1, description="calls upstream at once; others wait in order")
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     ] = "status"
     results: Annotated[
         Literal["text", "structured"],
-        Field(description="`structured` returns the whole answer as data beside the text"),
+        Field(description="`structured` returns the whole answer as data with the text"),
     ] = "text"
     image_roots: Annotated[
         tuple[Path, ...],
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     ] = "warning"
     log_format: Annotated[Literal["text", "json"], Field(description="form of the lines on stderr")] = "text"
     grace: Annotated[
-        float, Field(ge=0, description="time for calls in flight when the server is told to end")
+        float, Field(ge=0, description="time for calls in flight when the server has to end")
     ] = 10
     state_dir: Annotated[
         Path | None,
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         str | None, Field(description="audience that such a token must have; else the public URL")
     ] = None
     oauth_jwks_url: Annotated[
-        str | None, Field(description="the issuer's keys; else found by its metadata")
+        str | None, Field(description="the issuer's keys; else those that its metadata names")
     ] = None
     oauth_scopes: Annotated[
         tuple[str, ...],
@@ -252,7 +252,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_oauth(self) -> "Settings":
         if self.oauth_issuer and not self.public_url:
-            raise ValueError("GROK_MCP_OAUTH_ISSUER: needs GROK_MCP_PUBLIC_URL, which clients are told")
+            raise ValueError("GROK_MCP_OAUTH_ISSUER: needs GROK_MCP_PUBLIC_URL, which clients get")
         for name in ("oauth_issuer", "oauth_jwks_url"):
             parts = urlsplit(getattr(self, name) or "https://")
             if parts.scheme != "https" and not is_loopback(parts.hostname):

@@ -13,10 +13,10 @@ TICKS_PER_USD = 10_000_000_000
 
 
 class UsageReport(NamedTuple):
-    """Counts as an endpoint gave them; None is "not said".
+    """Counts as an endpoint gave them; None is unknown.
 
     `output_tokens` may or may not include `reasoning_tokens`: endpoints differ. `reasoning_inside` says that
-    it does, where the wire format tells.
+    it does, where the wire format defines it.
     """
 
     input_tokens: int | None = None
@@ -124,7 +124,7 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
 
 
 def _split_input(report: UsageReport) -> tuple[int | None, int | None]:
-    """Input tokens with cached ones, and the cached ones; some endpoints count these beside the input."""
+    """Input tokens with cached ones, and the cached ones; some endpoints do not count these as input."""
     prompt, cached, total = report.input_tokens, report.cached_tokens, report.total_tokens
     if prompt is None or cached is None or cached <= prompt:
         return prompt, cached

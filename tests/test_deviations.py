@@ -172,7 +172,7 @@ TOLD = [
     Told("filtered", finish="content_filter", note="stopped the answer for safety"),
     Told("filtered", "data", error="content_filter"),
     Told("served=grok-9", note="grok-9 answered"),
-    Told("rebuilt", "search", CHAT, note="No search ran, as far as the endpoint tells"),
+    Told("rebuilt", "search", CHAT, note="The endpoint reported no search"),
     Told("prose", "data", note="Grok corrected it"),
     Told("noformat", "data", note="given to the model in words"),
     Told("noschema", "data", note="given to the model in words"),

@@ -64,7 +64,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    (fault,) = caught.value.faults
+    (fault,) = caught.value.problems
     assert fault.startswith(f"{variable}: ") and said in fault
     assert "\n" not in fault
 
@@ -74,7 +74,7 @@ def test_every_fault_gets_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROK_MCP_GRACE", "-1")
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert [fault.split(":")[0] for fault in caught.value.faults] == ["GROK_MCP_TIMEOUT", "GROK_MCP_GRACE"]
+    assert [fault.split(":")[0] for fault in caught.value.problems] == ["GROK_MCP_TIMEOUT", "GROK_MCP_GRACE"]
 
 
 def test_an_empty_value_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ async def test_a_note_stands_on_stderr() -> None:
     async with Endpoint(chat("I know.")) as endpoint:
         done = await grok(endpoint, "search", "News?")
     assert done.stdout == "I know.\n"
-    assert "Note: No search ran" in done.stderr
+    assert "Note: The endpoint reported no search" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ DIALECTS: Mapping[str, Dialect] = {
 def parse(payload: Mapping[str, Any], known_model: str = "") -> Iterable[Event]:
     """The events in one payload, whichever dialect it is written in.
 
-    An endpoint that answers in the other dialect than it was asked in is still understood.
+    An endpoint that answers in the other dialect than that of the request is still understood.
     """
     if "choices" not in payload and ("type" in payload or "output" in payload or "response" in payload):
         return responses_events.parse(payload)

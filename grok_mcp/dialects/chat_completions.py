@@ -153,43 +153,43 @@ def _sources(kind: SourceKind, search: Search) -> list[dict[str, Any]]:
 
 
 def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
-    """The events in one chunk, or in a whole body; a model that is known already is not told again."""
-    found: list[Event] = []
+    """The events in one chunk, or in a whole body; a model that is known already is not reported again."""
+    parsed: list[Event] = []
     choices = mappings(payload.get("choices"))
     model = payload.get("model")
     if model != known_model and isinstance(model, str) and model:
-        found.append(events.Started(model))
+        parsed.append(events.Started(model))
     for position, choice in enumerate(choices):
-        _choice(choice, position, found)
+        _choice(choice, position, parsed)
     if "citations" in payload:
-        found.extend(citation_list(payload["citations"]))
+        parsed.extend(citation_list(payload["citations"]))
     usage = payload.get("usage")
     if usage and isinstance(usage, dict):
-        found.append(events.UsageReported(read_usage(usage)))
+        parsed.append(events.UsageReported(read_usage(usage)))
     if payload.get("error") or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
-        found.append(events.Failed(payload))
+        parsed.append(events.Failed(payload))
     elif choices and "message" in choices[0]:
-        found.append(events.Ended())
-    return found
+        parsed.append(events.Ended())
+    return parsed
 
 
-def _choice(choice: Mapping[str, Any], position: int, found: list[Event]) -> None:
+def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> None:
     delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
     index = integer(choice.get("index"), position)
     place = Place(index) if index else FIRST
     reasoning = delta.get("reasoning_content") or delta.get("reasoning")
     if reasoning and isinstance(reasoning, str):
-        found.append(events.ReasoningDelta(reasoning))
+        parsed.append(events.ReasoningDelta(reasoning))
     text = text_of(delta.get("content")) or text_of(delta.get("refusal"))
     if text:
-        found.append(events.TextDelta(text, place))
+        parsed.append(events.TextDelta(text, place))
     if index == 0 and "tool_calls" in delta:
-        found.extend(_tool_call(call, order) for order, call in enumerate(mappings(delta["tool_calls"])))
+        parsed.extend(_tool_call(call, order) for order, call in enumerate(mappings(delta["tool_calls"])))
     if "annotations" in delta:
-        found.extend(citations_in(delta["annotations"], place))
+        parsed.extend(citations_in(delta["annotations"], place))
     reason = _finish_reason(choice.get("finish_reason"))
     if reason:
-        found.append(events.Finished(reason, index))
+        parsed.append(events.Finished(reason, index))
 
 
 def _finish_reason(value: Any) -> events.Reason | None:

@@ -135,7 +135,7 @@ def _completed(payload: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
-    """A complete response object; what deltas have brought before is told again and counts once."""
+    """A complete response object; what deltas have brought before stands here again and counts once."""
     model = text_of(response.get("model"))
     if model:
         yield events.Started(model)

@@ -23,7 +23,7 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
     try:
         settings = load_settings()
     except SettingsError as error:
-        for fault in error.faults:
+        for fault in error.problems:
             variable = fault.partition(":")[0]
             fix = f"Correct {variable}, or unset it; no call is made until then."
             checks.append(wrong("settings", fault, fix))

@@ -36,7 +36,7 @@ Fetch = Callable[[str], Awaitable[Any]]
 
 
 class Catalog:
-    """The models of one endpoint, asked for at most once an hour."""
+    """The models of one endpoint, fetched at most once an hour."""
 
     def __init__(self, gateway: Gateway, fetch: Fetch) -> None:
         self._gateway = gateway
@@ -51,17 +51,17 @@ class Catalog:
         """What `grok://models` shows; `source` says whose list it is."""
         await self._refresh()
         entries = [_entry(name, self._gateway, self._live.get(name, {})) for name in self._names()]
-        shown: dict[str, Any] = {
+        document: dict[str, Any] = {
             "gateway": self._gateway.name,
             "default_model": default_model,
             "source": "endpoint" if self._live else "built-in",
             "models": entries,
         }
         if self._failure:
-            shown["note"] = f"The endpoint gave no list: {self._failure}"
+            document["note"] = f"The endpoint gave no list: {self._failure}"
         if self._gateway.serves_xai_models:
-            shown["retired"] = [{"id": name, "served_by": target} for name, target in RETIRED.items()]
-        return shown
+            document["retired"] = [{"id": name, "served_by": target} for name, target in RETIRED.items()]
+        return document
 
     async def names(self) -> list[str]:
         """Ids to choose from; those that are known, where the endpoint does not list its own soon."""
@@ -108,14 +108,18 @@ class Catalog:
 def _read_list(payload: Any) -> dict[str, Mapping[str, Any]]:
     """The models in a list, by id; where some are Grok's, the others are left out."""
     listed = mappings(mapping(payload).get("data")) or mappings(mapping(payload).get("models"))
-    known = {one_line(text_of(one.get("id"))): one for one in listed if text_of(one.get("id"))}
-    return {name: one for name, one in known.items() if "grok" in name.lower()} or known
+    known = {one_line(text_of(model.get("id"))): model for model in listed if text_of(model.get("id"))}
+    return {name: model for name, model in known.items() if "grok" in name.lower()} or known
 
 
 def _entry(name: str, gateway: Gateway, live: Mapping[str, Any]) -> dict[str, Any]:
     """One model: what the endpoint says of it before what is known of it."""
     model = find_model(name)
-    entry = {"id": name, **(_known(model, priced=gateway.serves_xai_models) if model else {}), **_told(live)}
+    entry = {
+        "id": name,
+        **(_known(model, priced=gateway.serves_xai_models) if model else {}),
+        **_reported(live),
+    }
     return {field: value for field, value in entry.items() if value not in (None, [], ())}
 
 
@@ -141,16 +145,16 @@ def _known(model: Model, *, priced: bool) -> dict[str, Any]:
     }
 
 
-def _told(live: Mapping[str, Any]) -> dict[str, Any]:
+def _reported(live: Mapping[str, Any]) -> dict[str, Any]:
     """What the endpoint's own list says of a model, under our names."""
     capabilities = mapping(live.get("capabilities"))
     efforts = capabilities.get("reasoning_effort")
     default = capabilities.get("default_reasoning_effort") or live.get("default_reasoning_effort")
     modalities = live.get("input_modalities")
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         ours: integer(live.get(theirs), 0) / PRICE_UNIT or None for ours, theirs in _LIVE_PRICES.items()
     }
-    told |= {
+    reported |= {
         "aliases": _texts(live.get("aliases")),
         "context_window": integer(live.get("context_length"), 0) or None,
         "long_context_threshold": integer(live.get("long_context_threshold"), 0) or None,
@@ -158,7 +162,7 @@ def _told(live: Mapping[str, Any]) -> dict[str, Any]:
         "default_reasoning_effort": one_line(text_of(default)) or None,
         "image_input": "image" in modalities if isinstance(modalities, list) else None,
     }
-    return {name: value for name, value in told.items() if value not in (None, [])}
+    return {name: value for name, value in reported.items() if value not in (None, [])}
 
 
 def _texts(value: Any) -> list[str]:

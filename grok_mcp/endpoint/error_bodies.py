@@ -1,4 +1,4 @@
-"""Reads what an error body of any known shape says; `taxonomy.py` decides what it means."""
+"""Reads the words in an error body of any known shape; `failures.py` decides what they mean."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _UNSUPPORTED = (
 
 
 class ErrorBody(NamedTuple):
-    """What could be read out of an error body of any known shape; empty where it says nothing."""
+    """What could be read out of an error body of any known shape; empty where there is nothing."""
 
     message: str = ""
     code: str = ""
@@ -73,11 +73,11 @@ def _word(value: Any) -> str:
 
 
 def unsupported_parameter(body: ErrorBody) -> str | None:
-    """The snake_case name of the parameter that the endpoint says this model does not take."""
+    """The snake_case name of the parameter that this model does not take according to the endpoint."""
     for pattern in _UNSUPPORTED:
-        found = re.search(pattern, body.message)
-        if found:
-            return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", found[1])
+        match = re.search(pattern, body.message)
+        if match:
+            return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", match[1])
     if body.param and "unsupported" in body.code.lower():
         return body.param.rsplit(".", 1)[0]
     return None

@@ -1,9 +1,9 @@
 """Decides what an endpoint's failure means: any status and any error body become one `GrokError`.
 
-Pure: bytes and numbers in, an exception out. `upstream.py` calls it for refused requests, `grok.py`
-for errors inside a stream. The signs come from the public documents and reports of xAI and the
-gateways; they are matched by words first, because one status means different things at each. Patterns are
-compiled when first needed: no start should wait for what only failures use.
+Pure: bytes and numbers in, an exception out, for refused requests and for errors inside a stream. The signs
+come from the public documents and reports of xAI and the gateways; they are matched by words first, because
+one status means different things at each. Patterns are compiled when first needed: no start should wait for
+what only failures use.
 """
 
 import math
@@ -40,7 +40,7 @@ _GENERIC_STATUS = {
     "deadline-exceeded": 504,
     "timeout": 504,
 }
-"""Beginnings of `code` or `type` where a body comes without a telling status (200, or in a stream)."""
+"""Beginnings of `code` or `type` where a body comes without a meaningful status (200, or in a stream)."""
 
 _AUTH = (
     r"incorrect api key|invalid api key|invalid_api_key|no credentials|unauthenticated"
@@ -87,11 +87,11 @@ def classify(
     effective = _effective_status(status, body)
     words = f"{body.code} {body.message}".lower()
     kind, advice, retryable = _kind(effective, words, endpoint)
-    said = quote(body.message or body.code, endpoint.secrets)
+    reason = quote(body.message or body.code, endpoint.secrets)
     answered = f"HTTP {status}" if status != 200 else "an error"
     sentence = f"{endpoint.title} answered {answered}"
     error = kind(
-        f"{sentence}: “{said}”." if said else f"{sentence} without a reason.",
+        f"{sentence}: “{reason}”." if reason else f"{sentence} without a reason.",
         advice,
         retryable=retryable,
         retry_after_s=retry_after_s,
@@ -106,7 +106,7 @@ def classify(
 
 
 def _effective_status(status: int, body: ErrorBody) -> int:
-    """The status that the body speaks of where the HTTP status says nothing."""
+    """The status that the body names where the HTTP status means nothing."""
     if status != 200:
         return status
     if body.status is not None and 300 <= body.status <= 599:
@@ -161,7 +161,11 @@ _BY_STATUS: dict[int, _Kind] = {
     404: (errors.EndpointError, "Check the base URL; a retry will not help.", False),
     408: (errors.UpstreamTimeoutError, _WAIT, True),
     413: (errors.BadRequestError, "Send less text or smaller images.", False),
-    415: (UpstreamError, "This is a fault between this server and the endpoint.", False),
+    415: (
+        UpstreamError,
+        "This server and the endpoint do not understand each other; please report it.",
+        False,
+    ),
     422: (errors.BadRequestError, "Change the request; a retry will not help.", False),
     429: (errors.RateLimitError, "Wait before the next call.", True),
     502: (errors.OverloadedError, _WAIT, True),
@@ -184,7 +188,7 @@ def _kind_by_status(status: int, endpoint: Endpoint) -> _Kind:
 
 
 LONGEST_WAIT_S = 1e9
-"""What a longer wait is told as: nobody waits for either."""
+"""A longer wait is reported as this one: nobody waits for either."""
 
 
 def retry_after_s(value: str | None) -> float | None:

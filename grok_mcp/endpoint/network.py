@@ -19,7 +19,7 @@ READ_AHEAD = 256 * 1024
 """Bytes of an answer that wait to be read before the endpoint is held up."""
 
 NEXT_ADDRESS_S = 0.25
-"""How long the first address of a name may take before the next is tried beside it (RFC 8305)."""
+"""How long the first address of a name may take before the next is tried in parallel (RFC 8305)."""
 
 _SocketOption = Any
 
@@ -66,8 +66,10 @@ async def _connect(host: str, port: int) -> "_Stream":
         return (await loop.create_connection(_Stream, host, port))[1]
     import aiohappyeyeballs  # the event loops do not all race addresses
 
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    connected = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop)
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    connected = await aiohappyeyeballs.start_connection(
+        addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop
+    )
     return (await loop.create_connection(_Stream, sock=connected))[1]
 
 

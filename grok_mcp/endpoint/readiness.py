@@ -27,14 +27,14 @@ class Readiness:
         self._until = 0.0
         self._asking = anyio.Lock()
 
-    def note(self, error: GrokError | None) -> None:
+    def record(self, error: GrokError | None) -> None:
         """Learn from a call that ended, None where it ended well."""
         state = _state_after(error)
         if state != "unknown":
             self._keep(state)
 
     async def key_state(self) -> KeyState:
-        """What the endpoint makes of the key; `unknown` where it can't be asked or does not say."""
+        """What the endpoint makes of the key; `unknown` where it can't be reached or does not say."""
         async with self._asking:
             if time.monotonic() >= self._until:
                 self._keep(await self._ask())
@@ -42,10 +42,10 @@ class Readiness:
 
     async def _ask(self) -> KeyState:
         try:
-            told = await self._fetch(self._gateway.key_check)
+            key_info = await self._fetch(self._gateway.key_check)
         except GrokError as error:
             return _state_after(error)
-        return "refused" if any(mapping(told).get(name) is True for name in BLOCKED) else "works"
+        return "refused" if any(mapping(key_info).get(name) is True for name in BLOCKED) else "works"
 
     def _keep(self, state: KeyState) -> None:
         self._state = state

@@ -141,7 +141,7 @@ def _start(first: bytes) -> bytes:
 
 
 def _undecided(first: bytes) -> bool:
-    """Whether more bytes are needed to tell a stream from JSON."""
+    """Whether more bytes are needed to distinguish a stream from JSON."""
     start = _start(first)
     return any(name.startswith(start) for name in FIELDS)
 

@@ -1,6 +1,6 @@
 """HTTP to the endpoint: opens a streamed request, maps every failure to our errors, closes it again.
 
-With `reply.py` the only room that knows `httpx2`. It sees statuses and bytes, not what the JSON means.
+It sees statuses and bytes, not what the JSON means.
 """
 
 import asyncio
@@ -190,19 +190,19 @@ class Upstream:
             )
         if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
             return errors.ConfigurationError(
-                f"The request to {self.endpoint.title} can't be made: {self._said(error)}.",
+                f"The request to {self.endpoint.title} can't be made: {self._reason(error)}.",
                 "Check the base URL and the key for stray characters.",
             )
         if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
             return errors.UpstreamError(
-                f"{self.endpoint.title} sent what can't be read: {self._said(error)}.",
+                f"{self.endpoint.title} sent what can't be read: {self._reason(error)}.",
                 "A retry is unlikely to help.",
             )
         host = urlsplit(url).netloc.rpartition("@")[2]
         return errors.UpstreamConnectionError(
-            f"The connection to {self.endpoint.title} ({host}) failed: {self._said(error)}.",
+            f"The connection to {self.endpoint.title} ({host}) failed: {self._reason(error)}.",
             "Check the network and the base URL, then try again.",
         )
 
-    def _said(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)

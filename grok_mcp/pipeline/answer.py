@@ -37,7 +37,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
         usage=usage_of(fold, request, gateway),
-        reasoning=tuple(kept.item for kept in fold.reasoning.values()),
+        reasoning=tuple(item.item for item in fold.reasoning.values()),
     )
     searched = None
     if request.search:
@@ -74,7 +74,7 @@ def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> li
         return []
     if not searched:
         if request.search.mode == "on":
-            return ["No search ran, as far as the endpoint tells: this is the model's own knowledge."]
+            return ["The endpoint reported no search: this is the model's own knowledge."]
         return []
     if not answer.citations and answer.finish_reason == "stop":
         return ["The endpoint searched but named no sources."]
@@ -85,19 +85,19 @@ _VARIANT = re.compile(r"(-(\d{4,}|beta|latest|reasoning|non-reasoning))*")
 """What may follow the name of a model without making another model of it."""
 
 
-def _redirect(asked: str, answered: str, gateway: Gateway) -> list[str]:
-    """A sentence where another model answers than was asked; an alias of the same model is none."""
-    wanted, got = asked.rsplit("/", 1)[-1].partition("!")[0], answered.rsplit("/", 1)[-1]
+def _redirect(requested: str, answered: str, gateway: Gateway) -> list[str]:
+    """A sentence where another model answers than was requested; an alias of it is the same model."""
+    wanted, got = requested.rsplit("/", 1)[-1].partition("!")[0], answered.rsplit("/", 1)[-1]
     if gateway.serves_xai_models and wanted in RETIRED:
         serving = got if got != wanted else RETIRED[wanted]
         return [f"The model {wanted} was retired on {RETIRED_ON}; {one_line(serving)} answers and is billed."]
     if _same(wanted, got):
         return []
-    return [f"The model {one_line(wanted)} was asked for; {one_line(answered)} answered."]
+    return [f"The model {one_line(wanted)} was requested; {one_line(answered)} answered."]
 
 
 def _same(wanted: str, got: str) -> bool:
-    """Whether two names mean one model, as far as that can be told from them."""
+    """Whether two names mean one model; judged by the names alone."""
     model = find_model(wanted)
     if model is not None and find_model(got) is not None:
         return model == find_model(got)

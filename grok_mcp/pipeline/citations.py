@@ -1,6 +1,6 @@
-"""Turns what the endpoint said about its sources into numbered citations that fit the text.
+"""Turns the sources that the endpoint named into numbered citations that fit the text.
 
-Numbers are those of the markers `[[1]](url)` in the text where it has any; sources that were met but not
+Numbers are those of the markers `[[1]](url)` in the text where it has any; sources that were read but not
 cited follow. Nothing is taken from the model's prose: a marker without a listed source is reported.
 """
 
@@ -25,8 +25,8 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
         return (), []
     spans, titles = _collect(fold)
     markers: dict[str, int] = {}
-    for found in CITATION_MARKER.finditer(text):
-        markers.setdefault(found[2], int(found[1]))
+    for match in CITATION_MARKER.finditer(text):
+        markers.setdefault(match[2], int(match[1]))
     numbers = _number(list(spans), markers, text, spans)
     page_kind = _page_kind(sources)
     cited = [
@@ -49,7 +49,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
 
 
 def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str]]:
-    """Spans in the joined text, and a title, of every source URL in the order it was met."""
+    """Spans in the joined text, and a title, of every source URL in the order it came."""
     offsets, at = {}, 0
     for place, piece in fold.layout():
         if place is not None:
@@ -58,13 +58,13 @@ def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str
     spans: dict[str, set[tuple[int, int]]] = {}
     titles: dict[str, str] = {}
     for citation in fold.citations.values():
-        found = spans.setdefault(citation.url, set())
+        url_spans = spans.setdefault(citation.url, set())
         titles.setdefault(citation.url, citation.title)
         part = fold.parts.get(citation.place)
         if part and citation.place in offsets and 0 <= citation.start < citation.end <= part.length:
             start = citation.start - bisect_left(part.removed, citation.start)
             end = citation.end - bisect_left(part.removed, citation.end)
-            found.add((offsets[citation.place] + start, offsets[citation.place] + end))
+            url_spans.add((offsets[citation.place] + start, offsets[citation.place] + end))
     for url in fold.sources:
         spans.setdefault(url, set())
     return spans, titles
@@ -73,7 +73,7 @@ def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str
 def _number(
     urls: list[str], markers: dict[str, int], text: str, spans: dict[str, set[tuple[int, int]]]
 ) -> dict[str, int]:
-    """One number a source: its marker's, else the next free one, cited sources before those only met."""
+    """One number a source: its marker's, else the next free one, cited sources before those only read."""
     numbers: dict[str, int] = {}
     for url in urls:
         number = markers.get(url)

@@ -1,4 +1,4 @@
-"""Adds the events of one upstream answer up, once, without quadratic cost.
+"""Adds up the events of one upstream answer, each once, at linear cost.
 
 `grok.py` feeds it; `outcome.py` turns what it holds into an `Answer`. It holds pieces of text in lists and
 joins them when asked.
@@ -38,7 +38,7 @@ class Part:
                 text, self.held = text[:-1], text[-1]
             text = join_surrogates(text)
         if clean and INVISIBLE.search(text):
-            self.removed.extend(self.length + found.start() for found in INVISIBLE.finditer(text))
+            self.removed.extend(self.length + match.start() for match in INVISIBLE.finditer(text))
             self.length += len(text)
             text = INVISIBLE.sub("", text)
         else:

@@ -89,14 +89,14 @@ class Grok:
                 await self._run(turn)
         if scope.cancelled_caught:
             turn.failure = errors.InterruptedAnswerError(
-                "This server was told to end before the answer was complete.", "Ask again.", retryable=True
+                "This server was stopped before the answer was complete.", "Ask again.", retryable=True
             )
         elif timeout.cancelled_caught:
             turn.failure = errors.UpstreamTimeoutError(
                 f"{self.gateway.title} did not finish within {self.settings.timeout:g} s.",
                 "Raise GROK_MCP_TIMEOUT or ask for less; the same call would take as long again.",
             )
-        self.readiness.note(turn.failure)
+        self.readiness.record(turn.failure)
         return turn.conclude(self.gateway)
 
     def _check_key(self) -> None:
@@ -139,7 +139,7 @@ class Grok:
         """Another form for a request that was refused; False where there is none left to try."""
         if not isinstance(error, errors.ModelNotFoundError):
             return plan.adapt(error)
-        # A new model may at first be served in one dialect only (seen in 2026); its name is in the list.
+        # A new model may at first be served in one dialect only (observed in 2026); its name is in the list.
         model = plan.request.model
         if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
             plan.switch_dialect()

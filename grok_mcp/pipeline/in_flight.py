@@ -19,7 +19,7 @@ class InFlight:
         self._idle.set()
         self.closing = False
         self.ending = False
-        """Whether no further request can come, also where those that came are still let in."""
+        """Whether no further request can come, while those that came are still accepted."""
         self.collectable = False
         """Whether a call that no host waits for is useful to anybody once this process is gone."""
         self._interrupted = False

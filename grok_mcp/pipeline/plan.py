@@ -123,8 +123,8 @@ class Plan:
             warnings += [f"{name} was left out: this endpoint has no field for it." for name in dropped]
             options = {name: value for name, value in request.options.items() if name not in dropped}
             request = replace(request, options=options)
-        request, unsaid = prepare(request, search_dialect)
-        return Form(request, dialect, search_dialect, searches[1:], (*warnings, *unsaid))
+        request, inexpressible = prepare(request, search_dialect)
+        return Form(request, dialect, search_dialect, searches[1:], (*warnings, *inexpressible))
 
     def _usable_searches(self) -> tuple[str, ...]:
         """The ways to search that are left to try, in order; none where nothing is to be searched."""
@@ -193,7 +193,7 @@ class Plan:
             response_format=ResponseFormat(wanted.name, None),
             instructions=f"{self._request.instructions}\n\n{wanted.in_words}".lstrip(),
         )
-        self._notes.append("The endpoint refused the schema: it was given to the model in words.")
+        self._notes.append("The endpoint refused the schema: the model got it in words.")
         return True
 
     def _search_otherwise(self, error: GrokError) -> bool:
@@ -225,7 +225,7 @@ class Plan:
         return True
 
     def final_error(self, error: GrokError) -> GrokError:
-        """What the caller is told of a refusal that no other form could avoid."""
+        """The error to report for a refusal that no other form could avoid."""
         if not self._refuses_search(error) or isinstance(error, errors.SearchUnavailableError):
             return error
         return errors.SearchUnavailableError(

@@ -1,4 +1,4 @@
-"""How a search is asked for: which search dialects to try, and what they can't express.
+"""How a search is requested: which search dialects to try, and what they can't express.
 
 A filter that a dialect has no field for goes into the instructions, with a warning that it is best effort.
 """
@@ -26,16 +26,18 @@ def search_dialects(gateway: Gateway, first: str | None) -> tuple[str, ...]:
 
 
 def prepare(request: ChatRequest, dialect: str | None) -> tuple[ChatRequest, list[str]]:
-    """The request in one search dialect (None: without searching), and warnings about what it can't say."""
+    """The request in one search dialect (None: without searching), and warnings about what it can't
+    express.
+    """
     search = request.search
     if search is None:
         return request, []
     today = f"Today is {datetime.now(UTC):%A, %Y-%m-%d} (UTC)."
-    wishes: list[tuple[str, str]] = []
+    inexpressible: list[tuple[str, str]] = []
     if dialect and search.mode != "off":
-        wishes = list(_UNSAID[dialect](search))
-    sentences = [request.instructions, today, *(sentence for _, sentence in wishes)]
-    named = ", ".join(name for name, _ in wishes)
+        inexpressible = list(_INEXPRESSIBLE[dialect](search))
+    sentences = [request.instructions, today, *(sentence for _, sentence in inexpressible)]
+    named = ", ".join(name for name, _ in inexpressible)
     warnings = [f"This endpoint has no field for {named}: passed on in words, best effort."] if named else []
     return (
         replace(
@@ -47,7 +49,7 @@ def prepare(request: ChatRequest, dialect: str | None) -> tuple[ChatRequest, lis
     )
 
 
-def _unsaid_by_responses(search: Search) -> Iterator[tuple[str, str]]:
+def _not_in_responses(search: Search) -> Iterator[tuple[str, str]]:
     kinds = set(search.sources)
     if (search.from_date or search.to_date) and kinds != {"x"}:
         yield "dates of web pages", _dates(search, "web pages")
@@ -61,7 +63,7 @@ def _unsaid_by_responses(search: Search) -> Iterator[tuple[str, str]]:
     yield from _feeds(search)
 
 
-def _unsaid_by_search_parameters(search: Search) -> Iterator[tuple[str, str]]:
+def _not_in_search_parameters(search: Search) -> Iterator[tuple[str, str]]:
     kinds = set(search.sources)
     if search.allowed_domains and ("news" in kinds or "web" not in kinds):
         yield "allowed_domains", f"Use only pages of {', '.join(search.allowed_domains)}."
@@ -73,7 +75,7 @@ def _unsaid_by_search_parameters(search: Search) -> Iterator[tuple[str, str]]:
         yield "max_turns", f"Search at most {search.max_turns} times."
 
 
-def _unsaid_by_openrouter(search: Search) -> Iterator[tuple[str, str]]:
+def _not_in_openrouter(search: Search) -> Iterator[tuple[str, str]]:
     if set(search.sources) != {"web", "x"}:
         yield "sources", f"Use only these kinds of source: {_kinds(search)}."
     if search.from_date or search.to_date:
@@ -129,8 +131,8 @@ def _feeds(search: Search) -> Iterator[tuple[str, str]]:
         yield "rss_links", f"Read these feeds: {' '.join(search.rss_links)}."
 
 
-_UNSAID = {
-    "responses": _unsaid_by_responses,
-    "search_parameters": _unsaid_by_search_parameters,
-    "openrouter": _unsaid_by_openrouter,
+_INEXPRESSIBLE = {
+    "responses": _not_in_responses,
+    "search_parameters": _not_in_search_parameters,
+    "openrouter": _not_in_openrouter,
 }

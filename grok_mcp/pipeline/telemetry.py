@@ -1,8 +1,8 @@
 """OpenTelemetry: a span and measurements for each call upstream, named by the GenAI semantic conventions.
 
-`grok.py` keeps a record of each call, which is told to the SDK where one is set up (`telemetry_setup.py`, or
-whoever runs us) and dropped where none is. It holds no word of what was asked and answered, and no fault of
-telemetry reaches a call. docs/telemetry.md lists everything that is told.
+Each call has a record, which is reported to the SDK where one is set up (by `serving/telemetry.py`, or by
+whoever embeds us) and dropped where none is. It holds no word of prompts and answers, and no error of
+telemetry reaches a call. docs/telemetry.md lists everything that is reported.
 """
 
 import sys
@@ -37,7 +37,7 @@ _NO_REPLY = Fold()
 
 
 class Record:
-    """What is noted of one call while it runs; `headers` are to go with its requests."""
+    """What is recorded of one call while it runs; `headers` go with its requests."""
 
     def __init__(self) -> None:
         self.headers: Mapping[str, str] = {}
@@ -52,7 +52,7 @@ class Record:
 
     @contextmanager
     def attempt(self, dialect: str, fold: Fold) -> Iterator[None]:
-        """Note one request, made while the block runs, whose reply adds up in `fold`."""
+        """Record one request, made while the block runs, whose reply adds up in `fold`."""
         self.attempts += 1
         self.attempted = time.monotonic()
         if self.attempts > 1:
@@ -71,11 +71,11 @@ class Record:
             raise
 
     def content(self) -> None:
-        """Note that content has begun to come."""
+        """Record that content has begun to come."""
         self.first_content = time.monotonic()
 
     def answer(self, answer: Answer, failure: GrokError | None) -> None:
-        """Note the answer, and what broke it where something did."""
+        """Record the answer, and what broke it if anything did."""
         self.answered, self.failed = answer, failure.code if failure else ""
 
 
@@ -84,7 +84,7 @@ def record_of(
 ) -> AbstractContextManager[Record]:
     """The record of one call, to be open around all of its attempts.
 
-    Takes note of a failure that leaves the block; a cancelled call is told with the usage seen so far.
+    Records an error that leaves the block; a cancelled call is reported with its usage so far.
     """
     return _recorded(call, gateway, request, address) if _is_listening() else nullcontext(Record())
 
@@ -106,7 +106,7 @@ def _recorded(call: Call, gateway: Gateway, request: ChatRequest, address: str |
 
 
 def _is_listening() -> bool:
-    """Whether an SDK takes what is told."""
+    """Whether an SDK takes reports."""
     if is_real(trace.get_tracer_provider()):
         return True
     metrics = sys.modules.get("opentelemetry.metrics")  # where nobody has imported it, nobody has set it up
@@ -114,7 +114,7 @@ def _is_listening() -> bool:
 
 
 def is_real(provider: object) -> bool:
-    """Whether a tracer or meter provider is more than the API's own stand-in for one."""
+    """Whether a tracer or meter provider is more than the API's own placeholder."""
     return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
@@ -155,7 +155,7 @@ def _begin(
     """Start the span, and leave on `ends` what there is to do at the end."""
     server = urlsplit(address or "")
     model = one_line(request.model)[:MAX_MODEL]
-    shared = _known(
+    shared = _without_none(
         {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "x_ai",
@@ -166,7 +166,7 @@ def _begin(
             "grok_mcp.tool": call.tool,
         }
     )
-    asked = {
+    request_attributes = {
         "gen_ai.conversation.id": request.cache_key,
         "gen_ai.output.type": "json" if request.response_format else None,
         "gen_ai.request.choice.count": request.options.get("n"),
@@ -177,7 +177,7 @@ def _begin(
         "gen_ai.request.top_p": request.options.get("top_p"),
         "grok_mcp.caller": call.caller,
     }
-    attributes = _known(shared | asked)
+    attributes = _without_none(shared | request_attributes)
     record.span = _tracer.start_span(f"chat {model}", kind=trace.SpanKind.CLIENT, attributes=attributes)
     ends.enter_context(
         trace.use_span(record.span, end_on_exit=True, record_exception=False, set_status_on_exception=False)
@@ -200,7 +200,7 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
     usage = answer.usage if answer else usage_of(fold, request, gateway)
     others = [reason for choice, reason in sorted(fold.finish_reasons.items()) if choice]
     cost = None if usage.cost_usd is None else float(usage.cost_usd)
-    shared = _known(
+    shared = _without_none(
         {**shared, "gen_ai.response.model": one_line(answer.model if answer else fold.model)[:MAX_MODEL]}
     )
     ended = {
@@ -216,11 +216,11 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
         "grok_mcp.cost_usd": cost,
         "grok_mcp.dialect": record.dialect,
     }
-    record.span.set_attributes(_known(shared | ended))
+    record.span.set_attributes(_without_none(shared | ended))
     if record.failed:
         record.span.set_status(trace.StatusCode.ERROR)
     instruments = _instruments()
-    instruments.duration.record(seconds, _known({**shared, "error.type": record.failed}))
+    instruments.duration.record(seconds, _without_none({**shared, "error.type": record.failed}))
     if first_s is not None:
         instruments.first_content.record(first_s, shared)
     for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
@@ -230,6 +230,6 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
         instruments.cost.add(cost, {**shared, "grok_mcp.cost_source": usage.cost_source})
 
 
-def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without those that nobody has said."""
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are known."""
     return {name: value for name, value in values.items() if value is not None and value != ""}

@@ -109,7 +109,7 @@ class Turn:
         return replace(answer, usage=usage, warnings=tuple(dict.fromkeys(warnings)))
 
     def _is_whole(self, failure: GrokError) -> bool:
-        """Whether only the stream broke, behind an answer whose end had been told."""
+        """Whether only the stream broke, behind an answer whose end had been reported."""
         fold = self.fold
         broke = isinstance(failure, _BROKE) and bool(fold.finish_reasons)
         return broke and set(fold.choices) <= fold.finish_reasons.keys() and fold.has_answer

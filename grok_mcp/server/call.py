@@ -12,7 +12,7 @@ import anyio
 from mcp_types import CallToolResult
 
 from grok_mcp.errors import GrokError, OverloadedError
-from grok_mcp.logs import FIELDS, current_call, log_fault
+from grok_mcp.logs import FIELDS, current_call, log_internal_error
 from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
 from grok_mcp.pipeline import Grok
 from grok_mcp.rendering import DeltaProgress, Page, Progress, StatusProgress, is_too_long, page_of, whole
@@ -82,7 +82,7 @@ class ToolCall:
         except GrokError as error:
             return self._render_error(error)
         except Exception:
-            return self._render_error(log_fault(logger, f"call of {self._spec.name}"))
+            return self._render_error(log_internal_error(logger, f"call of {self._spec.name}"))
 
     async def _outcome(self) -> Outcome | Collected:
         if self._spec.collects:
@@ -103,7 +103,7 @@ class ToolCall:
         except GrokError as error:
             outcome = error
         except Exception:
-            return log_fault(logger, f"call of {self._spec.name}")
+            return log_internal_error(logger, f"call of {self._spec.name}")
         self._log(time.monotonic() - started, outcome)
         return outcome
 

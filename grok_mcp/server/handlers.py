@@ -23,7 +23,7 @@ from mcp_types import (
     ReadResourceResult,
 )
 
-from grok_mcp.logs import log_fault
+from grok_mcp.logs import log_internal_error
 from grok_mcp.pipeline import Grok
 from grok_mcp.server.connection import Context, caller_of, is_remote
 from grok_mcp.server.resources import RESOURCES, Reader, list_resources, read_resource
@@ -88,5 +88,5 @@ def _told_as_fault(what: str) -> Iterator[None]:
     except MCPError:
         raise
     except Exception:
-        fault = log_fault(logger, f"request for {what}")
+        fault = log_internal_error(logger, f"request for {what}")
         raise MCPError(code=INTERNAL_ERROR, message=f"{fault.message} {fault.advice}") from None

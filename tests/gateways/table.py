@@ -174,7 +174,7 @@ SCHEMA_IN_WORDS = (
     '{"type":"object","properties":{"city":{"type":"string"}},"required":["city"],'
     '"additionalProperties":false}'
 )
-IN_WORDS = "The endpoint refused the schema: it was given to the model in words."
+IN_WORDS = "The endpoint refused the schema: the model got it in words."
 CITIES: Json = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
@@ -204,5 +204,5 @@ CALL: Json = {
 }
 ADDRESS = "https://pictures.example/cat.jpg"
 DATA_URI = "data:image/png;base64,iVBORw0KGgo="
-NO_SEARCH_RAN = "No search ran, as far as the endpoint tells: this is the model's own knowledge."
+NO_SEARCH_RAN = "The endpoint reported no search: this is the model's own knowledge."
 NO_SOURCES = "The endpoint searched but named no sources."

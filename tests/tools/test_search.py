@@ -182,7 +182,7 @@ async def test_a_model_that_does_not_exist_does_not_switch_the_dialect() -> None
 async def test_mode_on_without_evidence_of_a_search_is_told() -> None:
     async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint) as host:
         result = await host.search()
-    assert "Note: No search ran" in result.text
+    assert "Note: The endpoint reported no search" in result.text
     assert result.answer["searched"] is False
 
 
@@ -430,7 +430,7 @@ async def test_searches_that_the_endpoint_counts_are_evidence_of_a_search() -> N
         async with host_on(endpoint, gateway="openrouter") as host:
             result = await host.search()
     assert result.answer["searched"] is True
-    assert "No search ran" not in result.text
+    assert "reported no search" not in result.text
 
 
 async def test_a_filter_that_holds_for_some_kinds_of_source_only_is_told_for_the_others() -> None:
