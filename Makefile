@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check suite test-hosts snapshots listings bundle picture bench clean
+.PHONY: demo test check suite test-hosts snapshots listings bundle bench clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
@@ -41,10 +41,6 @@ listings: .venv/.installed-dev
 # The bundle for Claude Desktop, in dist/.
 bundle: .venv/.installed-dev
 	$(BIN)/python packaging/bundle.py
-
-# The picture of the demo in the README.
-picture: .venv/.installed-dev
-	$(BIN)/python packaging/picture.py
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
