@@ -9,7 +9,7 @@ from tests.test_docs import ROOT
 
 TOP_LEVEL = {
     *(".ci", ".claude-plugin", ".gitignore", "LICENSE", "Makefile", "README.md", "SECURITY.md"),
-    *("benchmarks", "docs", "grok_mcp", "packaging", "pyproject.toml", "tests"),
+    *("benchmarks", "constraints.txt", "docs", "grok_mcp", "packaging", "pyproject.toml", "tests"),
     # Hosts, agents and directories look for these four here.
     *("claude_desktop_config.example.json", "gemini-extension.json", "glama.json", "llms-install.md"),
 }
