@@ -32,7 +32,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXAMPLE = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
 DISTRIBUTION = PROJECT["project"]["name"]
 
-PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
+ROOT_PAGES = ("README", "SECURITY", "CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "AGENTS")
+PAGES = sorted([*(ROOT / f"{name}.md" for name in ROOT_PAGES), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAX_DECISION_LINES = 40
 
@@ -241,7 +242,7 @@ def test_the_import_ladder_is_the_one_that_the_linter_holds() -> None:
 
 
 def test_the_newest_version_in_the_changelog_is_the_version_of_the_package() -> None:
-    changelog = (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
     assert versions[0] == grok_mcp.__version__
 

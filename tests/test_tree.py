@@ -8,8 +8,17 @@ import pytest
 from tests.test_docs import ROOT
 
 TOP_LEVEL = {
-    *(".ci", ".claude-plugin", ".gitignore", "LICENSE", "Makefile", "README.md", "SECURITY.md"),
-    *("benchmarks", "constraints.txt", "docs", "grok_mcp", "packaging", "pyproject.toml", "tests"),
+    *(".ci", ".claude-plugin", ".gitignore", "Makefile", "pyproject.toml", "constraints.txt"),
+    *("benchmarks", "docs", "grok_mcp", "packaging", "tests"),
+    *(
+        "README.md",
+        "LICENSE",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "CODE_OF_CONDUCT.md",
+        "AGENTS.md",
+    ),
     # Hosts, agents and directories look for these four here.
     *("claude_desktop_config.example.json", "gemini-extension.json", "glama.json", "llms-install.md"),
 }
