@@ -8,7 +8,15 @@ import pytest
 from tests.test_docs import ROOT
 
 TOP_LEVEL = {
-    *(".ci", ".claude-plugin", ".gitignore", "Makefile", "pyproject.toml", "constraints.txt"),
+    *(
+        ".ci",
+        ".claude-plugin",
+        ".gitattributes",
+        ".gitignore",
+        "Makefile",
+        "pyproject.toml",
+        "constraints.txt",
+    ),
     *("benchmarks", "docs", "grok_mcp", "packaging", "tests"),
     *(
         "README.md",
