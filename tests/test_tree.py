@@ -11,8 +11,10 @@ TOP_LEVEL = {
     *(
         ".ci",
         ".claude-plugin",
+        ".github",
         ".gitattributes",
         ".gitignore",
+        ".pre-commit-config.yaml",
         "Makefile",
         "pyproject.toml",
         "constraints.txt",

@@ -1,6 +1,7 @@
 """The distributions: what is in them, and that they run where nothing of the checkout is."""
 
 import re
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) 
 async def test_the_wheel_with_the_lowest_and_the_newest_dependencies_lists_its_tools(
     wheel: Path, run: Run, elsewhere: Path, resolution: str
 ) -> None:
-    python = elsewhere / "venv" / "bin" / "python"
+    python = elsewhere / "venv" / Path(sys.executable).parent.name / "python"
     run(script("uv"), "venv", "--quiet", elsewhere / "venv")
     install = [script("uv"), "pip", "install", "--quiet", "--python", python]
     run(*install, "--resolution", resolution, "--requirements", ROOT / "pyproject.toml")
