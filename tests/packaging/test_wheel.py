@@ -45,6 +45,14 @@ def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) 
         names = {name.partition("/")[2] for name in tar.getnames()}
     wanted = ["tests/conftest.py", "tests/payloads", "docs/architecture.md", "README.md", "Makefile"]
     wanted += ["packaging/server.json", ".claude-plugin/marketplace.json", "gemini-extension.json"]
+    wanted += [
+        "constraints.txt",
+        ".ci/run",
+        ".github/workflows/ci.yml",
+        ".pre-commit-config.yaml",
+        "AGENTS.md",
+    ]
+    wanted += ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md"]
     assert [path for path in wanted if not any(name.startswith(path) for name in names)] == []
     assert [name for name in names if name.startswith((".venv", ".git/", "dist"))] == []
 
