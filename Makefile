@@ -1,14 +1,25 @@
 # `make demo` shows it, `make test` checks it; both make .venv with the system's python3 where it is missing.
 
 PYTHON ?= python3
-BIN := .venv/bin
+# The versions of the dependencies with which .venv is made: the `newest`, the `lowest` of what the package itself
+# needs, or those of constraints.txt (`locked`). To change them, `make clean` first.
+DEPENDENCIES ?= newest
 
-.PHONY: demo test check suite test-hosts snapshots listings bundle picture bench clean
+BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+# No Redis and no pseudo-terminals there: less is reached.
+REACHED := --fail-under=0
+endif
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check suite test-hosts snapshots listings constraints bundle bench clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
 
-test: check suite
+# With the lowest versions only the tests run: types are checked against the newest.
+test: $(if $(filter lowest,$(DEPENDENCIES)),suite,check suite)
 
 # Format, lint, types and import layers.
 check: .venv/.installed-dev
@@ -22,7 +33,7 @@ suite: .venv/.installed-dev
 	rm -f .coverage .coverage.*
 	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage report $(REACHED)
 
 # Real hosts, which npm installs below .venv (or in GROK_HOSTS_DIR), driven by a fake model; writes docs/hosts.md.
 test-hosts: .venv/.installed-dev
@@ -38,13 +49,13 @@ snapshots: .venv/.installed-dev
 listings: .venv/.installed-dev
 	$(BIN)/python packaging/listings.py
 
+# Write down what .venv has, after a green `make test`: exact versions, and hashes for all systems.
+constraints: .venv/.installed-dev
+	$(BIN)/python packaging/constraints.py
+
 # The bundle for Claude Desktop, in dist/.
 bundle: .venv/.installed-dev
 	$(BIN)/python packaging/bundle.py
-
-# The picture of the demo in the README.
-picture: .venv/.installed-dev
-	$(BIN)/python packaging/picture.py
 
 bench: .venv/.installed-dev
 	$(BIN)/python -m benchmarks
@@ -52,14 +63,22 @@ bench: .venv/.installed-dev
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
-.venv/bin/python:
+# `activate` has the same name on all systems, the interpreter has not.
+$(BIN)/activate:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(INSTALL) --upgrade "pip>=25.1"
 
-.venv/.installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+.venv/.installed: pyproject.toml | $(BIN)/activate
+	$(INSTALL) --editable .
 	@touch $@
 
-.venv/.installed-dev: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+.venv/.installed-dev: pyproject.toml | $(BIN)/activate
+	$(INSTALL_$(DEPENDENCIES))
 	@touch $@ .venv/.installed
+
+INSTALL_newest = $(INSTALL) --editable . --group dev
+# pip leaves as it is what is there already and fits: so the tools are the newest here too.
+INSTALL_lowest = $(INSTALL) uv && $(BIN)/uv pip install --quiet --python $(BIN)/python --resolution lowest-direct \
+	--all-extras --requirements pyproject.toml && $(INSTALL_newest)
+INSTALL_locked = $(INSTALL) --require-hashes --requirement constraints.txt && $(INSTALL) --no-deps --editable . \
+	&& $(BIN)/python -m pip check

@@ -5,6 +5,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -32,7 +33,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXAMPLE = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
 DISTRIBUTION = PROJECT["project"]["name"]
 
-PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
+ROOT_PAGES = ("README", "SECURITY", "CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "AGENTS")
+PAGES = sorted([*(ROOT / f"{name}.md" for name in ROOT_PAGES), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAX_DECISION_LINES = 40
 
@@ -232,16 +234,22 @@ def test_every_room_and_every_flat_module_has_its_line_in_the_architecture() -> 
 
 
 def test_the_newest_version_in_the_changelog_is_the_version_of_the_package() -> None:
-    changelog = (ROOT / "docs" / "changelog.md").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[([^\]]+)\]", changelog, re.MULTILINE)
     assert versions[0] == grok_mcp.__version__
 
 
+def test_the_decision_records_are_numbered_without_gaps() -> None:
+    assert [int(path.stem[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
-def test_a_decision_record_is_short_and_has_the_three_parts(path: Path) -> None:
+def test_a_decision_record_is_short_and_dated_and_has_the_three_parts(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MAX_DECISION_LINES
-    assert text.startswith(f"# {int(path.stem[:4])}. ")
+    title, empty, date, *_ = text.splitlines()
+    assert title.startswith(f"# {int(path.stem[:4])}. ") and not empty
+    assert datetime.strptime(date, "Date: %Y-%m-%d")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Choice", "Consequence"]
 
 

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -190,6 +189,7 @@ def test_bars_show_calls_where_nothing_has_a_cost_and_fit_any_encoding() -> None
 
 
 def test_a_terminal_gets_colour_unless_it_asks_for_none() -> None:
+    pty = pytest.importorskip("pty")
     fill(EXAMPLE)
 
     def on_terminal(**variables: str) -> str:

@@ -123,10 +123,10 @@ def redis() -> Iterator[RedisServer]:
 
 
 def require_redis() -> None:
-    """Skip the test where no redis-server is installed; fail it under CI=true."""
+    """Skip the test where no redis-server is installed; under CI=true fail it, but not on Windows."""
     if shutil.which("redis-server") is None:
         reason = "redis-server is not installed (on Debian: apt-get install redis-server)"
-        if os.environ.get("CI") == "true":
+        if os.environ.get("CI") == "true" and os.name != "nt":
             pytest.fail(reason)
         pytest.skip(reason)
 

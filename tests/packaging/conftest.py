@@ -84,7 +84,12 @@ def network(run: Run) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def distributions(network: None, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder with sdist and wheel, built once; the wheel is built from the sdist."""
+    """The folder with sdist and wheel, built once; the wheel is built from the sdist.
+
+    A release hands in the folder with those that it is going to publish.
+    """
+    if built := os.environ.get("DISTRIBUTIONS"):
+        return Path(built).resolve()
     folder = tmp_path_factory.mktemp("dist")
     run(script("uv"), "build", "--quiet", "--out-dir", folder, ROOT)
     return folder

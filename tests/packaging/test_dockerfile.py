@@ -1,6 +1,7 @@
 """The container image, as far as it shows without a container: its file, its build steps, its start."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -12,6 +13,8 @@ from project import ROOT
 
 from tests.network.server import serving
 from tests.packaging.conftest import Run, outside, script
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the image's steps are for Linux")
 
 FILE = ROOT / "packaging" / "Dockerfile"
 PREFIX = "/opt/grok-mcp"

@@ -18,7 +18,7 @@ from grok_mcp import __version__
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
 from tests.packaging.conftest import script
-from tests.test_docs import setting_variables
+from tests.test_docs import PAGES, setting_variables
 
 SVG_BYTES = 2048
 
@@ -49,7 +49,8 @@ def test_a_new_owner_changes_every_place_that_names_one(project: Project) -> Non
 def test_no_other_file_names_the_owner(project: Project) -> None:
     """`pyproject.toml` says it once for each of its addresses; all else is made from it."""
     slug = project.repository.removeprefix("https://github.com/")
-    pages = [ROOT / "llms-install.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "grok_mcp").rglob("*.py")]
+    pages = [path for path in PAGES if path.name != "README.md"]
+    pages += [ROOT / "llms-install.md", *(ROOT / "grok_mcp").rglob("*.py"), *(ROOT / ".github").rglob("*.*")]
     pages += [path for path in (ROOT / "packaging").glob("*") if path.suffix in (".py", "")]
     pages += (ROOT / "packaging" / "claude-plugin").glob("*.md")
     named = [path for path in pages if path.is_file() and slug in path.read_text(encoding="utf-8")]

@@ -1,6 +1,7 @@
 """The distributions: what is in them, and that they run where nothing of the checkout is."""
 
 import re
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -44,6 +45,14 @@ def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) 
         names = {name.partition("/")[2] for name in tar.getnames()}
     wanted = ["tests/conftest.py", "tests/payloads", "docs/architecture.md", "README.md", "Makefile"]
     wanted += ["packaging/server.json", ".claude-plugin/marketplace.json", "gemini-extension.json"]
+    wanted += [
+        "constraints.txt",
+        ".ci/run",
+        ".github/workflows/ci.yml",
+        ".pre-commit-config.yaml",
+        "AGENTS.md",
+    ]
+    wanted += ["CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "SECURITY.md"]
     assert [path for path in wanted if not any(name.startswith(path) for name in names)] == []
     assert [name for name in names if name.startswith((".venv", ".git/", "dist"))] == []
 
@@ -52,7 +61,7 @@ def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) 
 async def test_the_wheel_with_the_lowest_and_the_newest_dependencies_lists_its_tools(
     wheel: Path, run: Run, elsewhere: Path, resolution: str
 ) -> None:
-    python = elsewhere / "venv" / "bin" / "python"
+    python = elsewhere / "venv" / Path(sys.executable).parent.name / "python"
     run(script("uv"), "venv", "--quiet", elsewhere / "venv")
     install = [script("uv"), "pip", "install", "--quiet", "--python", python]
     run(*install, "--resolution", resolution, "--requirements", ROOT / "pyproject.toml")
