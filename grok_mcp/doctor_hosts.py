@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from grok_mcp.checks import Check, doubtful, fine, wrong
 from grok_mcp.doctor_entries import KEYS, check_entry, is_ours, own_settings
 from grok_mcp.hosts.host import Host, HostError, Machine
-from grok_mcp.hosts.jsontext import JsonText
+from grok_mcp.hosts.jsonc import JsonText
 from grok_mcp.hosts.rows import HOSTS
 from grok_mcp.keys import fault_of
 from grok_mcp.redaction import quote

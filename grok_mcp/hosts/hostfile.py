@@ -10,9 +10,8 @@ from typing import Any
 from grok_mcp.hosts import files
 from grok_mcp.hosts.entry import Entry, input_id
 from grok_mcp.hosts.host import Host, HostError
-from grok_mcp.hosts.jsonedit import with_item, with_value, without_item
-from grok_mcp.hosts.jsontext import JsonText
-from grok_mcp.hosts.tomltext import TomlText
+from grok_mcp.hosts.jsonc import JsonText
+from grok_mcp.hosts.toml import TomlText
 
 _BOM = b"\xef\xbb\xbf"
 _INPUTS = "inputs"
@@ -89,12 +88,12 @@ class HostFile:
                 doc = TomlText(doc.without_table((*table, entry.name)))
             return self._checked([doc.with_table((*table, entry.name), entry.value)], expected)
         if entry.name in self.servers:
-            text = with_value(self._doc, table, entry.name, entry.value)
+            text = self._doc.with_value(table, entry.name, entry.value)
         else:
-            text = with_item(self._doc, table, entry.name, entry.value)
+            text = self._doc.with_item(table, entry.name, entry.value)
         for one in self.lacks(entry.inputs):
             expected[_INPUTS] = [one, *expected.get(_INPUTS, [])]
-            text = with_item(JsonText(text, comments=self.host.format == "jsonc"), (_INPUTS,), None, one)
+            text = JsonText(text, comments=self.host.format == "jsonc").with_item((_INPUTS,), None, one)
         return self._checked([text], expected)
 
     def without_entry(self, entry: Entry, origin: "HostFile | None") -> str:
@@ -119,7 +118,7 @@ class HostFile:
 
     def _without(self, text: str, path: tuple[str, ...], wanted: Any, expected: Mapping[str, Any]) -> str:
         doc = JsonText(text, comments=self.host.format == "jsonc")
-        candidates = without_item(doc, path, lambda key, value: (value if key is None else key) == wanted)
+        candidates = doc.without_item(path, lambda key, value: (value if key is None else key) == wanted)
         return self._checked(candidates, expected)
 
     def _checked(self, candidates: Iterable[str], expected: Mapping[str, Any]) -> str:

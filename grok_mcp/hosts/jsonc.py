@@ -1,4 +1,4 @@
-"""A text in JSON and the positions of what is in it, for `jsonedit.py`.
+"""A text in JSON, also with comments: read, and changed in one place; the rest stays, to the byte.
 
 The standard library's parser reads it. Of JSON with comments, comments and trailing commas are blanked first,
 so that every position stays the same. Why this way: docs/decisions/0015-host-files-as-text.md.
@@ -6,7 +6,7 @@ so that every position stays the same. Why this way: docs/decisions/0015-host-fi
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -175,6 +175,90 @@ class JsonText:
         before = self.text[start:at]
         return before if start > 0 and not before.strip(" \t") else None
 
+    def with_item(self, path: Sequence[str], key: str | None, value: Any) -> str:
+        """The text with the value first in the container at that path, which is made where it is missing."""
+        container, missing = (None, path) if self.is_blank else self.find(path)
+        for name in reversed(missing):
+            value = {key: value} if key is not None else [value]
+            key = name
+        if container is None:
+            return self.text + _render({key: value}, "", DEFAULT_UNIT, self.newline) + self.newline
+        return self._insert(container, key, value)
+
+    def with_value(self, path: Sequence[str], key: str, value: Any) -> str:
+        """The text with another value for a key that is there."""
+        container, _ = self.find(path)
+        item = next(one for one in container.items if one.key == key)
+        indent = self.own_line(item.start)
+        if indent is None:
+            new = _one_line(value, *self.separators)
+        else:
+            new = _render(value, indent, self.unit, self.newline)
+        return self.text[: item.value] + new + self.text[item.end :]
+
+    def without_item(self, path: Sequence[str], matches: Callable[[str | None, Any], bool]) -> Iterator[str]:
+        """Texts without the item that matches, the neatest first; the caller takes the first that is right.
+
+        The neatest can be wrong where somebody has moved things: a line that ends with `// …` swallows what
+        is joined to it.
+        """
+        container, _ = self.find(path)
+        for index, item in enumerate(container.items):
+            if matches(item.key, self.value(item)):
+                for spans in self._cuts(container, index):
+                    text = self.text
+                    for start, end in reversed(spans):
+                        text = text[:start] + text[end:]
+                    yield text
+
+    def _insert(self, container: Container, key: str | None, value: Any) -> str:
+        first = container.items[0] if container.items else None
+        line_end = self.plain.find("\n", container.opens, self.skip(container.opens + 1))
+        if self.is_flat or (first and line_end < 0):
+            comma, colon = self.separators
+            at = first.start if first else container.opens + 1
+            text = _name(key, colon) + _one_line(value, comma, colon) + (comma if first else "")
+        else:
+            indent = self.own_line(first.start) if first else None
+            if indent is None:
+                indent = self.indent_of_line(container.opens) + self.unit
+            text = self.newline + indent + _name(key, ": ") + _render(value, indent, self.unit, self.newline)
+            if line_end < 0:  # an empty one, closed in the line where it opens
+                at = container.opens + 1
+                text += self.newline + self.indent_of_line(container.opens)
+            else:
+                at = line_end - 1 if self.text[line_end - 1] == "\r" else line_end
+                text += "," if first else ""
+        return self.text[:at] + text + self.text[at:]
+
+    def _cuts(self, container: Container, index: int) -> Iterator[list[tuple[int, int]]]:
+        """What can be cut out for an item, with one comma too many."""
+        item = container.items[index]
+        lead = self._lead(item.start)
+        end = item.end if item.comma is None else item.comma + 1
+        commas = []
+        if not container.items[1:]:
+            rest = self.text[container.opens + 1 : item.start] + self.text[end : container.closes]
+            if not rest.strip(SPACE):
+                yield [(container.opens + 1, container.closes)]
+        elif index + 1 < len(container.items):
+            if lead == item.start and self.text[end] == " ":
+                yield [(item.start, end + 1)]
+        elif item.comma is None:
+            before = container.items[index - 1].comma
+            assert before is not None
+            commas = [(before, before + 1)]
+            lead = max(lead, before + 1)
+        yield [*commas, (lead, end)]
+        yield [*commas, (item.start, end)]
+
+    def _lead(self, start: int) -> int:
+        """Where the white space and line break before a position begin, if it is the first in its line."""
+        if self.own_line(start) is None:
+            return start
+        at = self.line_start(start) - 1
+        return at - 1 if self.newline == "\r\n" and self.text[at - 1] == "\r" else at
+
 
 class _DuplicateKeyError(Exception):
     def __init__(self, key: str) -> None:
@@ -204,3 +288,25 @@ def _blank(pattern: re.Pattern[str], text: str, right: Callable[[int], bool] = l
         lambda found: found[0] if found[0][0] == '"' or not right(found.start()) else " " * len(found[0]),
         text,
     )
+
+
+def _name(key: str | None, colon: str) -> str:
+    return "" if key is None else json.dumps(key, ensure_ascii=False) + colon
+
+
+def _one_line(value: Any, comma: str, colon: str) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(comma, colon))
+
+
+def _render(value: Any, indent: str, unit: str, newline: str) -> str:
+    """The value over several lines; lists of plain values in one."""
+    inner = indent + unit
+    if isinstance(value, dict) and value:
+        brackets = "{}"
+        rows = [_name(key, ": ") + _render(one, inner, unit, newline) for key, one in value.items()]
+    elif isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        brackets = "[]"
+        rows = [_render(one, inner, unit, newline) for one in value]
+    else:
+        return _one_line(value, ", ", ": ")
+    return f"{brackets[0]}{newline}{inner}{f',{newline}{inner}'.join(rows)}{newline}{indent}{brackets[1]}"
