@@ -15,7 +15,7 @@ from grok_mcp.doctor_full import check_calls
 from grok_mcp.doctor_installation import check_extras, check_installation, check_redis
 from grok_mcp.doctor_network import check_way
 from grok_mcp.doctor_settings import check_key
-from grok_mcp.hosts.rows import HOSTS
+from grok_mcp.hosts import HOSTS
 from grok_mcp.settings import Settings
 from tests.doctor import KEY, User, closed_port, entry
 from tests.endpoint import Endpoint, Reply, Request, body
