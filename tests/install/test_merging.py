@@ -58,6 +58,20 @@ trust_level = "trusted"
 """
 
 
+CODEX_LISTS = """\
+[[profiles]]
+name = "careful"
+
+# my servers
+[mcp_servers.files]
+command = "npx"
+
+[[profiles.rules]]
+allow = "git status"
+"""
+"""A table between the parts of a list of tables; tomlkit moves it."""
+
+
 def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
     lines = list(difflib.ndiff(before.splitlines(), after.splitlines()))
     return [one[2:] for one in lines if one.startswith("- ")], [
@@ -285,6 +299,7 @@ def test_form_line_ends_and_indentation_are_those_of_the_file(
         ("codex", CODEX_FILE),
         ("codex", CODEX_FILE.replace("\n", "\r\n")),
         ("codex", CODEX_FILE.rstrip("\n")),
+        ("codex", CODEX_LISTS),
     ],
 )
 def test_the_file_comes_back_without_its_backup_as_well(host: str, content: str, home: Home) -> None:
