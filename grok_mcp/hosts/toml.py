@@ -1,7 +1,7 @@
 """A text in TOML, changed in one place: a table is added behind everything else, and removed again.
 
 The standard library's parser says what a statement means; this module only splits the text into statements.
-Why not tomlkit: docs/decisions/0014-what-tomlkit-and-redis-do-not-replace.md.
+Why not tomlkit: docs/decisions/0014-tomlkit-and-redis.md.
 """
 
 import json
