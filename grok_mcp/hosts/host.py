@@ -176,7 +176,7 @@ class Host:
         template, path = paths[0]
         if machine.names_variable(template):
             return path
-        return next((path for _, path in paths if path.exists()), path)
+        return next((path for _, path in paths if os.path.exists(path)), path)
 
     def all_files(self, machine: "Machine") -> Iterator[Path]:
         """Every file on that machine in which the host may read of a server."""
@@ -190,7 +190,8 @@ class Host:
         templates = self.files
         if machine.system == "windows" and self.windows_files:
             templates = self.windows_files
-        return [(one, Path(path)) for one in templates if (path := machine.expand(one)) is not None]
+        paths = ((template, machine.expand(template)) for template in templates)
+        return [(template, Path(path)) for template, path in paths if path is not None]
 
     def is_in_use(self, machine: "Machine", *, project: bool = False) -> bool:
         """Whether the host seems to be in use: the folder of its file exists."""

@@ -46,7 +46,7 @@ class Container:
 
 
 class JsonText:
-    """A text in JSON, read; a `HostError` says what is wrong with it and where."""
+    """A parsed text in JSON; a `HostError` says what is wrong with it and where."""
 
     def __init__(self, text: str, *, comments: bool) -> None:
         self.text = text
@@ -62,22 +62,22 @@ class JsonText:
         except json.JSONDecodeError as error:
             raise HostError(f"{error.msg[0].lower()}{error.msg[1:]} {self.place(error.pos)}") from None
         except _DuplicateKeyError as error:
-            raise HostError(f"the key {error.key!r} is there twice {self._second_place()}") from None
+            raise HostError(f"the key {error.key!r} appears twice {self._second_place()}") from None
         except RecursionError:
             raise HostError("it is nested too deeply to be read") from None
         except ValueError as error:
             raise HostError(f"it holds a number that can't be read: {error}") from None
         if not isinstance(data, dict):
-            raise HostError(f"its root is no object {self.place(self.skip(0))}")
+            raise HostError(f"its root is not an object {self.place(self.skip(0))}")
         return data
 
     def place(self, position: int) -> str:
-        """Line and column, for a message."""
+        """Line and column of a position, for a message."""
         before = self.text[:position]
         return f"(line {before.count(chr(10)) + 1}, column {position - before.rfind(chr(10))})"
 
     def _second_place(self) -> str:
-        """Where an object has a key for the second time. The syntax is known to be right."""
+        """Where an object has a key for the second time; the syntax is known to be valid."""
         queue = [self.skip(0)]
         for opens in queue:
             seen = set()
@@ -87,7 +87,7 @@ class JsonText:
                 seen.add(item.key)
                 if self.plain[item.value] in "{[":
                     queue.append(item.value)
-        raise AssertionError("the parser has found one")
+        raise AssertionError("the parser has met such a key")
 
     def _is_trailing(self, at: int) -> bool:
         """Whether a comma before a closing bracket has a value before it, as a trailing one must."""
@@ -119,7 +119,7 @@ class JsonText:
 
     @cached_property
     def separators(self) -> tuple[str, str]:
-        """A comma and a colon as they are written within a line."""
+        """The comma and the colon as the text writes them within a line."""
         items = self.root.items
         return (",", ":") if items and self.plain[items[0].value - 1] == ":" else (", ", ": ")
 
@@ -140,10 +140,10 @@ class JsonText:
         return Container(opens, at, tuple(items))
 
     def find(self, path: Sequence[str]) -> tuple[Container, Sequence[str]]:
-        """The innermost container on the path, and the rest of the path, which is missing in it."""
+        """The innermost container on the path, and the rest of the path, which does not exist."""
         container = self.root
         for depth, key in enumerate(path):
-            item = next((one for one in container.items if one.key == key), None)
+            item = next((member for member in container.items if member.key == key), None)
             if item is None:
                 return container, path[depth:]
             container = self.container(item.value)
@@ -155,9 +155,9 @@ class JsonText:
 
     def skip(self, at: int) -> int:
         """The next position without white space or comments."""
-        found = _SPACES.match(self.plain, at)
-        assert found is not None
-        return found.end()
+        match = _SPACES.match(self.plain, at)
+        assert match is not None
+        return match.end()
 
     def line_start(self, at: int) -> int:
         """Where the line of a position begins."""
@@ -165,9 +165,9 @@ class JsonText:
 
     def indent_of_line(self, at: int) -> str:
         """The white space at the beginning of a position's line."""
-        found = _INDENT.match(self.text, self.line_start(at))
-        assert found is not None
-        return found.group()
+        match = _INDENT.match(self.text, self.line_start(at))
+        assert match is not None
+        return match.group()
 
     def own_line(self, at: int) -> str | None:
         """The white space before a position, where nothing else stands before it in its line."""
@@ -188,7 +188,7 @@ class JsonText:
     def with_value(self, path: Sequence[str], key: str, value: Any) -> str:
         """The text with another value for a key that is there."""
         container, _ = self.find(path)
-        item = next(one for one in container.items if one.key == key)
+        item = next(member for member in container.items if member.key == key)
         indent = self.own_line(item.start)
         if indent is None:
             new = _one_line(value, *self.separators)
@@ -197,10 +197,10 @@ class JsonText:
         return self.text[: item.value] + new + self.text[item.end :]
 
     def without_item(self, path: Sequence[str], matches: Callable[[str | None, Any], bool]) -> Iterator[str]:
-        """Texts without the item that matches, the neatest first; the caller takes the first that is right.
+        """Texts without the item that matches, the neatest first; the caller takes the first correct one.
 
-        The neatest can be wrong where somebody has moved things: a line that ends with `// …` swallows what
-        is joined to it.
+        The neatest can be wrong where somebody has edited the text: a line that ends with `// …` swallows
+        what is joined to it.
         """
         container, _ = self.find(path)
         for index, item in enumerate(container.items):
@@ -232,7 +232,7 @@ class JsonText:
         return self.text[:at] + text + self.text[at:]
 
     def _cuts(self, container: Container, index: int) -> Iterator[list[tuple[int, int]]]:
-        """What can be cut out for an item, with one comma too many."""
+        """What can be cut out for an item, together with a comma that is not needed then."""
         item = container.items[index]
         lead = self._lead(item.start)
         end = item.end if item.comma is None else item.comma + 1
@@ -275,19 +275,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Decimal, parse_constant=_no_constant)
 _LENIENT = json.JSONDecoder(parse_float=Decimal)
 
 
-def _blank(pattern: re.Pattern[str], text: str, right: Callable[[int], bool] = lambda _: True) -> str:
-    """The text with spaces in place of what the pattern finds outside strings."""
-    return pattern.sub(
-        lambda found: found[0] if found[0][0] == '"' or not right(found.start()) else " " * len(found[0]),
-        text,
-    )
+def _blank(pattern: re.Pattern[str], text: str, applies: Callable[[int], bool] = lambda _: True) -> str:
+    """The text with spaces in place of what the pattern matches outside strings, where `applies` says so."""
+
+    def replacement(match: re.Match[str]) -> str:
+        if match[0].startswith('"') or not applies(match.start()):
+            return match[0]
+        return " " * len(match[0])
+
+    return pattern.sub(replacement, text)
 
 
 def _name(key: str | None, colon: str) -> str:
@@ -303,10 +306,10 @@ def _render(value: Any, indent: str, unit: str, newline: str) -> str:
     inner = indent + unit
     if isinstance(value, dict) and value:
         brackets = "{}"
-        rows = [_name(key, ": ") + _render(one, inner, unit, newline) for key, one in value.items()]
-    elif isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        rows = [_name(key, ": ") + _render(item, inner, unit, newline) for key, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         brackets = "[]"
-        rows = [_render(one, inner, unit, newline) for one in value]
+        rows = [_render(item, inner, unit, newline) for item in value]
     else:
         return _one_line(value, ", ", ": ")
     return f"{brackets[0]}{newline}{inner}{f',{newline}{inner}'.join(rows)}{newline}{indent}{brackets[1]}"

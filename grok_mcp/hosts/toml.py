@@ -37,7 +37,7 @@ class Statement:
 
 
 class TomlText:
-    """A text in TOML, read; a `HostError` says what is wrong with it and where."""
+    """A parsed text in TOML; a `HostError` says what is wrong with it and where."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -104,15 +104,15 @@ class TomlText:
 def _lines(text: str) -> Iterator[tuple[int, int]]:
     """Where the statements of a valid text are, also those over several lines, and its other lines."""
     start = depth = 0
-    for found in _TOKEN.finditer(text):
-        token = found[0]
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         if token in "[{":
             depth += 1
         elif token in "]}":
             depth -= 1
         elif token == "\n" and depth == 0:
-            yield start, found.end()
-            start = found.end()
+            yield start, match.end()
+            start = match.end()
     if start < len(text):
         yield start, len(text)
 
