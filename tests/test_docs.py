@@ -17,7 +17,7 @@ from grok_mcp.cli.main import cli
 from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.hosts import HOSTS
+from grok_mcp.hosts import HOSTS, Verbatim
 from grok_mcp.sandbox.faults import read_fault
 from grok_mcp.settings import Settings
 from grok_mcp.stores import answers as held
@@ -142,8 +142,8 @@ def test_the_hosts_table_is_the_list_of_hosts() -> None:
         assert host.project_file is None or f"`{host.project_file}`" in files
         told = [f"{one.seconds} s for a {one.of.replace(' and ', ' and a ')}" for one in host.limits]
         assert limits == (", ".join(told) or "–")
-        assert (key == "in the file") == (host.key == "literal")
-        assert (key == f"{host.title} asks for it") == host.asks
+        assert (key == "in the file") == isinstance(host.key, Verbatim)
+        assert (key == f"{host.title} asks for it") == host.asks_user
 
 
 def test_every_option_is_named_beside_the_tools_table() -> None:

@@ -21,8 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from grok_mcp.doctor.entries import package_of
 from grok_mcp.doctor.findings import Check
 from grok_mcp.doctor.installation import STRANGER, check_folder
-from grok_mcp.hosts.host import Machine
-from grok_mcp.hosts.rows import HOSTS
+from grok_mcp.hosts import HOSTS, Machine
 from tests.doctor import KEY, Report, User, closed_port, entry
 from tests.endpoint import Endpoint, Reply, Request, body, chat
 

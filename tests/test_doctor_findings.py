@@ -15,7 +15,7 @@ from grok_mcp.doctor.installation import check_extras, check_installation, check
 from grok_mcp.doctor.network import check_way
 from grok_mcp.doctor.run import examine
 from grok_mcp.doctor.settings import check_key
-from grok_mcp.hosts.rows import HOSTS
+from grok_mcp.hosts import HOSTS
 from grok_mcp.settings import Settings
 from tests.doctor import KEY, User, closed_port, entry
 from tests.endpoint import Endpoint, Reply, Request, body

@@ -1,4 +1,4 @@
-"""`grok-mcp install HOST` and `grok-mcp uninstall HOST`: our entry in a host's file. See `grok_mcp.hosts`."""
+"""The commands `grok-mcp install HOST` and `grok-mcp uninstall HOST`. See `grok_mcp.hosts`."""
 
 import os
 import re
@@ -13,26 +13,29 @@ import click
 from grok_mcp.cli import install_report as report
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import (
+    COMMAND,
+    DEFAULT_NAME,
+    DISTRIBUTION,
     HOSTS,
+    KEY_VARIABLE,
+    EntrySpec,
     Host,
     HostError,
     Machine,
-    Wish,
+    build_entry,
     carry_out,
-    entry_of,
     looks_secret,
     plan_install,
     plan_uninstall,
 )
-from grok_mcp.hosts.entry import COMMAND, DEFAULT_NAME, DISTRIBUTION, KEY_VARIABLE
 from grok_mcp.settings import fault_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
-"""What every host takes as a server's name, and short enough to become part of the names of tools."""
+"""A server's name that every host accepts, and that leaves room in the names of tools."""
 
 _UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
-"""Folders in uv's cache that hold what `uvx` runs."""
+"""Folders in uv's cache in which `uvx` keeps what it runs."""
 
 _HOST = click.argument("host", type=click.Choice(list(HOSTS)), metavar="HOST")
 _PROJECT = click.option(
@@ -55,7 +58,7 @@ _NAMED = click.option(
 @_HOST
 @_NAMED
 @_PROJECT
-@click.option("--print", "only_show", is_flag=True, help="show what would be written, and write nothing")
+@click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
 @click.option("--replace", is_flag=True, help="write over another entry of that name")
 @click.option("--command", metavar="PROGRAM", help="start this; its arguments stand behind --")
 @click.option("--this", is_flag=True, help="start this installation, by its whole path")
@@ -70,7 +73,7 @@ _NAMED = click.option(
 @click.argument("arguments", nargs=-1)
 @click.pass_context
 def install(
-    ctx: click.Context, /, host: str, name: str, project: bool, only_show: bool, replace: bool, **wanted: Any
+    ctx: click.Context, /, host: str, name: str, project: bool, preview: bool, replace: bool, **options: Any
 ) -> None:
     """Put this server into the file of HOST.
 
@@ -79,28 +82,32 @@ def install(
     """
     machine, row = _machine(ctx), HOSTS[host]
     try:
-        wish = _wish(ctx, row, machine, name, _Options(**wanted))
+        spec = _spec(ctx, row, machine, name, _Options(**options))
         path = row.file(machine, project=project)
-        there = row.is_there(machine, project=project)
-        entry = entry_of(row, wish)
-        plan = partial(plan_install, row, path, entry, replace=replace, private=bool(wish.secrets))
-        change = plan() if only_show else carry_out(plan)
+        in_use = row.is_in_use(machine, project=project)
+        entry = build_entry(row, spec)
+        plan = partial(plan_install, row, path, entry, replace=replace, private=bool(spec.secrets))
+        change = plan() if preview else carry_out(plan)
     except HostError as error:
         _fail(ctx, str(error))
-    if only_show:
-        click.echo(report.preview(change, wish.secrets))
-    else:
-        undo = ["grok-mcp uninstall", host, f"--name {name}" * (name != DEFAULT_NAME), "--project" * project]
-        click.echo(report.installed(change, wish, machine, in_use=there, undo=" ".join(filter(None, undo))))
+    if preview:
+        click.echo(report.preview(change, spec.secrets))
+        return
+    undo = f"grok-mcp uninstall {host}"
+    if name != DEFAULT_NAME:
+        undo += f" --name {name}"
+    if project:
+        undo += " --project"
+    click.echo(report.installed(change, spec, machine, in_use=in_use, undo=undo))
 
 
 @click.command(epilog="HOST: " + ", ".join(HOSTS))
 @_HOST
 @_NAMED
 @_PROJECT
-@click.option("--print", "only_show", is_flag=True, help="show what would be changed, and change nothing")
+@click.option("--print", "preview", is_flag=True, help="show what would be changed, and change nothing")
 @click.pass_context
-def uninstall(ctx: click.Context, host: str, name: str, project: bool, only_show: bool) -> None:
+def uninstall(ctx: click.Context, host: str, name: str, project: bool, preview: bool) -> None:
     """Take this server out of the file of HOST.
 
     If nobody has changed the file since `install`, it is afterwards what it was before, to the byte.
@@ -109,15 +116,15 @@ def uninstall(ctx: click.Context, host: str, name: str, project: bool, only_show
     try:
         path = row.file(_machine(ctx), project=project)
         plan = partial(plan_uninstall, row, path, name)
-        change = plan() if only_show else carry_out(plan)
+        change = plan() if preview else carry_out(plan)
     except HostError as error:
         _fail(ctx, str(error))
-    click.echo(report.preview(change, ()) if only_show else report.uninstalled(change, name))
+    click.echo(report.preview(change, ()) if preview else report.uninstalled(change, name))
 
 
 @dataclass(frozen=True)
 class _Options:
-    """The options that say what the entry should be."""
+    """The options that describe the entry."""
 
     command: str | None
     arguments: tuple[str, ...]
@@ -134,8 +141,8 @@ def _machine(ctx: click.Context) -> Machine:
     return ctx.find_object(Machine) or Machine.here()
 
 
-def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, options: _Options) -> Wish:
-    """What the options ask for; a combination that makes no sense is a usage error."""
+def _spec(ctx: click.Context, host: Host, machine: Machine, name: str, options: _Options) -> EntrySpec:
+    """The entry that the options describe; options that exclude each other are a usage error."""
     environment = _environment(ctx, options)
     if options.url is not None:
         return _remote(ctx, machine, name, environment, options)
@@ -145,7 +152,7 @@ def _wish(ctx: click.Context, host: Host, machine: Machine, name: str, options: 
     if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
     command, arguments = _command(ctx, host, machine, options)
-    return Wish(name, command, arguments, environment, key)
+    return EntrySpec(name, command, arguments, environment, key)
 
 
 def _command(
@@ -160,26 +167,27 @@ def _command(
         return options.command, options.arguments
     if options.this:
         return _this()
-    return (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
+    program = machine.program(COMMAND) if host.short_path else None
+    return program or COMMAND, (DISTRIBUTION,)
 
 
 def _remote(
     ctx: click.Context, machine: Machine, name: str, environment: dict[str, str], options: _Options
-) -> Wish:
+) -> EntrySpec:
     url, variable = options.url, options.token_env
     if environment or options.command or options.this or options.arguments:
         raise click.UsageError("a server at --url has its own command and environment", ctx)
     if not re.match(r"https?://[^/\s]+", url or ""):
-        raise click.UsageError(f"--url: {url!r} is no http or https address", ctx)
+        raise click.UsageError(f"--url: {url!r} is not an http or https address", ctx)
     if variable is not None and not _VARIABLE.fullmatch(variable):
         raise click.UsageError("--token-env takes the name of a variable, not the token", ctx)
     token = _secret(machine, variable) if options.write_key and variable else None
-    return Wish(name, url=url, token_variable=variable, token=token)
+    return EntrySpec(name, url=url, token_variable=variable, token=token)
 
 
 def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
-    """The variables of --env and of its short forms, if they are what they should be."""
-    found = {}
+    """The variables of --env and of its short forms; what is wrong with them is a usage error."""
+    environment = {}
     for pair in options.env:
         variable, equals, value = pair.partition("=")
         if not equals or not _VARIABLE.fullmatch(variable):
@@ -188,13 +196,13 @@ def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
             raise click.UsageError(f"--env: there is no setting {variable}", ctx)
         if not options.write_key and looks_secret(variable, value):
             raise click.UsageError(
-                f"--env: the value of {variable} looks like a secret; --write-key writes it all the same", ctx
+                f"--env: the value of {variable} looks like a secret; --write-key writes it anyway", ctx
             )
-        found[variable] = value
+        environment[variable] = value
     for variable, short in (("GROK_MCP_GATEWAY", options.gateway), ("GROK_MCP_MODEL", options.model)):
         if short is not None:
-            found.setdefault(variable, short)
-    return found
+            environment.setdefault(variable, short)
+    return environment
 
 
 def _settings() -> set[str]:
@@ -212,11 +220,9 @@ def _secret(machine: Machine, variable: str) -> str:
 
 
 def _this() -> tuple[str, tuple[str, ...]]:
-    """What starts this installation: its console script, or its interpreter with the module."""
+    """The command that starts this installation: its console script, or its interpreter with the module."""
     if any(_UV_CACHE.fullmatch(part) for part in Path(sys.executable).parts):
-        raise HostError(
-            "--this: what uvx starts lies in a cache that uv may clean at any time; leave --this out"
-        )
+        raise HostError("--this: uvx runs this from a cache that uv may clean at any time; leave --this out")
     script = Path(sys.executable).with_name(DISTRIBUTION + (".exe" if os.name == "nt" else ""))
     return (str(script), ()) if script.exists() else (sys.executable, ("-m", "grok_mcp"))
 

@@ -8,17 +8,13 @@ from typing import Any, NamedTuple
 
 from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.environment import VARIABLES
-from grok_mcp.hosts import Host, TimeLimit
-from grok_mcp.hosts.host import Part
+from grok_mcp.hosts import Forwarded, Host, Part, Reference, TimeLimit
 from grok_mcp.settings import PREFIX, fault_of
 
 OURS = "grok-mcp-server"
 SHORT_S = 60.0
 
 KEYS = ("XAI_API_KEY", "GROK_MCP_API_KEY")
-
-_ALSO_EXPANDED = {"$%s": r"\$\{\w+\}", "${input:%s}": r"\$\{env:\w+\}"}
-"""Further forms of placeholders that hosts with these replace."""
 
 
 class Finding(NamedTuple):
@@ -150,13 +146,13 @@ def _key(
         if value := given.get(name, "").strip():
             yield from _value(host, name, value, document, environment)
             return
-    if host.key == "forwarded" and not set(KEYS) & set(local.forwarded):
+    if isinstance(host.key, Forwarded) and not set(KEYS) & set(local.forwarded):
         (list_of_names,) = (key for key, part in host.local.items() if part is Part.FORWARDED)
         fix = f'Add {list_of_names} = ["XAI_API_KEY"].'
         yield Finding(True, f"{host.title} hands on no key that the entry does not name", fix)
-    elif host.withholds and host.key != "forwarded":
-        shown = "the key itself" if host.key == "literal" else host.key % KEYS[0]
-        yield Finding(True, "the entry has no key", f"Add XAI_API_KEY with {shown} to its environment.")
+    elif host.withholds and not isinstance(host.key, Forwarded):
+        value = host.key.to(KEYS[0]) if isinstance(host.key, Reference) else "the key itself"
+        yield Finding(True, "the entry has no key", f"Add XAI_API_KEY with {value} to its environment.")
     elif not any(environment.get(name, "").strip() for name in KEYS):
         fix = f"Set XAI_API_KEY where {host.title} is started, or add it to the entry."
         yield Finding(False, "the entry has no key, and this shell has none to hand on", fix)
@@ -168,24 +164,17 @@ def _value(
     """What is wrong with the value of a key's variable; it is not shown where it may be a key."""
     fault = fault_of(value)
     placeholder = bool(re.fullmatch(r"\{\w+:\w+\}", value)) or (fault is not None and "placeholder" in fault)
-    if placeholder and re.fullmatch(_expanded_by(host), value):
+    way = host.key
+    if placeholder and isinstance(way, Reference) and way.expands(value):
         yield from _reference(host, name, value, document, environment)
     elif placeholder:
         kept = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "what stands there"
         fix = f"Write the key itself as {name}."
-        if "%s" in host.key:
-            fix = f"Write {host.key % name} or the key itself."
+        if isinstance(way, Reference):
+            fix = f"Write {way.to(name)} or the key itself."
         yield Finding(True, f"{name} is a placeholder, and {host.title} does not replace {kept}", fix)
     elif fault:
         yield Finding(True, f"{name} {fault}", f"Copy the key anew into {name}.")
-
-
-def _expanded_by(host: Host) -> str:
-    """A pattern of the placeholders that a host replaces."""
-    if "%s" not in host.key:
-        return r"(?!)"
-    own = re.escape(host.key).replace("%s", r"[\w.-]+(?::-[^}]*)?")
-    return f"{own}|{_ALSO_EXPANDED.get(host.key, '(?!)')}"
 
 
 def _reference(

@@ -3,26 +3,15 @@
 `hosts/rows.py` says where they are; `doctor_entries.py` looks at one entry.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from grok_mcp.doctor.entries import KEYS, check_entry, is_ours, own_settings
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
-from grok_mcp.hosts import HOSTS, Host, HostError, Machine
-from grok_mcp.hosts.jsontext import JsonText
+from grok_mcp.hosts import HOSTS, Host, HostError, Machine, parse_document
 from grok_mcp.redaction import quote
 from grok_mcp.settings import fault_of
-
-
-def places(host: Host, machine: Machine) -> Iterator[Path]:
-    """Every file in which a host may name our server on that machine."""
-    for template in (machine.system == "windows" and host.windows_files) or host.files:
-        if path := machine.expand(template):
-            yield Path(path)
-    if host.project_file is not None:
-        yield host.file(machine, project=True)
 
 
 class Found(NamedTuple):
@@ -51,11 +40,11 @@ def find_entries() -> tuple[list[Found], list[Check]]:
     broken: list[Check] = []
     machine = Machine.here()
     for host in HOSTS.values():
-        for path in dict.fromkeys(places(host, machine)):
+        for path in dict.fromkeys(host.all_files(machine)):
             try:
                 if not path.is_file():
                     continue
-                document = _read(path, host)
+                document = parse_document(host, path.read_text(encoding="utf-8-sig")).data
             except (OSError, ValueError, RecursionError, HostError) as error:
                 broken.append(_unreadable(host, path, error))
                 continue
@@ -76,13 +65,6 @@ def environment_of_a_host() -> tuple[str, dict[str, str]] | None:
         if any(fault_of(given.get(name, "").strip()) is None for name in KEYS):
             return one.host.title, given
     return None
-
-
-def _read(path: Path, host: Host) -> Mapping[str, Any]:
-    text = path.read_text(encoding="utf-8-sig")
-    return (
-        tomllib.loads(text) if host.format == "toml" else JsonText(text, comments=host.format == "jsonc").data
-    )
 
 
 def _tables(document: Mapping[str, Any], host: Host, machine: Machine) -> Iterator[Mapping[str, Any]]:

@@ -1,31 +1,60 @@
-"""The hosts that run us: where their files are, and our entry in them; `doctor_entries` says if it is right.
+"""The hosts that start this server: where their files are, and our entry in them.
 
-For whoever needs to know something of hosts (`install`, tables in the documents):
-
-- `HOSTS` has a `Host` for each, by name: title, file, format, time limits, how a key gets to the server.
-- `Machine.here()` is this machine; another one can be made up for tests.
-- `plan_install(...)` and `plan_uninstall(...)` give a `Change`; `carry_out(plan)` plans and makes it.
-
-Whatever goes wrong with a file is a `HostError`, whose text is for the user.
+`HOSTS` has a `Host` for each, by name; `Machine.here()` is this machine. `plan_install` and `plan_uninstall`
+give a `Change`, which `carry_out` plans and applies. A `HostError` says to the user what went wrong.
 """
 
 from grok_mcp.hosts.change import Change, carry_out, plan_install, plan_uninstall
-from grok_mcp.hosts.entry import Entry, Wish, entry_of, looks_secret
-from grok_mcp.hosts.host import Host, HostError, Machine, TimeLimit
+from grok_mcp.hosts.entry import (
+    COMMAND,
+    DEFAULT_NAME,
+    DISTRIBUTION,
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    Entry,
+    EntrySpec,
+    build_entry,
+    looks_secret,
+)
+from grok_mcp.hosts.host import (
+    PLACEHOLDER,
+    Forwarded,
+    Host,
+    HostError,
+    Inherited,
+    Machine,
+    Part,
+    Reference,
+    TimeLimit,
+    Verbatim,
+)
+from grok_mcp.hosts.hostfile import parse_document
 from grok_mcp.hosts.rows import HOSTS
 
 __all__ = [
+    "COMMAND",
+    "DEFAULT_NAME",
+    "DISTRIBUTION",
     "HOSTS",
+    "KEY_FILE_VARIABLE",
+    "KEY_VARIABLE",
+    "PLACEHOLDER",
     "Change",
     "Entry",
+    "EntrySpec",
+    "Forwarded",
     "Host",
     "HostError",
+    "Inherited",
     "Machine",
+    "Part",
+    "Reference",
     "TimeLimit",
-    "Wish",
+    "Verbatim",
+    "build_entry",
     "carry_out",
-    "entry_of",
     "looks_secret",
+    "parse_document",
     "plan_install",
     "plan_uninstall",
 ]

@@ -1,7 +1,7 @@
-"""Works out what installing or uninstalling does to a host's file, and does it.
+"""Plans what installing or uninstalling changes in a host's file, and applies it.
 
 Uninstalling is the inverse of installing. Where the file is exactly what we made of the backup, or of no
-file, that is what comes back; where somebody has changed it since, our entry alone is taken out.
+file, that is restored; where somebody has changed it since, only our entry is removed.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from grok_mcp.hosts.host import Host, HostError
 from grok_mcp.hosts.hostfile import HostFile
 
 ATTEMPTS = 3
-"""A program that writes its file all the time (Claude Code) gets in between now and then."""
+"""A program that often writes its file (Claude Code) may do so between our reading and our writing."""
 
 Outcome = Literal["added", "replaced", "already there", "removed", "not there"]
 Backup = Literal["write", "keep", "remove"]
@@ -23,7 +23,7 @@ Backup = Literal["write", "keep", "remove"]
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of a file. `None` is no file."""
+    """What becomes of a file; `None` stands for no file."""
 
     host: Host
     path: Path
@@ -34,8 +34,13 @@ class Change:
     private: bool = False
     """Whether a new file holds a secret."""
 
-    def make(self) -> None:
-        """Do it; nothing is touched where nothing changes."""
+    @property
+    def backup_path(self) -> Path:
+        """Where the backup of the file is."""
+        return files.backup_of(self.path)
+
+    def apply(self) -> None:
+        """Write the files; nothing is touched where nothing changes."""
         if self.before == self.after:
             return
         if self.backup == "write" and self.before is not None:
@@ -49,21 +54,21 @@ class Change:
 
 
 def carry_out(plan: Callable[[], Change]) -> Change:
-    """Plan a change and make it; from the start again where another program wrote the file in between."""
+    """Plan a change and apply it; plan again where another program has written the file in between."""
     for _ in range(ATTEMPTS - 1):
         change = plan()
         try:
-            change.make()
+            change.apply()
             return change
         except files.ChangedMeanwhileError:
             continue
     change = plan()
-    change.make()
+    change.apply()
     return change
 
 
 def _origin(file: HostFile, entry: Entry) -> HostFile | None:
-    """What the file was before we put that entry in, if nobody has changed it since."""
+    """What the file was before that entry was installed, if nobody has changed it since."""
     backup = files.read_file(files.backup_of(file.path))
     for data in (backup, None) if backup is not None else (None,):
         try:
@@ -76,47 +81,45 @@ def _origin(file: HostFile, entry: Entry) -> HostFile | None:
 
 
 def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private: bool = False) -> Change:
-    """What putting that entry into the file changes."""
+    """What changes when that entry is put into the file; raises HostError."""
     file = HostFile.read(host, path)
-    there = file.entry(entry.name)
-    if there is not None and there.value == entry.value and not file.lacks(entry.inputs):
+    old = file.entry(entry.name)
+    if old is not None and old.value == entry.value and not file.missing(entry.inputs):
         return Change(host, path, "already there", file.bytes, file.bytes)
-    if there is not None and not replace:
-        keys = sorted(
-            key for key in {*there.value, *entry.value} if there.value.get(key) != entry.value.get(key)
-        )
+    if old is not None and not replace:
+        keys = sorted(key for key in {*old.value, *entry.value} if old.value.get(key) != entry.value.get(key))
         raise HostError(
-            f"«{entry.name}» is in {path} already, with other values ({', '.join(keys) or 'inputs'}). "
-            "--replace writes over it, --name adds a second one"
+            f"{path} already has «{entry.name}», with other values ({', '.join(keys) or 'inputs'}). "
+            "--replace overwrites it, --name adds another entry"
         )
-    known = there is not None and _origin(file, there) is not None
+    has_backup = old is not None and _origin(file, old) is not None
     return Change(
         host,
         path,
-        "added" if there is None else "replaced",
+        "added" if old is None else "replaced",
         file.bytes,
         file.encode(file.with_entry(entry)),
-        backup="keep" if known else "write",
+        backup="keep" if has_backup else "write",
         private=private,
     )
 
 
 def plan_uninstall(host: Host, path: Path, name: str) -> Change:
-    """What taking the entry of that name out of the file changes."""
+    """What changes when the entry of that name is removed from the file; raises HostError."""
     file = HostFile.read(host, path)
     entry = file.entry(name)
     if entry is None:
         return Change(host, path, "not there", file.bytes, file.bytes)
     origin = _origin(file, entry)
     if origin is not None:
-        remove: Backup = "keep" if origin.bytes is None else "remove"
-        return Change(host, path, "removed", file.bytes, origin.bytes, remove)
+        backup: Backup = "keep" if origin.bytes is None else "remove"
+        return Change(host, path, "removed", file.bytes, origin.bytes, backup)
     text = file.without_entry(entry, _backup(file))
     return Change(host, path, "removed", file.bytes, file.encode(text), backup="write")
 
 
 def _backup(file: HostFile) -> HostFile | None:
-    """The backup, if there is one that can be read: it tells what was there before us."""
+    """The backup, if there is a readable one: it shows what was there before us."""
     try:
         data = files.read_file(files.backup_of(file.path))
         return None if data is None else HostFile(file.host, file.path, data)

@@ -1,17 +1,16 @@
-"""Our entry in a host's file: what somebody wants to have there, in that host's form."""
+"""Our entry in a host's file: what it should say, and how it looks in that host's form."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from grok_mcp.hosts.host import Host, HostError, Part
+from grok_mcp.hosts.host import Host, HostError, Part, bearer
 from grok_mcp.redaction import mask_secrets
 from grok_mcp.settings import fault_of
 
 KEY_VARIABLE = "XAI_API_KEY"
-PLACEHOLDER = "xai-your-key-here"
-"""Counts as no key, and shows where it belongs."""
+KEY_FILE_VARIABLE = "GROK_MCP_API_KEY_FILE"
 
 DEFAULT_NAME = "grok"
 COMMAND = "uvx"
@@ -23,8 +22,8 @@ _REFERENCE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|\{env:[^}]*\}|%\w+%")
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What somebody wants to have in a host's file."""
+class EntrySpec:
+    """What an entry should say, whatever its host."""
 
     name: str = DEFAULT_NAME
     command: str = COMMAND
@@ -40,9 +39,16 @@ class Wish:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Everything here that nobody should see on a screen."""
+        """Everything here that must not appear on a screen."""
         hidden = [value for name, value in self.environment.items() if looks_secret(name, value)]
-        return tuple(one for one in (self.key, self.token, *hidden) if one)
+        return tuple(secret for secret in (self.key, self.token, *hidden) if secret)
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether the host has to supply the key, or the token of a remote server."""
+        if self.url is not None:
+            return self.token is None and self.token_variable is not None
+        return self.key is None and not {KEY_VARIABLE, KEY_FILE_VARIABLE} & set(self.environment)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Entry:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable's value is something that should not lie about in a file."""
+    """Whether a variable's value should not stand in a file."""
     if _REFERENCE.fullmatch(value):
         return False
     if _SECRET_NAME.search(name):
@@ -68,81 +74,56 @@ def input_id(name: str, *, remote: bool) -> str:
     return f"{name}-token" if remote else f"{name}-xai-api-key"
 
 
-def entry_of(host: Host, wish: Wish) -> Entry:
+def build_entry(host: Host, spec: EntrySpec) -> Entry:
     """The entry in that host's form."""
-    shape = host.local if wish.url is None else host.remote
+    remote = spec.url is not None
+    shape = host.remote if remote else host.local
     if shape is None:
         raise HostError(
-            f"{host.title} takes remote servers in its settings only, not in its file; add {wish.url} there"
+            f"{host.title} takes remote servers in its settings only, not in its file; add {spec.url} there"
         )
-    parts = _local_parts(host, wish) if wish.url is None else _remote_parts(host, wish)
+    parts = _remote_parts(host, spec) if remote else _local_parts(host, spec)
     value = {}
     for key, part in shape.items():
-        found = parts.get(part) if isinstance(part, Part) else part
-        if found is not None and found != {} and (found != [] or part is Part.ARGUMENTS):
-            value[key] = found
+        content = parts.get(part) if isinstance(part, Part) else part
+        if content is not None and content != {} and (content != [] or part is Part.ARGUMENTS):
+            value[key] = content
     value |= {limit.key: limit.value for limit in host.limits}
-    return Entry(wish.name, value, _inputs(host, wish))
-
-
-def _local_parts(host: Host, wish: Wish) -> dict[Part, Any]:
-    environment = dict(wish.environment)
-    forwarded = []
-    if wish.key is not None:
-        environment = {KEY_VARIABLE: wish.key, **environment}
-    elif KEY_VARIABLE in environment or "GROK_MCP_API_KEY_FILE" in environment:
-        pass  # the user has said where the key comes from
-    elif host.key == "forwarded":
-        forwarded = [KEY_VARIABLE]
-    elif host.key == "literal":
-        environment = {KEY_VARIABLE: PLACEHOLDER, **environment}
-    elif host.key != "inherited":
-        named = input_id(wish.name, remote=False) if host.asks else KEY_VARIABLE
-        environment = {KEY_VARIABLE: host.key % named, **environment}
-    return {
-        Part.COMMAND: wish.command,
-        Part.ARGUMENTS: list(wish.arguments),
-        Part.WORDS: [wish.command, *wish.arguments],
-        Part.ENVIRONMENT: environment,
-        Part.FORWARDED: forwarded,
+    if not (host.asks_user and spec.needs_secret):
+        return Entry(spec.name, value)
+    description = f"Token for the server «{spec.name}»" if remote else f"API key of xAI for «{spec.name}»"
+    question = {
+        "type": "promptString",
+        "id": input_id(spec.name, remote=remote),
+        "description": description,
+        "password": True,
     }
+    return Entry(spec.name, value, (question,))
 
 
-def _remote_parts(host: Host, wish: Wish) -> dict[Part, Any]:
-    parts: dict[Part, Any] = {Part.URL: wish.url}
-    if wish.token is not None:
-        parts[Part.HEADERS] = {"Authorization": f"Bearer {wish.token}"}
-    elif wish.token_variable is None:
-        pass
-    elif host.header is None:
-        raise HostError(
-            f"{host.title} expands no variables in headers; --write-key writes the token of "
-            f"{wish.token_variable} itself into the file"
-        )
-    elif host.header == "forwarded":
-        parts[Part.TOKEN_VARIABLE] = wish.token_variable
-    else:
-        named = input_id(wish.name, remote=True) if host.asks else wish.token_variable
-        parts[Part.HEADERS] = {"Authorization": f"Bearer {host.header % named}"}
+def _local_parts(host: Host, spec: EntrySpec) -> Mapping[Part, Any]:
+    parts: dict[Part, Any] = {
+        Part.COMMAND: spec.command,
+        Part.ARGUMENTS: list(spec.arguments),
+        Part.WORDS: [spec.command, *spec.arguments],
+    }
+    if spec.key is not None:
+        parts[Part.ENVIRONMENT] = {KEY_VARIABLE: spec.key}
+    elif spec.needs_secret:
+        parts |= host.key.local_parts(KEY_VARIABLE, input_id(spec.name, remote=False))
+    parts[Part.ENVIRONMENT] = {**parts.get(Part.ENVIRONMENT, {}), **spec.environment}
     return parts
 
 
-def _inputs(host: Host, wish: Wish) -> tuple[Mapping[str, Any], ...]:
-    """The questions that the host has to ask its user."""
-    remote = wish.url is not None
-    settled = wish.token is not None or wish.token_variable is None if remote else _key_is_settled(wish)
-    if not host.asks or settled:
-        return ()
-    what = f"Token for the server «{wish.name}»" if remote else f"API key of xAI for «{wish.name}»"
-    return (
-        {
-            "type": "promptString",
-            "id": input_id(wish.name, remote=remote),
-            "description": what,
-            "password": True,
-        },
-    )
-
-
-def _key_is_settled(wish: Wish) -> bool:
-    return wish.key is not None or bool({KEY_VARIABLE, "GROK_MCP_API_KEY_FILE"} & set(wish.environment))
+def _remote_parts(host: Host, spec: EntrySpec) -> Mapping[Part, Any]:
+    parts: dict[Part, Any] = {Part.URL: spec.url}
+    if spec.token is not None:
+        parts[Part.HEADERS] = bearer(spec.token)
+    elif spec.token_variable is not None:
+        if host.token is None:
+            raise HostError(
+                f"{host.title} expands no variables in headers; --write-key writes the token of "
+                f"{spec.token_variable} itself into the file"
+            )
+        parts |= host.token.remote_parts(spec.token_variable, input_id(spec.name, remote=True))
+    return parts

@@ -1,6 +1,6 @@
 """Files of other programs: read, written whole or not at all, with one backup.
 
-A symbolic link stays one: what it leads to is written. Whoever changes a file between our reading and our
+A symbolic link stays one: its target is written. What another program writes between our reading and our
 writing is not overwritten.
 """
 
@@ -13,20 +13,19 @@ from pathlib import Path
 
 from grok_mcp.hosts.host import HostError
 
-BACKUP_SUFFIX = ".grok-mcp.bak"
-PRIVATE = 0o600
+_BACKUP_SUFFIX = ".grok-mcp.bak"
 _WRITABLE = 0o222
-USUAL = 0o666
-"""Less whatever the user's umask takes away."""
+_PRIVATE_MODE = 0o600
+_DEFAULT_MODE = 0o666  # less the user's umask
 
 
 class ChangedMeanwhileError(HostError):
-    """Somebody else has written the file since we read it; doing it all again can help."""
+    """Another program has written the file since we read it; a second try can help."""
 
 
 def backup_of(path: Path) -> Path:
-    """Where the backup of a file is kept: beside the path by which the user knows it."""
-    return path.with_name(path.name + BACKUP_SUFFIX)
+    """Where the backup of a file is: beside the path that the user knows."""
+    return path.with_name(path.name + _BACKUP_SUFFIX)
 
 
 def read_file(path: Path) -> bytes | None:
@@ -40,31 +39,31 @@ def read_file(path: Path) -> bytes | None:
 
 
 def write_file(path: Path, data: bytes, *, before: bytes | None, private: bool = False) -> None:
-    """Put the data in place of what the file held; `private` is for new files with a secret in them."""
-    with _told(path, "written"):
+    """Replace what the file holds by the data; `private` is for new files with a secret in them."""
+    with _host_errors(path, "written"):
         target = Path(os.path.realpath(path))
         if before is not None and not (target.stat().st_mode & _WRITABLE and os.access(target, os.W_OK)):
-            raise HostError(f"{path} is read-only; make it writable, or change it where it is made")
+            raise HostError(f"{path} is read-only; make it writable, or change what generates it")
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
         try:
-            _write_new(temporary, data, PRIVATE if private or before is not None else USUAL)
+            _write_new(temporary, data, _PRIVATE_MODE if private or before is not None else _DEFAULT_MODE)
             if before is not None:
-                _as_it_was(target, temporary)
-            _check(path, before)
+                _copy_mode_and_owner(target, temporary)
+            _check_unchanged(path, before)
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
 
 
 def write_backup(path: Path, data: bytes) -> Path:
-    """Keep the data, which the file holds, in its one backup, as readable to others as the file is."""
+    """Write what the file holds into its one backup, with the mode of the file."""
     backup = backup_of(path)
-    with _told(backup, "written"):
+    with _host_errors(backup, "written"):
         temporary = backup.with_name(f".{backup.name}.{secrets.token_hex(4)}.tmp")
         try:
-            _write_new(temporary, data, PRIVATE)
-            _as_it_was(Path(os.path.realpath(path)), temporary)
+            _write_new(temporary, data, _PRIVATE_MODE)
+            _copy_mode_and_owner(Path(os.path.realpath(path)), temporary)
             os.replace(temporary, backup)
         finally:
             temporary.unlink(missing_ok=True)
@@ -73,13 +72,13 @@ def write_backup(path: Path, data: bytes) -> Path:
 
 def remove_file(path: Path, *, before: bytes) -> None:
     """Remove a file that still holds what we read."""
-    with _told(path, "removed"):
-        _check(path, before)
+    with _host_errors(path, "removed"):
+        _check_unchanged(path, before)
         Path(os.path.realpath(path)).unlink()
 
 
 def remove_backup(path: Path) -> None:
-    """Remove a file's backup, which is needed no longer."""
+    """Remove a file's backup."""
     with suppress(OSError):
         backup_of(path).unlink()
 
@@ -92,24 +91,24 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         os.fsync(file.fileno())
 
 
-def _as_it_was(old: Path, new: Path) -> None:
-    """Give a new file mode and owner of an old one."""
+def _copy_mode_and_owner(old: Path, new: Path) -> None:
+    """Give a new file the mode and the owner of an old one."""
     shutil.copymode(old, new)
     if hasattr(os, "chown"):
-        found = old.stat()
+        status = old.stat()
         with suppress(OSError):  # only root may give files away
-            os.chown(new, found.st_uid, found.st_gid)
+            os.chown(new, status.st_uid, status.st_gid)
 
 
-def _check(path: Path, before: bytes | None) -> None:
+def _check_unchanged(path: Path, before: bytes | None) -> None:
     if read_file(path) != before:
-        raise ChangedMeanwhileError(f"{path} was changed by another program meanwhile; run this again")
+        raise ChangedMeanwhileError(f"{path} was changed by another program at the same time; run this again")
 
 
 @contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
-    """Say in a sentence what the operating system has against it."""
+def _host_errors(path: Path, action: str) -> Iterator[None]:
+    """Turn an error of the operating system into a sentence."""
     try:
         yield
     except OSError as error:
-        raise HostError(f"{path} can't be {what}: {error.strerror or error}") from None
+        raise HostError(f"{path} can't be {action}: {error.strerror or error}") from None

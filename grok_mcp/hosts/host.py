@@ -1,12 +1,13 @@
-"""What is known of a host: where its file is, how an entry in it looks, which time limits it has.
+"""What is known of a host: where its file is, what an entry in it looks like, which time limits it has.
 
 A host is one `Host` in `rows.py`; nothing else in the package knows a host by its name.
 """
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -19,20 +20,95 @@ Format = Literal["json", "jsonc", "toml"]
 
 
 class HostError(Exception):
-    """Something about a host or its file that stops us; the message is for the user."""
+    """Something about a host or its file prevents the change; the message is for the user."""
 
 
 class Part(Enum):
-    """What takes the place of a part in the shape of an entry; an empty one leaves its key out."""
+    """Stands for a part in the shape of an entry; where the part is empty, its key is left out."""
 
     COMMAND = "the program"
     ARGUMENTS = "its arguments"
     WORDS = "the program and its arguments in one list"
     ENVIRONMENT = "variables and their values"
-    FORWARDED = "names of variables that are handed on"
+    FORWARDED = "names of variables that the host passes on"
     URL = "the address of a remote server"
     HEADERS = "its headers"
     TOKEN_VARIABLE = "the name of the variable that holds its token"
+
+
+PLACEHOLDER = "xai-your-key-here"
+"""Counts as no key, and shows where it belongs."""
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """The server gets the host's whole environment: the entry says nothing of the key."""
+
+    def local_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry so that the server gets the variable."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Forwarded:
+    """The entry names the variables that the host passes on."""
+
+    def local_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry so that the server gets the variable."""
+        return {Part.FORWARDED: [variable]}
+
+    def remote_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry so that a remote server gets the token in the variable."""
+        return {Part.TOKEN_VARIABLE: variable}
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """The host expands nothing: the user has to write the key itself into the entry."""
+
+    def local_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry until the user puts the key in its place."""
+        return {Part.ENVIRONMENT: {variable: PLACEHOLDER}}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The entry refers to a variable, or to an input that the host asks its user for."""
+
+    template: str
+    """With `%s` for the name of the variable or the input."""
+    asks_user: bool = False
+    """Whether the host asks its user for the value, by a definition in the list `inputs` of the file."""
+    also: str = r"(?!)"
+    """A pattern of other references that the host expands."""
+
+    def to(self, name: str) -> str:
+        """The reference to that variable or input."""
+        return self.template % name
+
+    def expands(self, value: str) -> bool:
+        """Whether the host replaces that value in an entry."""
+        own = re.escape(self.template).replace("%s", r"[\w.-]+(?::-[^}]*)?")
+        return bool(re.fullmatch(f"{own}|{self.also}", value))
+
+    def local_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry so that the server gets the variable."""
+        return {Part.ENVIRONMENT: {variable: self.to(input_id if self.asks_user else variable)}}
+
+    def remote_parts(self, variable: str, input_id: str) -> Mapping[Part, Any]:
+        """What stands in an entry so that a remote server gets the token in the variable."""
+        return {Part.HEADERS: bearer(self.to(input_id if self.asks_user else variable))}
+
+
+KeyWay = Inherited | Forwarded | Verbatim | Reference
+"""How the API key gets to a local server."""
+TokenWay = Forwarded | Reference
+"""How the token gets to a remote server."""
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The headers that carry a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +124,7 @@ class TimeLimit:
     most: int | None = None
     """Above this it is refused, or somebody took milliseconds for seconds."""
     needed: bool = False
-    """Without it the host gives the server too little time to be of use."""
+    """Without it the host gives the server too little time to be useful."""
 
     @property
     def seconds(self) -> int:
@@ -61,11 +137,7 @@ class Host:
     """An MCP host. To add one, add a row to `rows.py`.
 
     `files` are templates of `Machine.expand`, best first. A template that names a variable of the environment
-    decides where that is set; else the first file that exists is meant, else the first.
-    `key` says how a variable gets to the server: a template with `%s` for its name (`${%s}`, `${env:%s}`;
-    with `input:` the host asks for the value), `inherited` (the server has the host's environment),
-    `forwarded` (the entry lists names), or `literal` (only a value in the file does it). `header` is such a
-    template for headers, None where the host expands nothing there.
+    decides where that is set; else the first file that exists is used, else the first.
     """
 
     name: str
@@ -75,23 +147,24 @@ class Host:
     table: str
     local: Mapping[str, Any]
     remote: Mapping[str, Any] | None
-    key: str
-    header: str | None
+    key: KeyWay
+    token: TokenWay | None
+    """None where the host expands nothing in headers."""
     restart: str
     limits: tuple[TimeLimit, ...] = ()
     without_limit: str = ""
-    """What is known of the time limit where none can be set."""
+    """The time limit where none can be set, as far as it is documented."""
     windows_files: tuple[str, ...] = ()
     project_file: str | None = None
     withholds: bool = False
-    """Whether it keeps the variables of its own environment from servers, as far as is known."""
+    """Whether it is known to keep the variables of its own environment from servers."""
     short_path: bool = False
     """Whether its PATH is so short that a program needs its whole path."""
 
     @property
-    def asks(self) -> bool:
-        """Whether the host asks its user for secrets, by definitions in a list `inputs` of the file."""
-        return "input:" in self.key
+    def asks_user(self) -> bool:
+        """Whether the host asks its user for secrets."""
+        return isinstance(self.key, Reference) and self.key.asks_user
 
     def file(self, machine: "Machine", *, project: bool = False) -> Path:
         """Where the host's file is on that machine."""
@@ -99,31 +172,45 @@ class Host:
             if self.project_file is None:
                 raise HostError(f"{self.title} has no file in a project; leave --project out")
             return Path(machine.join(machine.folder, self.project_file))
-        templates = (machine.system == "windows" and self.windows_files) or self.files
-        found = [(one, path) for one in templates if (path := machine.expand(one)) is not None]
-        first, path = found[0]
-        if machine.names_variable(first):
-            return Path(path)
-        return Path(next((path for _, path in found if os.path.exists(path)), path))
+        paths = self._user_files(machine)
+        template, path = paths[0]
+        if machine.names_variable(template):
+            return path
+        return next((path for _, path in paths if os.path.exists(path)), path)
 
-    def is_there(self, machine: "Machine", *, project: bool = False) -> bool:
+    def all_files(self, machine: "Machine") -> Iterator[Path]:
+        """Every file on that machine in which the host may read of a server."""
+        for _, path in self._user_files(machine):
+            yield path
+        if self.project_file is not None:
+            yield self.file(machine, project=True)
+
+    def _user_files(self, machine: "Machine") -> list[tuple[str, Path]]:
+        """The templates that apply on that machine, and their paths."""
+        templates = self.files
+        if machine.system == "windows" and self.windows_files:
+            templates = self.windows_files
+        paths = ((template, machine.expand(template)) for template in templates)
+        return [(template, Path(path)) for template, path in paths if path is not None]
+
+    def is_in_use(self, machine: "Machine", *, project: bool = False) -> bool:
         """Whether the host seems to be in use: the folder of its file exists."""
         return self.file(machine, project=project).parent.is_dir()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides where files are. `Machine.here()` is this one; tests make others."""
+    """What decides where files are. `Machine.here()` is this machine; tests make others."""
 
     system: System
     home: str
     environment: Mapping[str, str]
     folder: str
-    """The project, for hosts that have a file there."""
+    """The project, for hosts with a file in it."""
 
     @classmethod
     def here(cls) -> "Machine":
-        """The machine that we run on."""
+        """The machine that this process runs on."""
         system: System = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")  # type: ignore[assignment]  # of a closed set
         return cls(system, str(Path.home()), os.environ, os.getcwd())
 
@@ -149,7 +236,7 @@ class Machine:
         return self.join(template.format(**known)) if all(known.values()) else None
 
     def names_variable(self, template: str) -> bool:
-        """Whether the template depends on a variable of the environment, by which a user moved the file."""
+        """Whether the template depends on a variable of the environment, with which users move the file."""
         return any(name not in self._roots for _, name, _, _ in Formatter().parse(template) if name)
 
     def program(self, name: str) -> str | None:

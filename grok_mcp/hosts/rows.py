@@ -1,15 +1,15 @@
-"""The hosts that we know, one row each.
+"""The known hosts, one row each.
 
-Formats and time limits were measured with, or read in the documents of, the versions of November 2026. Where
-a file is not documented for a system, a comment says where its path comes from.
+Formats and time limits were measured with the versions of November 2026, or are those of their documentation.
+Where a file is not documented for a system, a comment says where its path comes from.
 """
 
-from grok_mcp.hosts.host import Host, Part, TimeLimit
+from grok_mcp.hosts.host import Forwarded, Host, Inherited, Part, Reference, TimeLimit, Verbatim
 
 _STDIO = {"command": Part.COMMAND, "args": Part.ARGUMENTS, "env": Part.ENVIRONMENT}
 
 CALL_S = 600
-"""What a call may take, where the host lets us say so: a long answer with searches takes minutes."""
+"""What a call may take, where the host lets an entry set it: a long answer with searches takes minutes."""
 
 _ALL = (
     Host(
@@ -21,23 +21,23 @@ _ALL = (
         table="mcpServers",
         local={"type": "stdio", **_STDIO},
         remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS},
-        key="${%s}",
-        header="${%s}",
+        key=Reference("${%s}"),
+        token=Reference("${%s}"),
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start a new session; /mcp lists the server",
     ),
     Host(
         name="claude-desktop",
         title="Claude Desktop",
-        # Linux: no build of Anthropic's; this is the path of others' packages (claude-desktop-debian).
+        # Linux: Anthropic has no build; this is the path of others' packages (claude-desktop-debian).
         files=("{appdata}/Claude/claude_desktop_config.json",),
         format="json",
         table="mcpServers",
         local=_STDIO,
         remote=None,
-        key="literal",
-        header=None,
-        without_limit="a call may take about 240 seconds; that can't be changed",
+        key=Verbatim(),
+        token=None,
+        without_limit="a call may take about 240 seconds; this can't be changed",
         withholds=True,
         restart="quit it and start it again",
         short_path=True,
@@ -51,9 +51,9 @@ _ALL = (
         table="mcpServers",
         local={"type": "stdio", **_STDIO},
         remote={"url": Part.URL, "headers": Part.HEADERS},
-        key="${env:%s}",
-        header="${env:%s}",
-        without_limit="none is documented; reckon with 60 seconds for a call",
+        key=Reference("${env:%s}"),
+        token=Reference("${env:%s}"),
+        without_limit="none is documented; expect 60 seconds for a call",
         restart="switch the server on in Settings, MCP",
     ),
     Host(
@@ -70,8 +70,8 @@ _ALL = (
         table="mcpServers",
         local={"type": "stdio", **_STDIO, "disabled": False},
         remote={"type": "streamableHttp", "url": Part.URL, "headers": Part.HEADERS, "disabled": False},
-        key="inherited",
-        header=None,
+        key=Inherited(),
+        token=None,
         limits=(TimeLimit("start and call", "timeout", "seconds", CALL_S, most=3600, needed=True),),
         restart="it reads the file again by itself; start a new task",
     ),
@@ -84,8 +84,8 @@ _ALL = (
         table="servers",
         local={"type": "stdio", **_STDIO},
         remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS},
-        key="${input:%s}",
-        header="${input:%s}",
+        key=Reference("${input:%s}", asks_user=True, also=r"\$\{env:\w+\}"),
+        token=Reference("${input:%s}", asks_user=True),
         without_limit="a call on stdio may take as long as it needs",
         restart="run the command «MCP: List Servers» and start the server",
     ),
@@ -101,14 +101,14 @@ _ALL = (
             "env_vars": Part.FORWARDED,
             "env": Part.ENVIRONMENT,
         },
-        # A table `headers` is ignored without a word; this is how Codex wants a token.
+        # A table `headers` is ignored silently; this is how Codex reads a token.
         remote={
             "url": Part.URL,
             "bearer_token_env_var": Part.TOKEN_VARIABLE,
             "http_headers": Part.HEADERS,
         },
-        key="forwarded",
-        header="forwarded",
+        key=Forwarded(),
+        token=Forwarded(),
         limits=(
             TimeLimit("start", "startup_timeout_sec", "seconds", 60, most=3600),
             TimeLimit("call", "tool_timeout_sec", "seconds", CALL_S, most=86_400),
@@ -124,8 +124,8 @@ _ALL = (
         table="mcpServers",
         local=_STDIO,
         remote={"httpUrl": Part.URL, "headers": Part.HEADERS},
-        key="$%s",
-        header="$%s",
+        key=Reference("$%s", also=r"\$\{\w+\}"),
+        token=Reference("$%s"),
         limits=(TimeLimit("start and call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         withholds=True,
         restart="start a new session in a folder that it trusts; /mcp lists the server",
@@ -139,9 +139,9 @@ _ALL = (
         local=_STDIO,
         # Not `url`: Windsurf does not connect by that.
         remote={"serverUrl": Part.URL, "headers": Part.HEADERS},
-        key="${env:%s}",
-        header="${env:%s}",
-        without_limit="none is documented; reckon with 60 seconds for a call",
+        key=Reference("${env:%s}"),
+        token=Reference("${env:%s}"),
+        without_limit="none is documented; expect 60 seconds for a call",
         restart="refresh the servers in the MCP panel of Cascade",
     ),
     Host(
@@ -154,9 +154,9 @@ _ALL = (
         table="context_servers",
         local={"source": "custom", **_STDIO},
         remote={"url": Part.URL, "headers": Part.HEADERS},
-        key="inherited",
-        header=None,
-        without_limit="none is documented; reckon with 60 seconds for a call",
+        key=Inherited(),
+        token=None,
+        without_limit="none is documented; expect 60 seconds for a call",
         restart="it reads the file again by itself; the agent panel's settings list the server",
     ),
     Host(
@@ -167,8 +167,8 @@ _ALL = (
         table="mcpServers",
         local={"type": "local", **_STDIO, "tools": ["*"]},
         remote={"type": "http", "url": Part.URL, "headers": Part.HEADERS, "tools": ["*"]},
-        key="${%s}",
-        header=None,
+        key=Reference("${%s}"),
+        token=None,
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start a new session; /mcp show lists the server",
     ),
@@ -185,8 +185,8 @@ _ALL = (
             "enabled": True,
         },
         remote={"type": "remote", "url": Part.URL, "headers": Part.HEADERS, "enabled": True},
-        key="{env:%s}",
-        header="{env:%s}",
+        key=Reference("{env:%s}"),
+        token=Reference("{env:%s}"),
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start it again; `opencode mcp list` lists the server",
     ),
@@ -199,9 +199,9 @@ _ALL = (
         table="mcpServers",
         local=_STDIO,
         remote={"url": Part.URL, "headers": Part.HEADERS},
-        key="literal",
-        header=None,
-        without_limit="none is documented; reckon with 60 seconds for a call",
+        key=Verbatim(),
+        token=None,
+        without_limit="none is documented; expect 60 seconds for a call",
         withholds=True,
         restart="it reads the file again by itself; switch the server on under Program, Integrations",
     ),

@@ -16,7 +16,7 @@ from tests.install.shell import KEY, MACHINES, Home, run
 
 WITH_PROJECT_FILES = [name for name, host in HOSTS.items() if host.project_file]
 WITH_REMOTE = [name for name, host in HOSTS.items() if host.remote]
-KEEPS_TOKENS_OUT = [name for name in WITH_REMOTE if HOSTS[name].header]
+KEEPS_TOKENS_OUT = [name for name in WITH_REMOTE if HOSTS[name].token]
 
 
 def entry(home: Home, host: str, name: str = "grok") -> dict[str, Any]:
@@ -165,7 +165,7 @@ def test_claude_desktop_takes_no_server_elsewhere(home: Home) -> None:
         (["--token-env", "T"], "--token-env belongs to --url"),
         (["--this", "--command", "x"], "exclude each other"),
         (["--", "x"], "belong to --command"),
-        (["--url", "grok.example.org"], "no http or https address"),
+        (["--url", "grok.example.org"], "is not an http or https address"),
         (["--url", "http://x/mcp", "--model", "grok-4.7"], "its own command and environment"),
         (["--url", "http://x/mcp", "--token-env", "a token"], "not the token"),
         (["--env", "NAME"], "--env takes NAME=VALUE"),

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from grok_mcp.hosts import HOSTS, Change, HostError, Wish, carry_out, entry_of, plan_install, plan_uninstall
+from grok_mcp.hosts import (
+    HOSTS,
+    Change,
+    EntrySpec,
+    HostError,
+    build_entry,
+    carry_out,
+    plan_install,
+    plan_uninstall,
+)
 from tests.install.shell import KEY, Home
 
 CONTENT = '{"mcpServers": {"a": {"command": "b"}}}\n'
@@ -57,21 +66,21 @@ def test_a_symbolic_link_stays_one_and_its_target_is_written(there: bool, home: 
         ("cursor", b'{"a": [1,,]}', "expecting value"),
         ("cursor", b'{"a": [,]}', "expecting value"),
         ("cursor", b'{"a": 1 /* never closed }', "expecting ',' delimiter"),
-        ("cursor", b'{"a": NaN}', "NaN is no JSON"),
-        ("cursor", b"[]", "its root is no object (line 1, column 1)"),
-        ("cursor", b'// all\n"x"', "its root is no object (line 2, column 1)"),
-        ("cursor", b'{"mcpServers": {"a": 1,\n "a": 2}}', "the key 'a' is there twice (line 2, column 2)"),
-        ("cursor", b'{"mcpServers": []}', "is no table of servers"),
-        ("cursor", b'{"mcpServers": null}', "is no table of servers"),
+        ("cursor", b'{"a": NaN}', "NaN is not JSON"),
+        ("cursor", b"[]", "its root is not an object (line 1, column 1)"),
+        ("cursor", b'// all\n"x"', "its root is not an object (line 2, column 1)"),
+        ("cursor", b'{"mcpServers": {"a": 1,\n "a": 2}}', "the key 'a' appears twice (line 2, column 2)"),
+        ("cursor", b'{"mcpServers": []}', "is not a table of servers"),
+        ("cursor", b'{"mcpServers": null}', "is not a table of servers"),
         ("cursor", b'{"a": "\xff"}', "it is not UTF-8 (byte 8)"),
         ("cursor", b"[" * 100_000, "nested too deeply"),
         ("claude-code", b'{"a": 1} // no', "extra data"),
         ("claude-code", b'{"a": 1,}', "(line 1, column"),
-        ("vscode", b'{"inputs": {}}', "'inputs' in it is no list"),
+        ("vscode", b'{"inputs": {}}', "'inputs' is not a list"),
         ("codex", b"a = 1\na = 2\n", "(line 2, column"),
         ("codex", b"a = " + b"[" * 100_000, "nested too deeply"),
         ("codex", b"a = \n", "invalid value (line 1, column 5)"),
-        ("codex", b"mcp_servers = 1\n", "is no table of servers"),
+        ("codex", b"mcp_servers = 1\n", "is not a table of servers"),
     ],
 )
 def test_a_file_that_can_t_be_read_is_left_as_it_is_with_the_place_of_the_fault(
@@ -87,10 +96,10 @@ def test_a_file_that_can_t_be_read_is_left_as_it_is_with_the_place_of_the_fault(
 
 def test_what_another_program_writes_meanwhile_is_not_lost(home: Home) -> None:
     file = home.put("cursor", CONTENT)
-    install = plan_install(CURSOR, file, entry_of(CURSOR, Wish()), replace=False)
+    install = plan_install(CURSOR, file, build_entry(CURSOR, EntrySpec()), replace=False)
     file.write_text("{}", encoding="utf-8")
     with pytest.raises(HostError, match="changed by another program"):
-        install.make()
+        install.apply()
     assert file.read_text(encoding="utf-8") == "{}"
     assert [path.name for path in file.parent.iterdir() if path.suffix == ".tmp"] == []
 
@@ -103,7 +112,7 @@ def test_the_change_is_planned_again_on_what_the_other_program_wrote_but_not_for
     others = iter(range(times))
 
     def plan() -> Change:
-        change = plan_install(CURSOR, file, entry_of(CURSOR, Wish()), replace=False)
+        change = plan_install(CURSOR, file, build_entry(CURSOR, EntrySpec()), replace=False)
         if (number := next(others, None)) is not None:
             file.write_text(json.dumps({"theirs": number}), encoding="utf-8")
         return change
@@ -119,10 +128,10 @@ def test_the_change_is_planned_again_on_what_the_other_program_wrote_but_not_for
 
 def test_a_file_that_appears_meanwhile_is_not_lost(home: Home) -> None:
     file = home.file("cursor")
-    install = plan_install(CURSOR, file, entry_of(CURSOR, Wish()), replace=False)
+    install = plan_install(CURSOR, file, build_entry(CURSOR, EntrySpec()), replace=False)
     home.put("cursor", CONTENT)
     with pytest.raises(HostError, match="changed by another program"):
-        install.make()
+        install.apply()
     assert file.read_text(encoding="utf-8") == CONTENT
 
 
@@ -132,7 +141,7 @@ def test_a_file_that_is_written_before_its_removal_is_not_lost(home: Home) -> No
     uninstall = plan_uninstall(CURSOR, file, "grok")
     file.write_text(CONTENT, encoding="utf-8")
     with pytest.raises(HostError, match="changed by another program"):
-        uninstall.make()
+        uninstall.apply()
     assert file.read_text(encoding="utf-8") == CONTENT
 
 
@@ -175,7 +184,7 @@ def test_the_real_command_installs_once_and_goes_without_a_trace(home: Home) -> 
         assert said in first.stdout
     assert KEY not in first.stdout + file.read_text(encoding="utf-8")
     again = home.shell("install", "claude-code")
-    assert again.returncode == 0 and "nothing was changed" in again.stdout
+    assert again.returncode == 0 and "nothing changed" in again.stdout
     last = home.shell("uninstall", "claude-code")
     assert (last.returncode, last.stderr) == (0, "")
     assert file.read_text(encoding="utf-8") == CONTENT

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grok_mcp.hosts import HOSTS, Wish, entry_of, plan_install, plan_uninstall
+from grok_mcp.hosts import HOSTS, EntrySpec, build_entry, plan_install, plan_uninstall
 from grok_mcp.hosts.files import backup_of
 from grok_mcp.hosts.hostfile import HostFile
 from tests.install.documents import json_documents, toml_documents
@@ -56,6 +56,20 @@ args = [
 [projects."/home/ann/shop"]
 trust_level = "trusted"
 """
+
+
+CODEX_LISTS = """\
+[[profiles]]
+name = "careful"
+
+# my servers
+[mcp_servers.files]
+command = "npx"
+
+[[profiles.rules]]
+allow = "git status"
+"""
+"""A table between the parts of a list of tables; tomlkit moves it."""
 
 
 def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
@@ -285,6 +299,7 @@ def test_form_line_ends_and_indentation_are_those_of_the_file(
         ("codex", CODEX_FILE),
         ("codex", CODEX_FILE.replace("\n", "\r\n")),
         ("codex", CODEX_FILE.rstrip("\n")),
+        ("codex", CODEX_LISTS),
     ],
 )
 def test_the_file_comes_back_without_its_backup_as_well(host: str, content: str, home: Home) -> None:
@@ -297,15 +312,15 @@ def test_the_file_comes_back_without_its_backup_as_well(host: str, content: str,
 
 def goes_round(host: Any, content: str) -> None:
     """Install and uninstall give back the bytes, with the backup and, but for empty tables, without it."""
-    entry = entry_of(host, Wish())
+    entry = build_entry(host, EntrySpec())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(content.encode())
-        plan_install(host, path, entry, replace=False).make()
+        plan_install(host, path, entry, replace=False).apply()
         made = path.read_bytes().decode()
-        if not host.asks:
+        if not host.asks_user:
             assert '"uvx"' in inserted(content, made)
-        plan_uninstall(host, path, "grok").make()
+        plan_uninstall(host, path, "grok").apply()
         assert path.read_bytes() == content.encode()
         assert not backup_of(path).exists()
 
@@ -344,7 +359,7 @@ def test_whatever_others_do_to_the_file_only_our_entry_is_taken_out(content: str
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(content.encode())
-        plan_install(CURSOR, path, entry_of(CURSOR, Wish()), replace=False).make()
+        plan_install(CURSOR, path, build_entry(CURSOR, EntrySpec()), replace=False).apply()
         made = path.read_bytes().decode()
         edit = data.draw(
             st.sampled_from(
@@ -358,7 +373,7 @@ def test_whatever_others_do_to_the_file_only_our_entry_is_taken_out(content: str
         path.write_bytes(made.replace(*edit).encode())
         expected = dict(HostFile.read(CURSOR, path).data)
         expected["mcpServers"] = {k: v for k, v in expected["mcpServers"].items() if k != "grok"}
-        plan_uninstall(CURSOR, path, "grok").make()
+        plan_uninstall(CURSOR, path, "grok").apply()
         left = dict(HostFile.read(CURSOR, path).data)
         left.setdefault("mcpServers", {})
         assert left == expected
@@ -370,10 +385,10 @@ def test_a_table_behind_ours_stays(content: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(content.encode())
-        plan_install(CODEX, path, entry_of(CODEX, Wish()), replace=False).make()
+        plan_install(CODEX, path, build_entry(CODEX, EntrySpec()), replace=False).apply()
         later = "\n# theirs\n[later]\na = 1\n"
         path.write_bytes(path.read_bytes() + later.encode())
-        plan_uninstall(CODEX, path, "grok").make()
+        plan_uninstall(CODEX, path, "grok").apply()
         left = path.read_bytes().decode()
         assert left.endswith("# theirs\n[later]\na = 1\n")
         assert tomllib.loads(left) == {**tomllib.loads(content), "later": {"a": 1}}

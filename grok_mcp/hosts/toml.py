@@ -1,6 +1,7 @@
-"""A text in TOML, changed in one place: a table is put behind everything else, and taken out again.
+"""A text in TOML, changed in one place: a table is added behind everything else, and removed again.
 
-The standard library's parser says what a statement means; here the text is only cut into statements.
+The standard library's parser says what a statement means; this module only splits the text into statements.
+Why not tomlkit: docs/decisions/0014-tomlkit-and-redis.md.
 """
 
 import json
@@ -9,6 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from grok_mcp.hosts.host import HostError
@@ -27,7 +29,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Statement:
-    """A header or a key with its value: its lines, and where it leads from the root."""
+    """A header, or a key with its value: its position, and its path from the root."""
 
     start: int
     end: int
@@ -35,7 +37,7 @@ class Statement:
 
 
 class TomlText:
-    """A text in TOML, read; a `HostError` says what is wrong with it and where."""
+    """A parsed text in TOML; a `HostError` says what is wrong with it and where."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -56,7 +58,7 @@ class TomlText:
         """The text with that table at its end."""
         newline = self.newline
         rows = [f"[{'.'.join(map(_key, path))}]"]
-        rows += [f"{_key(key)} = {_value(one)}" for key, one in value.items()]
+        rows += [f"{_key(key)} = {_value(item)}" for key, item in value.items()]
         block = newline.join(rows)
         if not self.text:
             return block + newline
@@ -65,7 +67,7 @@ class TomlText:
         return self.text + newline + block + newline
 
     def without_table(self, path: tuple[str, ...]) -> str:
-        """The text without that table and everything that belongs to it."""
+        """The text without that table and everything below it."""
         text, newline = self.text, self.newline
         for start, end in reversed(list(self._groups(path))):
             before, after = text[:start], text[end:]
@@ -77,19 +79,15 @@ class TomlText:
         return text
 
     def _groups(self, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-        """Where the statements below that path stand, each run of neighbours as one."""
-        start = end = None
-        for one in self._statements():
-            if one.path[: len(path)] == path:
-                start, end = (one.start if start is None else start), one.end
-            elif start is not None and end is not None:
-                yield start, end
-                start = end = None
-        if start is not None and end is not None:
-            yield start, end
+        """Where the statements below that path are, each run of neighbours as one."""
+        below = groupby(self._statements(), lambda statement: statement.path[: len(path)] == path)
+        for matches, statements in below:
+            if matches:
+                run = list(statements)
+                yield run[0].start, run[-1].end
 
     def _statements(self) -> Iterator[Statement]:
-        below: tuple[str, ...] = ()
+        table: tuple[str, ...] = ()
         for start, end in _lines(self.text):
             text = self.text[start:end]
             content = text.lstrip(" \t\r\n")
@@ -97,30 +95,30 @@ class TomlText:
                 continue
             path = _path(tomllib.loads(text))
             if content.startswith("["):
-                below = path
+                table = path
                 yield Statement(start, end, path)
             else:
-                yield Statement(start, end, below + path)
+                yield Statement(start, end, table + path)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
-    """Where the statements of a right text stand, also those over several lines, and its other lines."""
+    """Where the statements of a valid text are, also those over several lines, and its other lines."""
     start = depth = 0
-    for found in _TOKEN.finditer(text):
-        token = found[0]
+    for match in _TOKEN.finditer(text):
+        token = match[0]
         if token in "[{":
             depth += 1
         elif token in "]}":
             depth -= 1
         elif token == "\n" and depth == 0:
-            yield start, found.end()
-            start = found.end()
+            yield start, match.end()
+            start = match.end()
     if start < len(text):
         yield start, len(text)
 
 
 def _path(data: Any) -> tuple[str, ...]:
-    """The keys that lead into what a single statement has made."""
+    """The path of the value that a single statement defines."""
     path: list[str] = []
     while data:
         if isinstance(data, list):
@@ -148,7 +146,7 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return _string(value)
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
     return str(value)
