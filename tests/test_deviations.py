@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from grok_mcp.sandbox import SandboxServer
-from grok_mcp.sandbox.errors import BODIES, JSON_BODIES
 from grok_mcp.sandbox.faults import WORDS
 from tests.conftest import Host, Result, host_on
+from tests.sandbox_faults import FAULTS, REPLIES
+from tests.sandbox_faults.requests import ANSWERS, REFUSALS
+from tests.sandbox_faults.shapes import BODIES, JSON_BODIES
 
 pytestmark = pytest.mark.anyio
 
@@ -198,7 +200,7 @@ SCRIPTS = [row.script for row in SAME] + [row.script for row in TOLD]
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with SandboxServer(pace=0) as server:
+    with SandboxServer(pace=0, faults=FAULTS) as server:
         yield server.url
 
 
@@ -294,13 +296,6 @@ async def test_what_a_failed_response_used_is_told_where_it_says_so(
     assert ("output_tokens" in result.structured["usage"]) == counted
 
 
-async def test_a_model_that_only_chat_completions_serves_is_asked_there(url: str) -> None:
-    async with host_on(url, gateway="sandbox", results="structured", dialect="responses") as host:
-        answer = (await host.ask("Hello?", model="grok-chat-preview")).structured
-    assert answer["model"] == "grok-chat-preview"
-    assert any("chat_completions was used" in warning for warning in answer["warnings"])
-
-
 @pytest.mark.parametrize("form", ["responses", "chat"])
 async def test_words_that_an_endpoint_repeats_before_its_answer_are_not_taken_out(
     url: str, form: str
@@ -315,10 +310,13 @@ async def test_words_that_an_endpoint_repeats_before_its_answer_are_not_taken_ou
     )
 
 
+EVERY = {word.name for word in (*WORDS, *FAULTS)}
+
+
 def words_of(script: str) -> set[str]:
     """The words of a fault script; empty for a text that is none."""
     words = {part.strip().partition("=")[0] for part in script.replace(",", ";").split(";") if part.strip()}
-    return words if words <= set(WORDS) else set()
+    return words if words <= EVERY else set()
 
 
 def test_every_word_of_the_grammar_is_tried_here_or_beside_the_sandbox() -> None:
@@ -328,10 +326,11 @@ def test_every_word_of_the_grammar_is_tried_here_or_beside_the_sandbox() -> None
         scripts += [
             node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
         ]
-    assert set(WORDS) - {word for script in scripts for word in words_of(script)} == set()
+    assert EVERY - {word for script in scripts for word in words_of(script)} == set()
 
 
 def test_every_deviation_of_an_answer_is_tried_with_a_client() -> None:
     """What a script does to the content of a reply, or refuses; not when and how often."""
-    tried = {word for script in SCRIPTS for word in words_of(script)} | {"echo"}
-    assert {name for name, word in WORDS.items() if word.kept_in} - tried == set()
+    tried = {word for script in SCRIPTS for word in words_of(script)} | {"echo", "retry-after", "delay"}
+    rows = [*WORDS, *REFUSALS, *ANSWERS, *(word for group in REPLIES.values() for word in group)]
+    assert {word.name for word in rows} - tried == set()

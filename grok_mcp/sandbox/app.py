@@ -1,123 +1,94 @@
-"""The sandbox's routes: who may come in, which model answers, and how the answer leaves."""
+"""The sandbox's routes: the key, the fault script, the dialect, and how the answer leaves."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from grok_mcp.sandbox.bends import bend_body, bend_events
-from grok_mcp.sandbox.chat_completions import CREATED, ChatCompletion
-from grok_mcp.sandbox.chat_request import read_chat
-from grok_mcp.sandbox.decisions import refuse, twist
-from grok_mcp.sandbox.errors import TEAM, UNAVAILABLE, WRONG_KEY, RefusalError, error_body, refusal
-from grok_mcp.sandbox.faults import HEADER, Fault, FaultBook
-from grok_mcp.sandbox.models import list_language_models, list_models
-from grok_mcp.sandbox.plan import Reply, make_reply
-from grok_mcp.sandbox.question import Question
+from grok_mcp.sandbox.answering import PromptCache, make_reply
+from grok_mcp.sandbox.answering.models import language_model_list, model_list
+from grok_mcp.sandbox.chat import ChatCompletion
+from grok_mcp.sandbox.errors import JSON, TEAM, WRONG_BODY, WRONG_KEY, RefusalError, refusal
+from grok_mcp.sandbox.faults import Fault, FaultBook, Word, changed
 from grok_mcp.sandbox.responses import ResponsesReply
-from grok_mcp.sandbox.responses_request import read_responses
 from grok_mcp.sandbox.sending import PacedResponse, body_pieces, stream_pieces
-from grok_mcp.sandbox.usage import PromptCache
 
-JSON = dict[str, Any]
+KEY = {
+    "name": "sandbox",
+    "acls": ["api-key:endpoint:*", "api-key:model:*"],
+    "team_id": TEAM,
+    "redacted_api_key": "xai-...box",
+    **dict.fromkeys(("team_blocked", "api_key_blocked", "api_key_disabled"), False),
+}
 
-TIMED_OUT = "Timed out waiting for first token"
-
-
-class _Dialect(NamedTuple):
-    name: str
-    read: Callable[[JSON, str], Question]
-    write: Callable[[JSON, Question, Reply, str], ChatCompletion | ResponsesReply]
-
-
-_CHAT = _Dialect("chat", read_chat, ChatCompletion)
-_RESPONSES = _Dialect("responses", read_responses, ResponsesReply)
+_Dialect = type[ChatCompletion] | type[ResponsesReply]
 
 
-def create_app(*, pace: float = 0.03) -> Starlette:
-    """The sandbox as an ASGI application; `pace` is the seconds between two streamed events."""
-    sandbox = _Sandbox(pace)
+def create_app(*, pace: float = 0.03, faults: Iterable[Word] = ()) -> Starlette:
+    """The sandbox as an ASGI application.
+
+    `pace` is the seconds between two streamed events; `faults` are words of fault scripts beyond its own.
+    """
+    sandbox = _Sandbox(pace, FaultBook(faults))
     return Starlette(
         routes=[
-            Route("/v1/chat/completions", sandbox.chat, methods=["POST"]),
-            Route("/v1/responses", sandbox.responses, methods=["POST"]),
-            Route("/v1/models", sandbox.models),
-            Route("/v1/language-models", sandbox.language_models),
-            Route("/v1/api-key", sandbox.api_key),
+            Route("/v1/chat/completions", partial(sandbox.answer, ChatCompletion), methods=["POST"]),
+            Route("/v1/responses", partial(sandbox.answer, ResponsesReply), methods=["POST"]),
+            Route("/v1/models", partial(sandbox.look_up, model_list())),
+            Route("/v1/language-models", partial(sandbox.look_up, language_model_list())),
+            Route("/v1/api-key", partial(sandbox.look_up, KEY)),
         ]
     )
 
 
 class _Sandbox:
-    def __init__(self, pace: float) -> None:
+    def __init__(self, pace: float, faults: FaultBook) -> None:
         self._pace = pace
+        self._faults = faults
         self._cache = PromptCache()
-        self._faults = FaultBook()
 
-    async def chat(self, request: Request) -> ASGIApp:
-        return await self._answer(request, _CHAT)
-
-    async def responses(self, request: Request) -> ASGIApp:
-        return await self._answer(request, _RESPONSES)
-
-    async def models(self, request: Request) -> ASGIApp:
-        return self._look_up(request, list_models(CREATED))
-
-    async def language_models(self, request: Request) -> ASGIApp:
-        return self._look_up(request, list_language_models(CREATED))
-
-    async def api_key(self, request: Request) -> ASGIApp:
-        return self._look_up(request, _KEY)
-
-    def _look_up(self, request: Request, body: JSON) -> ASGIApp:
-        fault = Fault()
+    async def look_up(self, body: JSON, request: Request) -> ASGIApp:
         try:
             _check_key(request)
-            fault = self._faults.take(request.headers.get(HEADER, ""))
         except RefusalError as error:
-            return _refuse(error, fault)
-        return _fail(fault) or self._paced(body_pieces(body, fault), fault, "application/json")
+            return _refuse(error, Fault())
+        return JSONResponse(body)
 
-    async def _answer(self, request: Request, dialect: _Dialect) -> ASGIApp:
+    async def answer(self, dialect: _Dialect, request: Request) -> ASGIApp:
         fault = Fault()
         try:
             _check_key(request)
             body = await _read_body(request)
             model, _, script = str(body.get("model") or "").partition("!")
-            fault = self._faults.take(script or request.headers.get(HEADER, ""))
-            return _fail(fault) or self._reply(request, body | {"model": model}, fault, dialect)
+            fault = self._faults.take(script)
+            conversation = request.headers.get("x-grok-conv-id", "")
+            return self._reply(body | {"model": model}, conversation, fault, dialect)
         except RefusalError as error:
             return _refuse(error, fault)
 
-    def _reply(self, request: Request, body: JSON, fault: Fault, dialect: _Dialect) -> ASGIApp:
+    def _reply(self, body: JSON, conversation: str, fault: Fault, dialect: _Dialect) -> ASGIApp:
+        reply_id = _reply_id(body)
+        body = changed(fault.requests, body)
         try:
-            refuse(fault.decisions, dialect.name, body)
-            question = dialect.read(body, request.headers.get("x-grok-conv-id", ""))
+            fault.refuse(dialect.name, body)
+            question = dialect.read(body, conversation)
         except (AttributeError, KeyError, TypeError, ValueError):
-            text = "Failed to deserialize the JSON body into the target type"
-            raise refusal(422, f"{text}: a field is of a wrong form") from None
-        question = twist(fault.decisions, question)
+            raise refusal(422, f"{WRONG_BODY}: a field is of a wrong form") from None
         reply = make_reply(question, self._cache.cached_tokens(question))
-        wire = dialect.write(body, question, reply, _reply_id(body))
-        if not body.get("stream") or fault.json:
-            pieces = body_pieces(bend_body(fault.bends, wire.body()), fault)
-            return self._paced(pieces, fault, "application/json")
-        events = wire.events(bend_events(fault.bends))
-        error = refusal(503, fault.message)
-        pieces = stream_pieces(events, fault, lambda: wire.error_event(fault.body, error))
-        return self._paced(pieces, fault, "text/event-stream")
-
-    def _paced(self, pieces: Iterable[bytes], fault: Fault, media_type: str) -> PacedResponse:
-        pace = self._pace if media_type == "text/event-stream" else 0
-        if fault.pace is not None:
-            pace = fault.pace
-        return PacedResponse(pieces, pace=pace, fault=fault, media_type="" if fault.notype else media_type)
+        for change in fault.replies:
+            reply = change(question, reply)
+        wire = dialect(body, question, reply, reply_id)
+        if body.get("stream"):
+            pieces = stream_pieces(wire.events(), fault)
+            return PacedResponse(pieces, fault, "text/event-stream", pace=self._pace)
+        return PacedResponse(body_pieces(wire.body(), fault), fault, "application/json")
 
 
 def _check_key(request: Request) -> None:
@@ -137,7 +108,7 @@ async def _read_body(request: Request) -> JSON:
     except ValueError:
         raise refusal(400, "Failed to parse the request body as JSON") from None
     if not isinstance(body, dict):
-        raise refusal(422, "Failed to deserialize the JSON body into the target type: expected a struct")
+        raise refusal(422, f"{WRONG_BODY}: expected a struct")
     return body
 
 
@@ -148,29 +119,6 @@ def _reply_id(body: JSON) -> str:
 
 
 def _refuse(error: RefusalError, fault: Fault) -> PacedResponse:
-    """The answer to a refused request, in the words, shape and time of the fault script."""
-    if fault.message:
-        error = RefusalError(error.status, fault.message, code=error.code)
-    body, kind = error_body(fault.body, error)
-    headers = [(b"content-length", str(len(body)).encode())]
-    if fault.retry_after is not None:
-        headers.append((b"retry-after", f"{fault.retry_after:g}".encode()))
-    return PacedResponse([body], pace=0, fault=fault, media_type=kind, headers=headers, status=error.status)
-
-
-def _fail(fault: Fault) -> PacedResponse | None:
-    """The answer of a fault script that refuses the whole request."""
-    if fault.status:
-        return _refuse(refusal(fault.status), fault)
-    return _refuse(RefusalError(200, TIMED_OUT, code=UNAVAILABLE), fault) if fault.error200 else None
-
-
-_KEY = {
-    "name": "sandbox",
-    "acls": ["api-key:endpoint:*", "api-key:model:*"],
-    "team_id": TEAM,
-    "redacted_api_key": "xai-...box",
-    "team_blocked": False,
-    "api_key_blocked": False,
-    "api_key_disabled": False,
-}
+    body, media_type = fault.write_error(error)
+    fault.headers.setdefault("content-length", str(len(body)))
+    return PacedResponse([body], fault, media_type, status=error.status)

@@ -1,8 +1,6 @@
-"""Refusals and their bodies, in the shapes that xAI and its gateways use."""
+"""Refusals, in the words and the shape of xAI."""
 
 import json
-from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any
 
 JSON = dict[str, Any]
@@ -11,25 +9,20 @@ TEAM = "00000000-0000-0000-0000-000000000000"
 UNAVAILABLE = "The service is currently unavailable"
 NO_CREDIT = f"Your team {TEAM} has either used all available credits or reached its monthly spending limit."
 WRONG_KEY = "Incorrect API key provided: wr***ng. You can obtain an API key from https://console.x.ai."
+WRONG_BODY = "Failed to deserialize the JSON body into the target type"
 
 _BY_STATUS = {
     400: ("invalid-argument", "Invalid argument."),
     401: ("unauthenticated:no-credentials", "No credentials provided"),
     402: ("payment-required", "Insufficient credits"),
     403: ("The caller does not have permission to execute the specified operation", NO_CREDIT),
-    404: (
-        "not-found",
-        f"The model does not exist or your team {TEAM} does not have access to it.",
-    ),
+    404: ("not-found", f"The model does not exist or your team {TEAM} does not have access to it."),
     410: (
         "gone",
         "Live search is deprecated. Please switch to the Agent Tools API:"
         " https://docs.x.ai/docs/guides/tools/overview",
     ),
-    422: (
-        "invalid-argument",
-        "Failed to deserialize the JSON body into the target type: data did not match",
-    ),
+    422: ("invalid-argument", f"{WRONG_BODY}: data did not match"),
     429: ("Some resource has been exhausted", "Too many requests"),
 }
 
@@ -45,85 +38,27 @@ class RefusalError(Exception):
 
 
 def refusal(status: int, message: str = "") -> RefusalError:
-    """The refusal with the code, and unless one is given the sentence, that go with a status."""
-    code, words = _BY_STATUS.get(status, ("invalid-argument", f"Refused with status {status}."))
+    """The refusal with the code, and unless there is a message the sentence, of a status."""
+    code, sentence = _BY_STATUS.get(status, ("invalid-argument", f"Refused with status {status}."))
     if status >= 500:
-        code, words = UNAVAILABLE, "Service temporarily unavailable."
-    return RefusalError(status, message or words, code=code)
+        code, sentence = UNAVAILABLE, "Service temporarily unavailable."
+    return RefusalError(status, message or sentence, code=code)
 
 
-def _xai(error: RefusalError) -> JSON:
-    return {"code": error.code, "error": error.message}
+def no_model(name: object) -> RefusalError:
+    """The refusal of a model that is not served."""
+    return refusal(404, f"The model {name} does not exist or your team {TEAM} does not have access to it.")
 
 
-def _openai(error: RefusalError) -> JSON:
-    kind = "invalid_request_error" if error.status < 500 else "upstream_error"
-    return {"error": {"message": error.message, "type": kind, "param": "", "code": error.code}}
+def unknown_tool(place: int, kind: object) -> RefusalError:
+    """The refusal of a server tool where there are only functions."""
+    variant = f"tools[{place}].type: unknown variant `{kind}`, expected `function` or `live_search`"
+    return refusal(422, f"{WRONG_BODY}: {variant} at line 1 column 118")
 
 
-def _newapi(error: RefusalError) -> JSON:
-    message = f"{error.message} (request id: 20261122000000000000001)"
-    return {"error": {"message": message, "type": "new_api_error", "param": "", "code": error.code}}
-
-
-_ACEDATA_CODES = {
-    400: "bad_request",
-    401: "invalid_token",
-    403: "forbidden",
-    429: "too_many_requests",
-    504: "timeout",
-}
-
-
-def _acedata(error: RefusalError) -> JSON:
-    code = _ACEDATA_CODES.get(error.status, "api_error")
-    return {
-        "success": False,
-        "error": {"code": code, "message": error.message},
-        "trace_id": "2cf86e86-0000-4000-8000-032c0f2a4e89",
-    }
-
-
-def _openrouter(error: RefusalError) -> JSON:
-    """The words of xAI stand in `metadata.raw`, those of OpenRouter say nothing."""
-    metadata = {"provider_name": "xAI", "raw": json.dumps(_xai(error), ensure_ascii=False)}
-    status = error.status if error.status >= 400 else 502
-    inner = {"code": status, "message": "Provider returned error", "metadata": metadata}
-    return {"error": inner, "user_id": "user_sandbox"}
-
-
-def _details(error: RefusalError) -> JSON:
-    return {"detail": [{"loc": ["body"], "msg": error.message, "type": "value_error"}]}
-
-
-_SHAPES: Mapping[str, Callable[[RefusalError], JSON]] = {
-    "xai": _xai,
-    "openai": _openai,
-    "string": lambda error: {"error": error.message},
-    "fastapi": lambda error: {"detail": error.message},
-    "details": _details,
-    "message": lambda error: {"message": error.message},
-    "newapi": _newapi,
-    "acedata": _acedata,
-    "openrouter": _openrouter,
-}
-
-JSON_BODIES = tuple(_SHAPES)
-BODIES = (*JSON_BODIES, "text", "html", "empty")
-
-
-def error_json(shape: str, error: RefusalError) -> JSON:
-    """An error object; a shape that is no JSON becomes the plain xAI one."""
-    return _SHAPES.get(shape, _xai)(error)
-
-
-def error_body(shape: str, error: RefusalError) -> tuple[bytes, str]:
-    """The bytes of an error body and its content type; xAI's own 422 is plain text."""
-    if shape == "text" or (shape, error.status) == ("xai", 422):
+def error_body(error: RefusalError) -> tuple[bytes, str]:
+    """An error body and its content type; that of a 422 is plain text."""
+    if error.status == 422:
         return error.message.encode(), "text/plain; charset=utf-8"
-    if shape == "html":
-        page = f"<!DOCTYPE html><html><head><title>{error.status}</title></head><body>Error {error.status}"
-        return f"{page} {escape(error.message)}</body></html>".encode(), "text/html"
-    if shape == "empty":
-        return b"", ""
-    return json.dumps(error_json(shape, error), ensure_ascii=False).encode(), "application/json"
+    body = {"code": error.code, "error": error.message}
+    return json.dumps(body, ensure_ascii=False).encode(), "application/json"

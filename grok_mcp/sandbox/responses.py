@@ -1,152 +1,218 @@
-"""Writes a reply in the responses dialect: a stream of events or one body."""
+"""The responses dialect: reads a request, writes a reply as a stream of events or one body."""
 
 import base64
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Iterator
 from typing import Any
 
-from grok_mcp.sandbox.errors import JSON_BODIES, RefusalError, error_json
-from grok_mcp.sandbox.output_items import JSON, annotations, call_item, function_item, search_item
-from grok_mcp.sandbox.plan import Reply
-from grok_mcp.sandbox.question import Question
+from grok_mcp.sandbox.answering import Question, Reply, reading
+from grok_mcp.sandbox.answering.models import CREATED, choose_effort, refuse_parameters, serving_model
+from grok_mcp.sandbox.answering.question import Turn
+from grok_mcp.sandbox.answering.reply import Search
+from grok_mcp.sandbox.answering.search import MAX_DOMAINS, MAX_HANDLES, PAGES, POSTS, Scope
+from grok_mcp.sandbox.answering.text import Answer
+from grok_mcp.sandbox.errors import JSON, RefusalError, refusal
 
-CREATED = 1_795_300_000
+
+def _read(body: JSON, conversation: str) -> Question:
+    model = serving_model(body.get("model"))
+    refuse_parameters(model, body)
+    if body.get("previous_response_id") is not None:
+        raise refusal(404, f"Response {body['previous_response_id']} does not exist: nothing is stored here.")
+    tools = body.get("tools") or []
+    functions = reading.functions(tools)
+    choice = reading.tool_choice(body.get("tool_choice"), functions)
+    kind, schema = reading.answer_format((body.get("text") or {}).get("format") or {})
+    return Question(
+        model,
+        choose_effort(model, (body.get("reasoning") or {}).get("effort")),
+        _read_turns(body.get("instructions"), body.get("input")),
+        functions,
+        choice,
+        tuple(_read_scope(tool) for tool in tools if tool.get("type") != "function"),
+        {"required": "on", "none": "off"}.get(choice, "auto"),
+        format=kind,
+        schema=schema,
+        max_tokens=reading.count(body, "max_output_tokens"),
+        cap_includes_reasoning=True,
+        conversation=str(body.get("prompt_cache_key") or conversation),
+        overhead=reading.as_text(tools, schema),
+    )
+
+
+def _read_scope(tool: JSON) -> Scope:
+    kind = tool.get("type")
+    if kind == "x_search":
+        first, last = reading.dates(tool)
+        handles = reading.names(tool, "allowed_x_handles", "excluded_x_handles", MAX_HANDLES)
+        return Scope(POSTS, *handles, from_date=first, to_date=last)
+    if kind != "web_search":
+        raise RefusalError(422, f"tools: the sandbox does not run the server tool `{kind}`")
+    filters = tool.get("filters") or {}
+    return Scope(PAGES, *reading.names(filters, "allowed_domains", "excluded_domains", MAX_DOMAINS))
+
+
+def _read_turns(instructions: str | None, items: Any) -> tuple[Turn, ...]:
+    turns = [Turn("system", instructions)] if instructions else []
+    if not items:
+        raise RefusalError(400, "input must be a text or a list of at least one item.")
+    return (*turns, *([Turn("user", items)] if isinstance(items, str) else map(_read_item, items)))
+
+
+def _read_item(item: JSON) -> Turn:
+    kind = item.get("type", "message")
+    if kind == "message":
+        return reading.turn(str(item.get("role")), item.get("content"))
+    if kind == "function_call_output":
+        return Turn("tool", str(item.get("output")))
+    # reasoning and calls that are sent back only count as tokens
+    return Turn("assistant", reading.as_text(item))
+
+
+_ECHOED = """
+instructions max_output_tokens prompt_cache_key service_tier store temperature text tool_choice tools top_p
+"""
 
 
 class ResponsesReply:
     """One reply in the responses dialect."""
 
+    name = "responses"
+    read = staticmethod(_read)
+
     def __init__(self, body: JSON, question: Question, reply: Reply, reply_id: str) -> None:
-        self._asked = body
+        self._request = body
         self._question = question
         self._reply = reply
         self._id = reply_id
         self._answer = reply.answers[0]
         self._include = body.get("include") or []
-        self._sequence = 0
         self._output: list[JSON] = []
 
     def body(self) -> JSON:
         """The whole reply as one object."""
-        for _ in self._events():
-            pass
-        return self._response(self._status)
+        *_, end = self.events()
+        response: JSON = end["response"]
+        return response
 
-    def events(self, bend: Callable[[Iterable[JSON]], Iterable[JSON]]) -> Iterator[JSON]:
-        """The events of the stream, bent as a fault script says, then numbered."""
-        for number, event in enumerate(bend(self._events())):
-            self._sequence = number + 1
-            yield {"sequence_number": number} | event
-
-    def error_event(self, shape: str, error: RefusalError) -> JSON:
-        """An error in the middle of the stream: the event of this dialect, or a gateway's own object."""
-        if shape in JSON_BODIES and shape != "xai":
-            return error_json(shape, error)
-        return {
-            "sequence_number": self._sequence,
-            "type": "error",
-            "code": None,
-            "message": error.message,
-            "param": None,
-        }
+    def events(self) -> Iterator[JSON]:
+        """The events of the stream, without their numbers."""
+        self._output = []
+        yield _event("created", response=self._response("in_progress"))
+        yield _event("in_progress", response=self._response("in_progress"))
+        if self._reply.reasoning:
+            yield from self._reasoning()
+        yield from self._searches()
+        yield from self._calls()
+        if not self._reply.calls:
+            yield from self._message()
+        yield _event(self._status, response=self._response(self._status))
 
     @property
     def _status(self) -> str:
         return "incomplete" if self._answer.cut else "completed"
 
-    def _events(self) -> Iterator[JSON]:
-        self._output = []
-        yield {"type": "response.created", "response": self._response("in_progress")}
-        yield {"type": "response.in_progress", "response": self._response("in_progress")}
-        if self._reply.reasoning:
-            yield from self._reasoning()
-        if self._reply.searches:
-            yield from self._searches()
-        for place in range(len(self._reply.calls)):
-            yield from self._call(place)
-        if not self._reply.calls:
-            yield from self._message()
-        yield {"type": f"response.{self._status}", "response": self._response(self._status)}
+    def _open(self, item: JSON, **changes: Any) -> JSON:
+        """The event that opens an item, which is then the last one of the output."""
+        self._output.append(item | changes | {"status": "in_progress"})
+        return _event("output_item.added", output_index=len(self._output) - 1, item=self._output[-1])
 
-    def _open(self, item: JSON) -> JSON:
-        self._output.append(item)
-        return _event("output_item.added", output_index=len(self._output) - 1, item=item)
+    def _close(self, index: int, item: JSON, status: str = "completed") -> JSON:
+        self._output[index] = item | {"status": status}
+        return _event("output_item.done", output_index=index, item=self._output[index])
 
-    def _close(self, index: int, item: JSON) -> JSON:
-        self._output[index] = item
-        return _event("output_item.done", output_index=index, item=item)
+    def _at(self) -> JSON:
+        """Where the last item of the output stands."""
+        return {"item_id": self._output[-1]["id"], "output_index": len(self._output) - 1}
 
     def _reasoning(self) -> Iterator[JSON]:
         item: JSON = {"id": f"rs_{self._id}", "type": "reasoning", "summary": []}
-        yield self._open(item | {"status": "in_progress"})
-        index = len(self._output) - 1
-        at = {"item_id": item["id"], "output_index": index, "summary_index": 0}
+        yield self._open(item)
+        at = self._at() | {"summary_index": 0}
         part = {"type": "summary_text", "text": self._reply.reasoning}
         yield _event("reasoning_summary_part.added", **at, part=part | {"text": ""})
         for piece in self._reply.reasoning_pieces:
             yield _event("reasoning_summary_text.delta", **at, delta=piece)
         yield _event("reasoning_summary_text.done", **at, text=self._reply.reasoning)
         yield _event("reasoning_summary_part.done", **at, part=part)
-        done = item | {"summary": [part], "status": "completed"}
+        item["summary"] = [part]
         if "reasoning.encrypted_content" in self._include:
-            sealed = base64.b64encode(self._reply.reasoning.encode()).decode()
-            done["encrypted_content"] = sealed
-        yield self._close(index, done)
+            item["encrypted_content"] = base64.b64encode(self._reply.reasoning.encode()).decode()
+        yield self._close(at["output_index"], item)
 
     def _searches(self) -> Iterator[JSON]:
         """Web searches open first and close last, as they do on the real wire."""
-        closing: list[JSON] = []
-        show = "web_search_call.action.sources" in self._include
+        open_items = []
         for number, search in enumerate(self._reply.searches, start=1):
-            if search.tool == "web":
-                item = search_item(self._id, number, search, show)
-                opened = {key: item[key] for key in ("id", "type")} | {"status": "in_progress"}
-                yield self._open(opened)
-                at = {"item_id": item["id"], "output_index": len(self._output) - 1}
-                yield _event("web_search_call.in_progress", **at)
-                yield _event("web_search_call.searching", **at)
-                closing.append(at | {"item": item})
-            else:
-                yield from self._x_search(call_item(self._id, number, search))
-        for one in closing:
-            item = one.pop("item")
-            yield _event("web_search_call.completed", **one)
-            yield self._close(one["output_index"], item)
+            if search.tool == "x":
+                yield from self._x_search(number, search)
+                continue
+            item = self._web_search(number, search)
+            yield self._open({name: item[name] for name in ("id", "type")})
+            at = self._at()
+            yield _event("web_search_call.in_progress", **at)
+            yield _event("web_search_call.searching", **at)
+            open_items.append((at, item))
+        for at, item in open_items:
+            yield _event("web_search_call.completed", **at)
+            yield self._close(at["output_index"], item)
 
-    def _x_search(self, item: JSON) -> Iterator[JSON]:
-        yield self._open(item | {"input": "", "status": "in_progress"})
-        at = {"item_id": item["id"], "output_index": len(self._output) - 1}
-        yield _event("custom_tool_call_input.delta", **at, delta=item["input"])
-        yield _event("custom_tool_call_input.done", **at, input=item["input"])
-        yield self._close(at["output_index"], item)
+    def _web_search(self, number: int, search: Search) -> JSON:
+        """A web search; its sources are listed only where the request includes them."""
+        action: JSON = {"type": "search", "query": search.query}
+        if "web_search_call.action.sources" in self._include:
+            action["sources"] = [{"type": "url", "url": source.url} for source in search.sources]
+        return {"id": f"ws_{self._id}_call_{number:08}", "type": "web_search_call", "action": action}
 
-    def _call(self, place: int) -> Iterator[JSON]:
-        item = function_item(self._id, place, self._reply.calls[place])
-        yield self._open(item | {"arguments": "", "status": "in_progress"})
-        at = {"item_id": item["id"], "output_index": len(self._output) - 1}
-        yield _event("function_call_arguments.delta", **at, delta=item["arguments"])
-        yield _event("function_call_arguments.done", **at, arguments=item["arguments"])
+    def _x_search(self, number: int, search: Search) -> Iterator[JSON]:
+        """A search on X, which the real wire writes as a custom tool call."""
+        since = f" since:{search.from_date}" if search.from_date else ""
+        call_id = f"xs_call_{number:08}"
+        item = {
+            "id": f"ctc_{self._id}_{call_id}",
+            "type": "custom_tool_call",
+            "call_id": call_id,
+            "name": "x_keyword_search",
+            "input": json.dumps({"query": search.query + since, "limit": 10, "mode": "Latest"}),
+        }
+        yield from self._streamed(item, "custom_tool_call_input", "input")
+
+    def _calls(self) -> Iterator[JSON]:
+        for place, call in enumerate(self._reply.calls):
+            item = {
+                "id": f"fc_{self._id}_{place}",
+                "type": "function_call",
+                "call_id": f"call_{self._id[:6]}{place:02}",
+                "name": call.name,
+                "arguments": call.arguments,
+            }
+            yield from self._streamed(item, "function_call_arguments", "arguments")
+
+    def _streamed(self, item: JSON, event: str, field: str) -> Iterator[JSON]:
+        """An item whose field comes in one delta."""
+        yield self._open(item, **{field: ""})
+        at = self._at()
+        yield _event(f"{event}.delta", **at, delta=item[field])
+        yield _event(f"{event}.done", **at, **{field: item[field]})
         yield self._close(at["output_index"], item)
 
     def _message(self) -> Iterator[JSON]:
         item: JSON = {"id": f"msg_{self._id}", "type": "message", "role": "assistant"}
-        yield self._open(item | {"content": [], "status": "in_progress"})
-        index = len(self._output) - 1
-        at = {"item_id": item["id"], "output_index": index, "content_index": 0}
+        yield self._open(item, content=[])
+        at = self._at() | {"content_index": 0}
         part: JSON = {"type": "output_text", "text": "", "logprobs": [], "annotations": []}
         yield _event("content_part.added", **at, part=part)
         for piece in self._answer.pieces:
             yield _event("output_text.delta", **at, delta=piece, logprobs=[])
-        notes = annotations(self._answer, positions=self._question.cites == "inline")
+        notes = _annotations(self._answer)
         for number, note in enumerate(notes):
-            where = {**at, "annotation_index": number}
-            yield _event("output_text.annotation.added", **where, annotation=note)
+            yield _event("output_text.annotation.added", **at, annotation_index=number, annotation=note)
         part = part | {"text": self._answer.text, "annotations": notes}
         yield _event("output_text.done", **at, text=part["text"], logprobs=[])
         yield _event("content_part.done", **at, part=part)
-        yield self._close(index, item | {"content": [part], "status": self._status})
+        yield self._close(at["output_index"], item | {"content": [part]}, self._status)
 
     def _response(self, status: str) -> JSON:
-        asked = self._asked.get
         ended = status != "in_progress"
         cut = status == "incomplete"
         return {
@@ -159,24 +225,9 @@ class ResponsesReply:
             "output": list(self._output) if ended else [],
             "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
-            "instructions": asked("instructions"),
-            "max_output_tokens": asked("max_output_tokens"),
-            "max_tool_calls": None,
-            "metadata": {},
-            "parallel_tool_calls": True,
-            "previous_response_id": None,
-            "prompt_cache_key": asked("prompt_cache_key"),
             "reasoning": {"effort": self._question.effort, "summary": "detailed"},
-            "service_tier": asked("service_tier") or "default",
-            "store": asked("store", True),
-            "temperature": asked("temperature"),
-            "text": asked("text") or {"format": {"type": "text"}},
-            "tool_choice": asked("tool_choice") or "auto",
-            "tools": asked("tools") or [],
-            "top_p": asked("top_p"),
-            "truncation": "disabled",
             "usage": self._usage() if ended else None,
-            "user": asked("user"),
+            **{name: self._request.get(name) for name in _ECHOED.split()},
         }
 
     def _usage(self) -> JSON:
@@ -187,25 +238,28 @@ class ResponsesReply:
             "output_tokens": usage.output_tokens,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
             "total_tokens": usage.total_tokens,
-            "num_sources_used": 0,
             "num_server_side_tools_used": usage.web_calls + usage.x_calls,
             "cost_in_usd_ticks": usage.ticks(self._question.model),
             "server_side_tool_usage_details": {
                 "web_search_calls": usage.web_calls,
                 "x_search_calls": usage.x_calls,
                 "x_posts_fetched": usage.posts,
-                "x_users_fetched": 0,
-                "code_interpreter_calls": 0,
-                "file_search_calls": 0,
-                "mcp_calls": 0,
-                "document_search_calls": usage.attachments,
-                "image_generation_calls": 0,
-            },
-            "context_details": {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.text_tokens,
             },
         }
+
+
+def _annotations(answer: Answer) -> list[JSON]:
+    """The citations; one that the text doesn't cite has no span and its address as title."""
+    return [
+        {
+            "type": "url_citation",
+            "url": citation.source.url,
+            "start_index": citation.start,
+            "end_index": citation.end,
+            "title": str(citation.number) if citation.number else citation.source.url,
+        }
+        for citation in answer.citations
+    ]
 
 
 def _event(name: str, **fields: Any) -> JSON:

@@ -5,13 +5,15 @@ import logging
 import socket
 import struct
 import threading
-from types import TracebackType
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, Self
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from grok_mcp.sandbox.app import create_app
+from grok_mcp.sandbox.faults import Word
 from grok_mcp.sandbox.sending import RESET
 
 START_TIMEOUT_S = 5.0
@@ -20,11 +22,13 @@ KEEP_ALIVE_S = 60
 
 
 class SandboxServer:
-    """Serves the sandbox while it is started; `port` 0 takes a free one."""
+    """Serves the sandbox while it is started, on a free port for 0; `faults` are further words of scripts."""
 
-    def __init__(self, port: int = 0, *, host: str = "127.0.0.1", pace: float = 0.03) -> None:
+    def __init__(
+        self, port: int = 0, *, host: str = "127.0.0.1", pace: float = 0.03, faults: Iterable[Word] = ()
+    ) -> None:
         self._address = (host, port)
-        self._pace = pace
+        self._app = partial(create_app, pace=pace, faults=tuple(faults))
         self.url = ""
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -32,20 +36,14 @@ class SandboxServer:
     def start(self) -> str:
         """Start serving and return the base URL; raises OSError if the port is taken."""
         self.stop()
-        listener = _listen(self._address)
-        host, port = listener.getsockname()[:2]
+        # asyncio sets TCP_NODELAY only on sockets whose protocol is named
+        tcp = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = socket.socket(*tcp, fileno=socket.create_server(self._address).detach())
+        host, port = listener.getsockname()
         self.url = f"http://{host}:{port}/v1"
-        self._server = server = _Server(
-            uvicorn.Config(
-                create_app(pace=self._pace),
-                http=_Protocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-            )
-        )
+        quiet: dict[str, Any] = {"ws": "none", "lifespan": "off", "log_config": None, "access_log": False}
+        config = uvicorn.Config(self._app(), http=_Protocol, timeout_keep_alive=KEEP_ALIVE_S, **quiet)
+        self._server = server = _Server(config)
         self._thread = threading.Thread(
             target=lambda: asyncio.run(server.run_on(listener)), name="grok-sandbox", daemon=True
         )
@@ -66,12 +64,7 @@ class SandboxServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -116,16 +109,3 @@ class _Protocol(H11Protocol):
             # closing a socket that lingers for no time is a reset
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
-
-
-def _listen(address: tuple[str, int]) -> socket.socket:
-    # asyncio sets TCP_NODELAY only on sockets whose protocol is named
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener

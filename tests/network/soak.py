@@ -22,8 +22,9 @@ from tests.conftest import Result
 from tests.network.redis import RedisServer
 from tests.network.server import Served, modern, serving
 from tests.pace import within
+from tests.sandbox_faults import FAULTS
 
-FAULTS = (
+SCRIPTS = (
     "",
     "",
     "",
@@ -82,7 +83,7 @@ class Ride:
     async def _some_calls(self, client: Client) -> None:
         handle = None
         for _ in range(self._random.randint(1, 4)):
-            fault = self._random.choice(FAULTS)
+            fault = self._random.choice(SCRIPTS)
             arguments: dict[str, Any] = {
                 "prompt": "Well?",
                 "model": f"grok-4.7!{fault}" if fault else "grok-4.7",
@@ -145,7 +146,7 @@ async def settled(served: Served, redis: RedisServer, limit: int) -> int:
 async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
     """One ride, and what the server held before and after it."""
     with ExitStack() as stack:
-        sandbox = SandboxServer(pace=0.001)
+        sandbox = SandboxServer(pace=0.001, faults=FAULTS)
         upstream = sandbox.start()
         stack.callback(sandbox.stop)
         redis = stack.enter_context(RedisServer())

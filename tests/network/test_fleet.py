@@ -21,6 +21,7 @@ from tests.conftest import Result
 from tests.network.redis import RedisServer
 from tests.network.server import Served, serving
 from tests.pace import within
+from tests.sandbox_faults import FAULTS
 
 pytestmark = [
     pytest.mark.anyio,
@@ -87,7 +88,7 @@ def _until_listening(port: int) -> None:
 @contextmanager
 def fleet() -> Iterator[tuple[str, list[Served], RedisServer]]:
     """Two workers behind nginx: the address, the workers and their Redis."""
-    sandbox = SandboxServer(pace=0.0)
+    sandbox = SandboxServer(pace=0.0, faults=FAULTS)
     with ExitStack() as stack:
         upstream = sandbox.start()
         stack.callback(sandbox.stop)

@@ -4,13 +4,14 @@ import httpx2
 import pytest
 
 from grok_mcp.sandbox import SandboxServer
+from tests.sandbox_faults import FAULTS
 
 from .wire import Endpoint
 
 
 @pytest.fixture(scope="session")
 def base_url() -> Iterator[str]:
-    with SandboxServer(pace=0) as server:
+    with SandboxServer(pace=0, faults=FAULTS) as server:
         yield server.url
 
 

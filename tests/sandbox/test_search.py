@@ -42,12 +42,6 @@ def test_an_uncited_source_has_no_span_and_its_address_as_title(grok: Endpoint) 
     assert uncited[0]["url"] not in text_of(body)
 
 
-def test_marks_and_positions_are_left_out_on_request(grok: Endpoint) -> None:
-    body = grok.responses("latest tram", tools=[WEB], include=["no_inline_citations"])
-    assert "[[" not in text_of(body)
-    assert {frozenset(note) for note in notes_of(body)} == {frozenset({"type", "url"})}
-
-
 def test_the_sources_of_a_search_are_shown_only_on_request(grok: Endpoint) -> None:
     shown = items(grok.responses("latest tram", tools=[WEB], include=SHOW), "web_search_call")[0]
     hidden = items(grok.responses("latest tram", tools=[WEB]), "web_search_call")[0]
@@ -137,7 +131,7 @@ def test_legacy_sources_and_their_filters_are_applied(grok: Endpoint) -> None:
     assert all("x.com" in url for url in legacy(grok, sources=[{"type": "x"}]))
     assert legacy(grok, sources=[{"type": "x", "post_favorite_count": 5000}])[0].endswith("0003")
     assert len(legacy(grok, sources=[{"type": "x", "post_view_count": 1_000_000}])) == 1
-    assert len(legacy(grok, sources=[{"type": "x", "x_handles": ["quiet_streets"]}])) == 1
+    assert len(legacy(grok, sources=[{"type": "x", "included_x_handles": ["quiet_streets"]}])) == 1
     assert "forum" not in " ".join(legacy(grok, sources=[{"type": "news"}]))
     feed = [{"type": "rss", "links": ["https://transit.example/feed.xml"]}]
     assert legacy(grok, sources=feed) == ["https://transit.example/news/extension"]
@@ -146,10 +140,9 @@ def test_legacy_sources_and_their_filters_are_applied(grok: Endpoint) -> None:
     assert legacy(grok, sources=[{"type": "web"}], from_date="2027-01-01") == []
 
 
-@pytest.mark.parametrize("model", ["grok-4.7", "x-ai/grok-4.7:online"])
-def test_the_web_plugin_answers_with_nested_annotations_and_a_cost(grok: Endpoint, model: str) -> None:
-    fields: dict[str, Any] = {} if ":" in model else {"plugins": [{"id": "web"}]}
-    body = grok.chat("tram extension", model=model, **fields)
+def test_the_web_plugin_answers_with_nested_annotations_and_a_cost(grok: Endpoint) -> None:
+    fields: dict[str, Any] = {"plugins": [{"id": "web"}]}
+    body = grok.chat("tram extension", **fields)
     message, usage = body["choices"][0]["message"], body["usage"]
     first = message["annotations"][0]["url_citation"]
     assert message["annotations"][0]["type"] == "url_citation"
@@ -158,38 +151,16 @@ def test_the_web_plugin_answers_with_nested_annotations_and_a_cost(grok: Endpoin
     assert usage["server_tool_use"] == {"web_search_requests": 1}
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert usage["cost"] > 0
-    events = grok.chat_events("tram extension", model=model, **fields)
+    events = grok.chat_events("tram extension", **fields)
     notes = [event["choices"][0]["delta"].get("annotations") for event in events if event["choices"]]
     assert [note for note in notes if note] == [message["annotations"]]
     assert joined(events) == message["content"]
 
 
-def openrouter_tool(**parameters: Any) -> dict[str, Any]:
-    return {"type": "openrouter:web_search", "parameters": parameters}
-
-
-def test_the_server_tool_of_openrouter_searches_where_it_seems_useful(grok: Endpoint) -> None:
-    fields: dict[str, Any] = {"tools": [openrouter_tool(engine="auto")]}
-    plugin = grok.chat("latest tram", plugins=[{"id": "web"}])["choices"][0]["message"]
-    assert grok.chat("latest tram", **fields)["choices"][0]["message"] == plugin
-    assert grok.chat("Say hello", **fields)["usage"]["server_tool_use"] == {"web_search_requests": 0}
-    assert grok.chat("Say hello", tools=[{"type": "openrouter:web_search"}])["choices"]
-
-
-def test_openrouter_finds_no_more_than_max_results(grok: Endpoint) -> None:
-    for fields in (
-        {"plugins": [{"id": "web", "max_results": 2}]},
-        {"tools": [openrouter_tool(max_results=2)]},
-    ):
-        notes = grok.chat("latest tram", **fields)["choices"][0]["message"]["annotations"]
-        assert len(notes) == 2
+def test_the_web_plugin_finds_no_more_than_max_results(grok: Endpoint) -> None:
+    body = grok.chat("latest tram", plugins=[{"id": "web", "max_results": 2}])
+    assert len(body["choices"][0]["message"]["annotations"]) == 2
     assert grok.send_chat(plugins=[{"id": "web", "max_results": 0}]).status_code == 400
-
-
-def test_openrouter_searches_beside_functions(grok: Endpoint) -> None:
-    tools = [openrouter_tool(), {"type": "function", "function": {"name": "get_weather"}}]
-    message = grok.chat("get_weather", tools=tools)["choices"][0]["message"]
-    assert [call["function"]["name"] for call in message["tool_calls"]] == ["get_weather"]
 
 
 @pytest.mark.parametrize(

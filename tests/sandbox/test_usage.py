@@ -1,14 +1,16 @@
 import pytest
 
-from grok_mcp.sandbox.models import find_model
-from grok_mcp.sandbox.usage import MAX_CONVERSATIONS, Usage
+from grok_mcp.models import find_model
+from grok_mcp.sandbox.answering.usage import MAX_CONVERSATIONS, Usage
 
 from .wire import Endpoint
 
 
 def ticks(model: str, **counts: int) -> int:
     none = {"input_tokens": 0, "cached_tokens": 0, "image_tokens": 0, "reasoning_tokens": 0, "text_tokens": 0}
-    return Usage(**{**none, **counts}).ticks(find_model(model)[0])
+    known = find_model(model)
+    assert known
+    return Usage(**{**none, **counts}).ticks(known)
 
 
 def test_ticks_are_those_of_recorded_bills() -> None:

@@ -32,12 +32,12 @@ class Endpoint:
         self.client = client
 
     def send_chat(self, prompt: object = "Hello", fault: str = "", **fields: Any) -> httpx2.Response:
-        body = {"model": "grok-4.7", "messages": [{"role": "user", "content": prompt}], **fields}
-        return self.client.post("chat/completions", json=body, headers={"X-Sandbox-Fault": fault})
+        body = {"model": f"grok-4.7!{fault}", "messages": [{"role": "user", "content": prompt}], **fields}
+        return self.client.post("chat/completions", json=body)
 
     def send_responses(self, prompt: object = "Hello", fault: str = "", **fields: Any) -> httpx2.Response:
-        body = {"model": "grok-4.7", "input": prompt, **fields}
-        return self.client.post("responses", json=body, headers={"X-Sandbox-Fault": fault})
+        body = {"model": f"grok-4.7!{fault}", "input": prompt, **fields}
+        return self.client.post("responses", json=body)
 
     def chat(self, prompt: object = "Hello", **fields: Any) -> JSON:
         return read_body(self.send_chat(prompt, **fields))

@@ -1,12 +1,12 @@
 """Counts tokens, remembers what is cached, and bills in whole ticks (10,000,000,000 are 1 USD)."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import takewhile
 
-from grok_mcp.sandbox.answer import count_tokens
-from grok_mcp.sandbox.models import LONG_CONTEXT_TOKENS, Model
-from grok_mcp.sandbox.question import TOKENS_PER_IMAGE, Question, Turn
+from grok_mcp.models import LONG_CONTEXT_TOKENS, Model
+from grok_mcp.sandbox.answering.models import ticks
+from grok_mcp.sandbox.answering.question import Question, Turn
+from grok_mcp.sandbox.answering.text import count_tokens
 
 CALL_TICKS = 50_000_000
 """A web search, or an X post that was read: 5 USD per 1,000."""
@@ -14,15 +14,13 @@ CALL_TICKS = 50_000_000
 LIVE_SOURCE_TICKS = 250_000_000
 """A source of the legacy live search: 0.025 USD."""
 
-ATTACHMENT_TICKS = 100_000_000
-"""The search of an attached file: 10 USD per 1,000."""
-
 MAX_CONVERSATIONS = 256
+TOKENS_PER_IMAGE = 256
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What an answer used; `input_tokens` holds the cached ones and those of images."""
+    """What an answer used; `input_tokens` includes the cached ones and those of images."""
 
     input_tokens: int
     cached_tokens: int
@@ -33,7 +31,6 @@ class Usage:
     x_calls: int = 0
     posts: int = 0
     live_sources: int = 0
-    attachments: int = 0
 
     @property
     def output_tokens(self) -> int:
@@ -48,15 +45,13 @@ class Usage:
     def ticks(self, model: Model) -> int:
         """What it costs."""
         tokens = (
-            (self.input_tokens - self.cached_tokens) * model.input_price
-            + self.cached_tokens * model.cached_price
-            + self.output_tokens * model.output_price
+            (self.input_tokens - self.cached_tokens) * ticks(model.input_usd)
+            + self.cached_tokens * ticks(model.cached_usd)
+            + self.output_tokens * ticks(model.output_usd)
         )
         if self.input_tokens >= LONG_CONTEXT_TOKENS:
             tokens *= 2
-        calls = (self.web_calls + self.posts) * CALL_TICKS
-        extra = self.live_sources * LIVE_SOURCE_TICKS + self.attachments * ATTACHMENT_TICKS
-        return tokens + calls + extra
+        return tokens + (self.web_calls + self.posts) * CALL_TICKS + self.live_sources * LIVE_SOURCE_TICKS
 
 
 def count_turn(turn: Turn) -> int:
@@ -68,7 +63,7 @@ class PromptCache:
     """The last messages of each conversation; a repeated beginning of them is cached."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._seen: dict[str, tuple[int, ...]] = {}
 
     def cached_tokens(self, question: Question) -> int:
         """The tokens that an earlier request of the conversation began with as well."""
@@ -78,6 +73,6 @@ class PromptCache:
         before = self._seen.pop(question.conversation, ())
         self._seen[question.conversation] = marks
         if len(self._seen) > MAX_CONVERSATIONS:
-            self._seen.popitem(last=False)
+            del self._seen[next(iter(self._seen))]
         same = list(takewhile(lambda pair: pair[0] == pair[1], zip(marks, before, strict=False)))
         return sum(map(count_turn, question.turns[: len(same)]))

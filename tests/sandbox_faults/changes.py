@@ -1,65 +1,78 @@
-"""How a bend reaches its place in a reply: in every event of a stream, and in a whole body.
+"""How a change reaches its place in a reply: in every event of a stream, and in a whole body.
 
 Nothing is changed in place: events share their parts with each other and with the body.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
+
+from grok_mcp.sandbox.faults import Fault, Word
 
 JSON = dict[str, Any]
 Events = Iterable[JSON]
 Change = Callable[[JSON], JSON]
 
 
-class Bending(NamedTuple):
+class Deviation(NamedTuple):
     """What a deviation makes of a stream and of a body; both also get its value in the fault script."""
 
     events: Callable[[Events, str], Events]
     body: Callable[[JSON, str], JSON]
 
 
-def in_stream(change: Callable[[Events], Events]) -> Bending:
+def word(name: str, effect: str, deviation: Deviation, value: str = "") -> Word:
+    """The word of the fault script for a change of the reply's content."""
+    return Word(name, value, effect, partial(_fill, deviation))
+
+
+def _fill(deviation: Deviation, fault: Fault, value: str) -> None:
+    fault.events.append(lambda events: deviation.events(events, value))
+    fault.bodies.append(lambda body: deviation.body(body, value))
+
+
+def in_stream(change: Callable[[Events], Events]) -> Deviation:
     """Changes which events there are, or their order; a whole body stays as it is."""
-    return Bending(lambda events, _: change(events), lambda body, _: body)
+    return Deviation(lambda events, _: change(events), lambda body, _: body)
 
 
-def in_events(change: Change) -> Bending:
+def in_events(change: Change) -> Deviation:
     """Changes every event by itself; a whole body stays as it is."""
     return in_stream(lambda events: map(change, events))
 
 
-def in_body(change: Change) -> Bending:
+def in_body(change: Change) -> Deviation:
     """Changes whole bodies only."""
-    return Bending(lambda events, _: events, lambda body, _: change(body))
+    return Deviation(lambda events, _: events, lambda body, _: change(body))
 
 
-def valued(make: Callable[[str], Bending]) -> Bending:
-    """A bending that follows from the value in the script."""
-    return Bending(
+def valued(make: Callable[[str], Deviation]) -> Deviation:
+    """A deviation that depends on the value in the script."""
+    return Deviation(
         lambda events, value: make(value).events(events, value),
         lambda body, value: make(value).body(body, value),
     )
 
 
-def chain(*bendings: Bending) -> Bending:
+def chain(*deviations: Deviation) -> Deviation:
     """One after the other."""
 
-    def events(given: Events, value: str) -> Events:
-        for bending in bendings:
-            given = bending.events(given, value)
-        return given
+    def events(stream: Events, value: str) -> Events:
+        for deviation in deviations:
+            stream = deviation.events(stream, value)
+        return stream
 
-    def body(given: JSON, value: str) -> JSON:
-        for bending in bendings:
-            given = bending.body(given, value)
-        return given
+    def body(whole: JSON, value: str) -> JSON:
+        for deviation in deviations:
+            whole = deviation.body(whole, value)
+        return whole
 
-    return Bending(events, body)
+    return Deviation(events, body)
 
 
-def at_envelope(change: Change) -> Bending:
+def at_envelope(change: Change) -> Deviation:
     """Changes what holds model and usage: a chunk, a body, or the response that an event carries."""
-    return Bending(
+    return Deviation(
         lambda events, _: (_enveloped(event, change) for event in events), lambda body, _: change(body)
     )
 
@@ -70,28 +83,28 @@ def _enveloped(event: JSON, change: Change) -> JSON:
     return event if "type" in event else change(event)
 
 
-def at_usage(change: Change) -> Bending:
-    """Changes the usage wherever it is told."""
+def at_usage(change: Change) -> Deviation:
+    """Changes the usage wherever it is reported."""
     return at_envelope(lambda one: one | {"usage": change(one["usage"])} if one.get("usage") else one)
 
 
-def at_choices(change: Change) -> Bending:
+def at_choices(change: Change) -> Deviation:
     """Changes every choice of a chat reply."""
 
-    def chosen(one: JSON) -> JSON:
+    def in_choices(one: JSON) -> JSON:
         return one | {"choices": [*map(change, one["choices"])]} if "choices" in one else one
 
-    return at_envelope(chosen)
+    return at_envelope(in_choices)
 
 
-def at_messages(change: Change) -> Bending:
+def at_messages(change: Change) -> Deviation:
     """Changes what a choice of a chat reply says: a delta or a message."""
     return at_choices(
         lambda choice: choice | {key: change(choice[key]) for key in ("delta", "message") if key in choice}
     )
 
 
-def at_items(change: Change) -> Bending:
+def at_items(change: Change) -> Deviation:
     """Changes every output item of a responses reply, open or done."""
 
     def output(response: JSON) -> JSON:
@@ -102,26 +115,26 @@ def at_items(change: Change) -> Bending:
     def event(one: JSON) -> JSON:
         return one | {"item": change(one["item"])} if "item" in one else _enveloped(one, output)
 
-    return Bending(lambda events, _: map(event, events), lambda body, _: output(body))
+    return Deviation(lambda events, _: map(event, events), lambda body, _: output(body))
 
 
-def at_notes(change: Callable[[list[JSON]], list[JSON]]) -> Bending:
-    """Changes the annotations of a text; an event that told only one which is gone goes too."""
+def at_notes(change: Callable[[list[JSON]], list[JSON]]) -> Deviation:
+    """Changes the annotations of a text; an event that only reports a removed one goes too."""
 
-    def noted(part: JSON) -> JSON:
+    def annotated(part: JSON) -> JSON:
         return part | {"annotations": change(part["annotations"])} if "annotations" in part else part
 
     def item(one: JSON) -> JSON:
-        return one | {"content": [noted(part) for part in one["content"]]} if "content" in one else one
+        return one | {"content": [annotated(part) for part in one["content"]]} if "content" in one else one
 
-    def events(given: Events) -> Iterator[JSON]:
-        for event in given:
+    def events(stream: Events) -> Iterator[JSON]:
+        for event in stream:
             if "annotation" in event:
                 yield from (event | {"annotation": note} for note in change([event["annotation"]]))
             else:
-                yield event | {"part": noted(event["part"])} if "part" in event else event
+                yield event | {"part": annotated(event["part"])} if "part" in event else event
 
-    return chain(in_stream(events), at_items(item), at_messages(noted))
+    return chain(in_stream(events), at_items(item), at_messages(annotated))
 
 
 def without(one: JSON, *names: str) -> JSON:

@@ -1,8 +1,8 @@
-"""Bends of the usage: how endpoints count, and the forms in which they tell it."""
+"""Changes of the usage: how endpoints count, and the forms in which they tell it."""
 
 from collections.abc import Iterator
 
-from grok_mcp.sandbox.bending import JSON, Bending, Events, without
+from tests.sandbox_faults.changes import JSON, Deviation, Events, without
 
 TICKS_PER_USD = 10**10
 
@@ -20,7 +20,7 @@ def _drop_events(events: Events) -> Iterator[JSON]:
         yield _drop(event)
 
 
-DROPPED = Bending(lambda events, _: _drop_events(events), lambda body, _: _drop(body))
+DROPPED = Deviation(lambda events, _: _drop_events(events), lambda body, _: _drop(body))
 
 
 def beside_finish(events: Events) -> Iterator[JSON]:
@@ -65,22 +65,13 @@ def inclusive(usage: JSON) -> JSON:
     return usage | {"completion_tokens": usage["total_tokens"] - usage["prompt_tokens"]}
 
 
-def rebuilt(usage: JSON) -> JSON:
-    """What new-api makes of xAI's counts."""
-    usage = inclusive(usage)
-    details = usage["completion_tokens_details"]
-    text = usage["completion_tokens"] - details["reasoning_tokens"]
-    kept = {name: value for name, value in usage.items() if "tokens" in name}
-    return kept | {"completion_tokens_details": details | {"text_tokens": text}}
-
-
 def in_dollars(usage: JSON) -> JSON:
     """OpenRouter's form: inclusive, and billed in USD."""
     ticks = usage.get("cost_in_usd_ticks")
     if ticks is None or "prompt_tokens" not in usage:
         return usage
-    kept = without(inclusive(usage), "cost_in_usd_ticks", "num_sources_used")
-    return kept | {"cost": ticks / TICKS_PER_USD}
+    counts = without(inclusive(usage), "cost_in_usd_ticks", "num_sources_used")
+    return counts | {"cost": ticks / TICKS_PER_USD}
 
 
 def cached_beside(usage: JSON) -> JSON:
@@ -94,12 +85,12 @@ def cached_beside(usage: JSON) -> JSON:
 def as_text(usage: JSON) -> JSON:
     """Every count in digits between quotes; the price stays a number."""
 
-    def told(value: object) -> object:
+    def as_digits(value: object) -> object:
         if isinstance(value, dict):
-            return {name: told(inner) for name, inner in value.items()}
+            return {name: as_digits(inner) for name, inner in value.items()}
         return str(value) if isinstance(value, int) else value
 
-    return {name: value if name == "cost_in_usd_ticks" else told(value) for name, value in usage.items()}
+    return {name: value if name == "cost_in_usd_ticks" else as_digits(value) for name, value in usage.items()}
 
 
 def as_nulls(usage: JSON) -> JSON:

@@ -1,11 +1,11 @@
-"""Bends of the responses dialect: items, parts and ends as other versions of the real endpoint sent them."""
+"""Changes of the responses dialect: items, parts and ends as other versions of it sent them."""
 
 import json
 from collections.abc import Iterator
 
-from grok_mcp.sandbox.bending import (
+from tests.sandbox_faults.changes import (
     JSON,
-    Bending,
+    Deviation,
     Events,
     at_envelope,
     at_items,
@@ -15,8 +15,6 @@ from grok_mcp.sandbox.bending import (
     in_stream,
     without,
 )
-
-FAILURE = {"code": "server_error", "message": "Internal server error"}
 
 _TEXT_EVENTS = ("response.output_text.", "response.content_part.")
 _SUMMARY_EVENTS = ("response.reasoning_summary_",)
@@ -49,14 +47,14 @@ def items_twice(events: Events) -> Iterator[JSON]:
 
 def interleave(events: Events) -> Iterator[JSON]:
     """The item before the message opens and closes in the middle of its text."""
-    given = list(events)
-    places = [event["output_index"] for event in given if "output_index" in event]
+    stream = list(events)
+    places = [event["output_index"] for event in stream if "output_index" in event]
     if not places or not max(places):
-        return iter(given)
+        return iter(stream)
     last = max(places)
-    before = [_moved(event, last) for event in given if event.get("output_index") == last - 1]
-    message = [_moved(event, last) for event in given if event.get("output_index") == last]
-    rest = [event for event in given if event.get("output_index", -1) < last - 1]
+    before = [_moved(event, last) for event in stream if event.get("output_index") == last - 1]
+    message = [_moved(event, last) for event in stream if event.get("output_index") == last]
+    rest = [event for event in stream if event.get("output_index", -1) < last - 1]
     middle = len(message) // 2
     *opening, end = rest
     return iter([*opening, *message[:middle], *before, *message[middle:], _swapped(end)])
@@ -72,12 +70,12 @@ def _swapped(end: JSON) -> JSON:
 
 
 def no_action(item: JSON) -> JSON:
-    """A web search that does not say what it did."""
+    """A web search without its action."""
     return without(item, "action") if item["type"] == "web_search_call" else item
 
 
 def empty_query(item: JSON) -> JSON:
-    """A web search for nothing, as far as it tells."""
+    """A web search with an empty query."""
     return item | {"action": item["action"] | {"query": ""}} if "action" in item else item
 
 
@@ -188,7 +186,7 @@ def _with_part(item: JSON) -> JSON:
     return item | {"content": [*item["content"], _PART]} if item.get("content") else item
 
 
-UNKNOWN = Bending(lambda events, _: unknown_events(events), lambda body, _: unknown_body(body))
+UNKNOWN = Deviation(lambda events, _: unknown_events(events), lambda body, _: unknown_body(body))
 
 
 def done(event: JSON) -> JSON:
@@ -196,8 +194,8 @@ def done(event: JSON) -> JSON:
     return event | {"type": "response.done"} if event.get("type") == "response.completed" else event
 
 
-def incomplete(reason: str | None) -> Bending:
-    """A response that ended before its end, for a reason or without telling one."""
+def incomplete(reason: str | None) -> Deviation:
+    """A response that ended before its end, with or without a reason."""
     details = {"reason": reason} if reason else None
 
     def cut(response: JSON) -> JSON:
@@ -205,27 +203,10 @@ def incomplete(reason: str | None) -> Bending:
             return response
         return response | {"status": "incomplete", "completed_at": None, "incomplete_details": details}
 
-    def events(given: Events, _: str) -> Iterator[JSON]:
-        for event in given:
+    def events(stream: Events, _: str) -> Iterator[JSON]:
+        for event in stream:
             if event.get("type") in _ENDS:
                 event = event | {"type": "response.incomplete", "response": cut(event["response"])}
             yield event
 
-    return Bending(events, lambda body, _: cut(body))
-
-
-def _fail(response: JSON) -> JSON:
-    return response | {"status": "failed", "completed_at": None, "error": FAILURE, "output": []}
-
-
-def _fail_after(events: Events, count: str) -> Iterator[JSON]:
-    """The usage tells what was used until then: here all of it."""
-    *given, end = events
-    if "response" not in end:
-        yield from [*given, end]
-        return
-    yield from given[: int(count)]
-    yield {"type": "response.failed", "response": _fail(end["response"])}
-
-
-FAILED = Bending(_fail_after, lambda body, _: _fail(body) if body.get("object") == "response" else body)
+    return Deviation(events, lambda body, _: cut(body))
