@@ -1,11 +1,14 @@
 """The environment becomes settings, or one line for each fault."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from grok_mcp.environment import SettingsError, load_settings, unknown_variables, variables_of
 from grok_mcp.gateways import GATEWAYS, endpoint_url, resolve
+from grok_mcp.serving.run import SERVED_BY
 from grok_mcp.settings import Settings
 
 DEFAULTS = {
@@ -151,6 +154,12 @@ def test_every_setting_has_a_description_and_a_variable() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description
         assert variables_of(name)
+
+
+def test_every_transport_that_can_be_set_has_a_module_that_serves_it() -> None:
+    assert list(SERVED_BY) == [*get_args(Settings.model_fields["transport"].annotation)]
+    for module in SERVED_BY.values():
+        assert callable(import_module(module).serve)
 
 
 @pytest.mark.parametrize(

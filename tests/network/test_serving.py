@@ -23,7 +23,7 @@ from grok_mcp.cli.main import cli
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.guards import InTurn
-from grok_mcp.serving.http.listen import serve_http
+from grok_mcp.serving.http.listen import serve
 from grok_mcp.settings import Settings
 from tests.conftest import Result
 from tests.network.conftest import Place
@@ -80,7 +80,7 @@ def test_what_must_not_be_served_is_said_in_one_line(
     settings: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:  # else a server that is not refused would serve
-        assert serve_http(Settings(**settings, port=taken.getsockname()[1])) == 2
+        assert serve(Settings(**settings, port=taken.getsockname()[1])) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"grok-mcp: {said}")
 

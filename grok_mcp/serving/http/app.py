@@ -32,7 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grok_mcp.addresses import is_wildcard
 from grok_mcp.endpoint import report
-from grok_mcp.environment import read_settings
+from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.pipeline import Grok, InFlight
 from grok_mcp.server import STREAMED
 from grok_mcp.serving.http.guards import CheckedHeaders, InTurn, LoopbackOnly, TimedBody
@@ -49,17 +49,17 @@ def create_app() -> Starlette:
     """The application of this process, from its environment; what any ASGI server can run as a factory."""
     settings = read_settings()
     if settings is None:
-        raise SystemExit(2)
+        raise SystemExit(EXIT_BAD_SETTINGS)
     built = build_process(settings)
     if built is None:
-        raise SystemExit(2)
+        raise SystemExit(EXIT_BAD_SETTINGS)
     settle_memory()
     return build_app(*built, settings, served_transports(settings))
 
 
 def served_transports(settings: Settings) -> tuple[str, ...]:
-    """The network transports that these settings ask for and allow."""
-    wanted = TRANSPORTS if settings.transport in ("stdio", "http") else (settings.transport,)
+    """The network transports that these settings ask for and allow; all where they name none of them."""
+    wanted = (settings.transport,) if settings.transport in TRANSPORTS else TRANSPORTS
     return tuple(name for name in wanted if name != "sse" or settings.sticky or not settings.shared)
 
 

@@ -1,10 +1,11 @@
-"""Serves the application of `http.py`: the listening socket, one or several worker processes, slow clients.
+"""Serves the application of `app.py`: the listening socket, one or several worker processes, slow clients.
 
 Our own settings of uvicorn: `TCP_NODELAY` (without it each answer waits 40 ms for an acknowledgement), a time
 limit for headers, a small bound for their size, and exit status 0 after a signal.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -16,10 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from grok_mcp.addresses import is_loopback
+from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.serving.http.tokens import token_verifier
 from grok_mcp.settings import Settings
 
-EXIT_BAD_SETTINGS = 2
 EXIT_NO_SOCKET = 1
 HEADERS_S = 20.0
 MAX_HEADER_BYTES = 32 * 1024
@@ -63,8 +64,9 @@ class GuardedProtocol(H11Protocol):
             self.transport.close()
 
 
-def serve_http(settings: Settings) -> int:
+def serve(settings: Settings) -> int:
     """Serve the network until a signal comes; returns the exit status."""
+    gc.enable()
     refusal = _refusal(settings)
     if refusal:
         sys.stderr.write(f"grok-mcp: {refusal}\n")
