@@ -1,4 +1,4 @@
-"""The most that a caller may spend in a day: asked before each tool call, by `accounts.py`.
+"""The most that a caller may spend in a day: asked before each tool call, by `tools/counted.py`.
 
 A call is refused when what was spent today (UTC), and what the calls in flight may cost, has reached the cap.
 Both are counted over all processes that share a ledger, or a Redis where one is named.

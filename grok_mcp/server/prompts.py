@@ -1,6 +1,6 @@
 """Ready-made tasks that a person starts in a host: one `PromptSpec` each. To add one, add it to `PROMPTS`.
 
-`beside_tools.py` serves them, `completion.py` completes their arguments. Each becomes one message that tells
+`handlers.py` serves them and completes their arguments. Each becomes one message that tells
 the host's model which tool to call with what, and how to present what comes back (`prompt_texts.py`).
 """
 

@@ -1,6 +1,6 @@
 """What a host can read beside the tools: one `ResourceSpec` each. To add a resource, add one to `RESOURCES`.
 
-`beside_tools.py` lists and serves them. Each is one JSON document.
+`handlers.py` serves them. Each is one JSON document.
 """
 
 import json
