@@ -18,6 +18,7 @@ from mcp_types import (
 from grok_mcp.endpoint.catalog import LISTED_WITHIN_S
 from grok_mcp.models import MODELS
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.settings import ReasoningEffort
 from grok_mcp.tools import TOOLS
 from tests.conftest import Host, host_on
@@ -164,7 +165,7 @@ async def test_news_brief_counts_its_dates_back_from_today(period: str, days: in
         ("news_brief", {"topic": "a", "country": "Germany"}, "'Germany' is no country of two letters"),
         ("second_opinion", {"question": "a", "reasoning_effort": "max"}, "'max' is none of none, low,"),
         ("second_opinion", {"effort": "low"}, "'effort' is unknown; there are question, model, reas"),
-        ("opinion", {}, "Unknown prompt: opinion. There are second_opinion, fact_check, news_brief."),
+        ("opinion", {}, f"Unknown prompt: opinion. There are {', '.join(PROMPTS)}."),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])

@@ -19,6 +19,7 @@ from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
+from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.published import PUBLISHED, derived
 from tests.conftest import Result, host_on
@@ -97,7 +98,7 @@ async def test_both_eras_get_the_same_tools_and_instructions(legacy: bool) -> No
     async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
         names = [tool.name for tool in (await host.client.list_tools()).tools]
         assert host.client.instructions == INSTRUCTIONS
-    assert names == ["ask_grok", "grok_search", "grok_structured", "grok_result"]
+    assert names == list(TOOLS)
     assert len(INSTRUCTIONS.encode()) <= 600
 
 
