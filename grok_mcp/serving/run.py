@@ -1,6 +1,6 @@
 """Runs the server: reads settings, builds everything once, hands it to a transport.
 
-Settings are read before the SDK is imported, so that wrong ones are told at once.
+Settings are read before the SDK is imported, so that wrong ones are reported at once.
 """
 
 import gc

@@ -90,7 +90,7 @@ async def _settled_or_gone(incoming: "_Incoming", writer: LineWriter) -> None:
 
 
 class _Stream:
-    """What the SDK asks of a stream in either direction beside its items."""
+    """What the SDK needs of a stream in either direction apart from its items."""
 
     async def aclose(self) -> None:
         """Nothing to release; what was sent is flushed at the end of `serve_stdio`."""
@@ -110,7 +110,7 @@ class _Incoming(_Stream):
         self._writer = writer
         self._open = 0
         self._progress = asyncio.Event()
-        # The SDK tells of requests that stay unanswered because the client cancelled them.
+        # The SDK reports requests that stay unanswered because the client cancelled them.
         self._metadata = ServerMessageMetadata(on_request_unanswered=self.request_settled)
 
     async def request_settled(self) -> None:
