@@ -225,7 +225,8 @@ async def test_a_fault_beside_the_tools_is_a_reference_too(
             host.client.read_resource("grok://models"),
             host.client.complete(PromptReference(name="fact_check"), {"name": "model", "value": ""}),
         ):
-            with pytest.raises(MCPError, match=r"^Internal error of this server \(reference \w{8}\)\.") as caught:
+            message = r"^Internal error of this server \(reference \w{8}\)\."
+            with pytest.raises(MCPError, match=message) as caught:
                 await request
             assert caught.value.code == INTERNAL_ERROR
     assert "xai-0123456789" in caplog.text and caplog.text.count("Traceback") == 2
