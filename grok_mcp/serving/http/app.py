@@ -1,6 +1,6 @@
 """MCP over HTTP: one ASGI application with Streamable HTTP, legacy SSE, health, and the checks before them.
 
-`create_app` runs under any ASGI server with any number of workers; `http_serve.py` is our own. From outside
+`create_app` runs under any ASGI server with any number of workers; `listen.py` runs our own. From outside
 in, a request passes: loopback check where there is no authentication, the bearer token, the time limit of
 its body, then the SDK's checks (Host, Origin, size) and its transport.
 """

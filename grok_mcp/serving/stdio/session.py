@@ -1,7 +1,6 @@
 """The stdio transport: one client on this process's standard input and output, one JSON a line.
 
-Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. `serve.py` calls
-`serve_stdio`; bytes and threads are in `stdio_streams.py`.
+Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. Bytes and threads are in `pipes.py`.
 """
 
 import asyncio
