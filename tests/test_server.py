@@ -116,7 +116,7 @@ async def test_a_fault_of_our_own_is_a_reference_and_no_traceback(caplog: pytest
     async with Client(build_server(grok, {"ask_grok": ASK._replace(run=fail)})) as client:
         result = Result(await client.call_tool("ask_grok", {"prompt": "Hi"}))
     assert result.error["code"] == "internal"
-    assert result.text == IsStr(regex=r"\[internal\] A fault of this server \(reference \w{8}\)\. .*")
+    assert result.text == IsStr(regex=r"\[internal\] Internal error of this server \(reference \w{8}\)\. .*")
     assert "xai-0123456789" in caplog.text and "RuntimeError" in caplog.text
     await grok.aclose()
 
@@ -226,7 +226,8 @@ async def test_a_fault_beside_the_tools_is_a_reference_too(
             host.client.read_resource("grok://models"),
             host.client.complete(PromptReference(name="fact_check"), {"name": "model", "value": ""}),
         ):
-            with pytest.raises(MCPError, match=r"^A fault of this server \(reference \w{8}\)\.") as caught:
+            message = r"^Internal error of this server \(reference \w{8}\)\."
+            with pytest.raises(MCPError, match=message) as caught:
                 await request
             assert caught.value.code == INTERNAL_ERROR
     assert "xai-0123456789" in caplog.text and caplog.text.count("Traceback") == 2

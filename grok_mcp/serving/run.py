@@ -1,7 +1,7 @@
 """Runs the server: reads settings, and hands them to the transport that they choose.
 
-Settings are read before the SDK is imported, so that wrong ones are told at once. To add a transport, write
-a module with `serve(settings)`, which returns the exit status, and name it in `SERVED_BY`.
+Settings are read before the SDK is imported, so that wrong ones are reported at once. To add a transport,
+write a module with `serve(settings)`, which returns the exit status, and name it in `SERVED_BY`.
 """
 
 from collections.abc import Callable, Mapping

@@ -13,7 +13,7 @@ from grok_mcp.tools.published import PUBLISHED
 
 
 class ToolSpec(NamedTuple):
-    """One tool. `renders` says whether its answer is shown as Markdown or as JSON.
+    """One tool. `renders` says whether its answer is rendered as Markdown or as JSON.
 
     A tool that `collects` asks Grok for nothing: it waits for what another call has begun.
     """

@@ -61,16 +61,16 @@ def test_an_address_that_others_reach_is_not_served_without_authentication() -> 
     status, lines = refused("--transport", "http", "--host", "0.0.0.0", "--port", "0")
     assert status == 2
     (line,) = lines
-    assert line.startswith("grok-mcp: 0.0.0.0 is no loopback address")
+    assert line.startswith("grok-mcp: 0.0.0.0 is not a loopback address")
     assert "GROK_MCP_TOKEN_FILE" in line and "--insecure-no-auth" in line
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"transport": "http", "host": "192.0.2.7"}, "192.0.2.7 is no loopback address"),
-        ({"transport": "sse", "host": "::"}, ":: is no loopback address"),
-        ({"transport": "http", "host": "host.example"}, "host.example is no loopback address"),
+        ({"transport": "http", "host": "192.0.2.7"}, "192.0.2.7 is not a loopback address"),
+        ({"transport": "sse", "host": "::"}, ":: is not a loopback address"),
+        ({"transport": "http", "host": "host.example"}, "host.example is not a loopback address"),
         ({"transport": "sse", "workers": 2}, "SSE needs one process"),
         ({"transport": "sse", "redis_url": "redis://127.0.0.1:1"}, "SSE needs one process"),
     ],

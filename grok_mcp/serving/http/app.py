@@ -1,6 +1,6 @@
 """MCP over HTTP: one ASGI application with Streamable HTTP, legacy SSE, health, and the checks before them.
 
-`create_app` runs under any ASGI server with any number of workers; `listen.py` is our own. From outside
+`create_app` runs under any ASGI server with any number of workers; `listen.py` runs our own. From outside
 in, a request passes: loopback check where there is no authentication, the bearer token, the time limit of
 its body, then the SDK's checks (Host, Origin, size) and its transport.
 """
@@ -89,8 +89,8 @@ def build_app(
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
-        told = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
-        return JSONResponse(told, 200 if told["ready"] else 503)
+        readiness = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
+        return JSONResponse(readiness, 200 if readiness["ready"] else 503)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -133,7 +133,7 @@ def _authentication(
 
 
 def _keys_unavailable(connection: HTTPConnection, error: Exception) -> Response:
-    """The one thing that the verifier raises: it can't tell whether a token is good."""
+    """The one thing that the verifier raises: whether a token is good is unknown."""
     return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "5"})
 
 
@@ -162,7 +162,7 @@ class _SseStream:
 
 @contextmanager
 def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
-    """When the process is told to end: take no new call, let those in flight end, then close idle streams.
+    """When the process has to end: take no new call, let those in flight end, then close idle streams.
 
     The ASGI server's own handler runs as well; it stops listening and waits for the responses.
     """

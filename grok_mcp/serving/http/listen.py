@@ -107,8 +107,8 @@ def _refusal(settings: Settings) -> str | None:
     """Why these settings must not be served."""
     if token_verifier(settings) is None and not settings.insecure_no_auth and not is_loopback(settings.host):
         return (
-            f"{settings.host} is no loopback address and nobody would have to say who they are: set "
-            "GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER, or spell --insecure-no-auth out"
+            f"{settings.host} is not a loopback address, and nobody would have to authenticate: set "
+            "GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER, or give --insecure-no-auth"
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
@@ -128,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(settings: Settings, listening: socket.socket) -> None:
     """One line that says where the server is, for people and for whoever took port 0."""
     host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host
     paths = {"sse": "/sse"}.get(settings.transport, "/mcp")
-    sys.stderr.write(f"grok-mcp: serving http://{shown}:{port}{paths}\n")
+    sys.stderr.write(f"grok-mcp: serving http://{name}:{port}{paths}\n")
     sys.stderr.flush()
