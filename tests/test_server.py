@@ -102,6 +102,11 @@ async def test_both_eras_get_the_same_tools_and_instructions(legacy: bool) -> No
     assert len(INSTRUCTIONS.encode()) <= 600
 
 
+def test_a_tool_without_a_published_schema_says_how_to_make_one() -> None:
+    with pytest.raises(LookupError, match=r"^grok_new .*: run python -m grok_mcp\.tools\.published$"):
+        _ = ASK._replace(name="grok_new").input_schema
+
+
 async def test_an_unknown_tool_is_a_protocol_error() -> None:
     async with host_on("http://127.0.0.1:9/v1") as host:
         with pytest.raises(MCPError, match="Unknown tool: ask_gork"):
