@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 import click
 
+from grok_mcp.cli.console import BAD_USAGE, FAILED
 from grok_mcp.cli.terminal import ShellView
 from grok_mcp.environment import read_settings
 from grok_mcp.errors import GrokError, InternalError, InvalidArgumentError
@@ -32,8 +33,6 @@ from grok_mcp.tools import PUBLISHED, TOOLS, ToolSpec, read_named_image, run_cou
 
 _TYPES = {"integer": click.INT, "number": click.FLOAT}
 _METAVARS = {"integer": "N", "number": "NUMBER", "object": "JSON|FILE"}
-FAILED = 1
-BAD_USAGE = 2
 
 CONTINUING = ("conversation_id", "tool_results")
 """Arguments that go on from an earlier answer, which ends with its process here."""
@@ -57,15 +56,15 @@ class CallCommand(click.Command):
         schema = PUBLISHED[self._tool]
         subject = subject_of(schema)
         flags = [
-            _flag(name, one)
-            for name, one in schema["properties"].items()
+            _flag(name, property)
+            for name, property in schema["properties"].items()
             if name != subject and name not in CONTINUING
         ]
         as_json = click.Option(["as_json", "--json"], is_flag=True, help="print the whole answer as JSON")
         return [click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]"), *flags, as_json]
 
-    def _run(self, /, words: tuple[str, ...], as_json: bool, **given: Any) -> None:
-        status = call_tool(self._tool, words, given, as_json=as_json)
+    def _run(self, /, words: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+        status = call_tool(self._tool, words, flags, as_json=as_json)
         click.get_current_context().exit(status)
 
 
@@ -92,7 +91,7 @@ def subject_of(schema: Mapping[str, Any]) -> str:
     return str(schema["required"][0])
 
 
-def call_tool(tool: str, words: Sequence[str], given: Mapping[str, Any], *, as_json: bool) -> int:
+def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_json: bool) -> int:
     """Call a tool with what stands on the command line; returns the exit status."""
     settings = read_settings()
     if settings is None:
@@ -104,24 +103,23 @@ def call_tool(tool: str, words: Sequence[str], given: Mapping[str, Any], *, as_j
     spec = TOOLS[tool]
     view = ShellView(data_only=spec.renders == "data", as_json=as_json)
     try:
-        outcome = anyio.run(_outcome, spec, settings, words, given, view)
-        return view.conclude(outcome) if isinstance(outcome, Answer) else _failed(view, outcome)
+        outcome = anyio.run(_outcome, spec, settings, words, flags, view)
+        if isinstance(outcome, GrokError):
+            view.fail(outcome)
+            return BAD_USAGE if outcome.code == InvalidArgumentError.code else FAILED
+        view.conclude(outcome)
+        return FAILED if outcome.finish_reason == "interrupted" else 0
     finally:
         view.close()
         close_telemetry()
 
 
-def _failed(view: ShellView, error: GrokError) -> int:
-    view.fail(error)
-    return BAD_USAGE if error.code == InvalidArgumentError.code else FAILED
-
-
 async def _outcome(
-    spec: ToolSpec, settings: Settings, words: Sequence[str], given: Mapping[str, Any], view: ShellView
+    spec: ToolSpec, settings: Settings, words: Sequence[str], flags: Mapping[str, Any], view: ShellView
 ) -> Answer | GrokError:
     """What the call came to; the one catch-all."""
     try:
-        raw = read_arguments(spec.input_schema, words, given)
+        raw = read_arguments(spec.input_schema, words, flags)
         grok = Grok(settings)
         try:
 
@@ -145,31 +143,29 @@ async def _outcome(
 
 
 def read_arguments(
-    schema: Mapping[str, Any], words: Sequence[str], given: Mapping[str, Any]
+    schema: Mapping[str, Any], words: Sequence[str], flags: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a call, from words, flags, files and stdin; raises InvalidArgumentError."""
-    raw = {name: value for name, value in given.items() if value not in (None, ())}
+    raw = {name: value for name, value in flags.items() if value not in (None, ())}
     for name, value in raw.items():
-        one = schema["properties"][name]
+        property = schema["properties"][name]
         if name == "images":
             raw[name] = [_image(image, number) for number, image in enumerate(value)]
-        elif one["type"] == "object":
+        elif property["type"] == "object":
             raw[name] = _json(value, name)
-        elif one["type"] == "array" and one["items"]["type"] == "object":
-            raw[name] = [entry for text in value for entry in _listed(_json(text, name))]
-        elif one["type"] == "array" and len(value) == 1:
-            raw[name] = value[0]  # it may hold several, with commas between them
-        elif one["type"] == "array":
-            raw[name] = list(value)
+        elif property["type"] == "array" and property["items"]["type"] == "object":
+            values = [_json(text, name) for text in value]
+            raw[name] = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        elif property["type"] == "array":  # a single text may hold several, with commas between them
+            raw[name] = value[0] if len(value) == 1 else list(value)
     return {subject_of(schema): _question(words), **raw}
 
 
 def _question(words: Sequence[str]) -> str:
     """The words of the command line, what stdin holds, or one below the other."""
     from_stdin = list(words) == ["-"]
-    said = "" if from_stdin else " ".join(words)
-    piped = _stdin() if from_stdin or _is_piped() else ""
-    return "\n\n".join(part for part in (said, piped) if part)
+    texts = ["" if from_stdin else " ".join(words), _stdin() if from_stdin or _is_piped() else ""]
+    return "\n\n".join(filter(None, texts))
 
 
 def _is_piped() -> bool:
@@ -214,10 +210,6 @@ def _json(value: str, name: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"{place}: is no JSON: {error}.", "Correct it.") from None
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 ask = CallCommand(

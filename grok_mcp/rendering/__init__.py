@@ -6,13 +6,17 @@ Hosts and the command line render by the same functions, so that both show the s
 from grok_mcp.rendering.markdown import alternatives, facts, markdown, supplements, usage_facts
 from grok_mcp.rendering.paging import Page, is_too_long, page_of, whole
 from grok_mcp.rendering.progress import DeltaProgress, Progress, StatusProgress
+from grok_mcp.rendering.terminal import StatusLine, TerminalText, clean
 
 __all__ = [
     "DeltaProgress",
     "Page",
     "Progress",
+    "StatusLine",
     "StatusProgress",
+    "TerminalText",
     "alternatives",
+    "clean",
     "facts",
     "is_too_long",
     "markdown",
