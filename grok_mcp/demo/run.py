@@ -3,7 +3,6 @@
 The server runs as a process of its own, as a host would run it; nothing of the user's settings reaches it.
 """
 
-import io
 import logging
 import os
 import sys
@@ -12,16 +11,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp_types import CallToolResult, TextContent
-from rich.console import Console
+from mcp_types import TextContent
 
-from grok_mcp.demo.live import LiveView
-from grok_mcp.demo.plain import PlainView, View
+from grok_mcp.demo.view import View
 from grok_mcp.sandbox import SandboxServer
 
 TIMEOUT_S = 60.0
@@ -97,7 +94,7 @@ SESSIONS: tuple[tuple[Mode, tuple[Scene, ...]], ...] = (
 def run_demo(pace: float = PACE_S) -> int:
     """Play the demo on stdout; returns the exit status. Nothing that it started is left running."""
     logging.getLogger().addHandler(logging.NullHandler())
-    view = _open_view()
+    view = View()
     try:
         anyio.run(_demo, view, pace)
     except (Exception, BaseExceptionGroup) as error:
@@ -108,38 +105,26 @@ def run_demo(pace: float = PACE_S) -> int:
     return 0
 
 
-def _open_view() -> View:
-    """The view that suits stdout."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a pipe on Windows may have no letters for it all
-    console = Console(highlight=False)
-    live = sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal
-    if live and console.encoding.startswith("utf"):
-        return LiveView(console)
-    return PlainView()
-
-
 def _failed(error: BaseException) -> int:
-    """Tell what went wrong in a sentence; what is no fault of the demo goes on to the caller."""
+    """Report the error of a demo in a sentence; any other goes on to the caller."""
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, BrokenPipeError | KeyboardInterrupt | SystemExit):
             raise leaf
-    known = next((leaf for leaf in leaves if isinstance(leaf, DemoError)), None)
-    if known is not None:
-        reason = str(known)
-    elif any(isinstance(leaf, TimeoutError) for leaf in leaves):
+    reason = " ".join(str(leaves[0]).split()) or type(leaves[0]).__name__
+    if any(isinstance(leaf, TimeoutError) for leaf in leaves):
         reason = f"it did not end within {TIMEOUT_S:.0f} s"
-    else:
-        reason = " ".join(str(leaves[0]).split()) or type(leaves[0]).__name__
+    for leaf in leaves:
+        if isinstance(leaf, DemoError):
+            reason = str(leaf)
     sys.stderr.write(f"grok-mcp: the demo failed: {reason}\n")
     return 1
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
+        for inner in error.exceptions:
+            yield from _leaves(inner)
     else:
         yield error
 
@@ -152,7 +137,7 @@ async def _demo(view: View, pace: float) -> None:
             async with _session(sandbox.url, mode) as client:
                 tools = [tool.name for tool in (await client.list_tools()).tools]
                 info = client.server_info
-                view.started(info.version if info else "", client.protocol_version, mode, tools)
+                view.started(info.version if info else "", client.protocol_version, tools)
                 await _play(client, scenes, view)
         view.outro()
 
@@ -161,12 +146,17 @@ async def _demo(view: View, pace: float) -> None:
 async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
     """An MCP session with a server process; where it ends too soon, its last words are the reason."""
     package = Path(__file__).resolve().parents[1]
+    environment = {  # without the user's settings and keys, and without proxies
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(("GROK_MCP_", "XAI_")) and not name.upper().endswith("_PROXY")
+    }
     state = tempfile.TemporaryDirectory(prefix="grok-mcp-demo-", ignore_cleanup_errors=True)
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", package.name],
         env={
-            **_environment(),
+            **environment,
             "XAI_BASE_URL": url,
             "XAI_API_KEY": KEY,
             "GROK_MCP_GATEWAY": "sandbox",
@@ -186,22 +176,9 @@ async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
         except Exception as error:
             if begun:
                 raise
-            raise DemoError(f"the server did not start: {_last_line(log) or error}") from error
-
-
-def _environment() -> dict[str, str]:
-    """The environment without the user's settings and keys, and without proxies."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("GROK_MCP_", "XAI_")) and not name.upper().endswith("_PROXY")
-    }
-
-
-def _last_line(log: TextIO) -> str:
-    log.seek(0)
-    lines = [line.strip() for line in log if line.strip()]
-    return lines[-1] if lines else ""
+            log.seek(0)
+            lines = [line.strip() for line in log if line.strip()]
+            raise DemoError(f"the server did not start: {lines[-1] if lines else error}") from error
 
 
 async def _play(client: Client, scenes: tuple[Scene, ...], view: View) -> None:
@@ -211,16 +188,11 @@ async def _play(client: Client, scenes: tuple[Scene, ...], view: View) -> None:
         if scene.continues:
             arguments["conversation_id"] = conversation
         view.call(scene.tool, scene.shows, scene.question)
-        answer = _answer(scene, await client.call_tool(scene.tool, arguments, progress_callback=view.note))
+        result = await client.call_tool(scene.tool, arguments, progress_callback=view.note)
+        answer: dict[str, Any] | None = result.structured_content
+        if result.is_error or answer is None:
+            texts = [block.text for block in result.content if isinstance(block, TextContent)]
+            first = " ".join(texts).strip().partition("\n")[0]
+            raise DemoError(f"{scene.tool} answered with an error: {first or 'without a text'}")
         conversation = answer.get("conversation_id")
         view.answer(answer)
-
-
-def _answer(scene: Scene, result: CallToolResult) -> dict[str, Any]:
-    """The whole answer as data, which the setting `GROK_MCP_RESULTS=structured` brings."""
-    if result.is_error or result.structured_content is None:
-        texts = [block.text for block in result.content if isinstance(block, TextContent)]
-        first = " ".join(texts).strip().partition("\n")[0]
-        raise DemoError(f"{scene.tool} answered with an error: {first or 'without a text'}")
-    answer: dict[str, Any] = result.structured_content
-    return answer
