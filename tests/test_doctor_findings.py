@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from grok_mcp.doctor.calls import check_calls
 from grok_mcp.doctor.endpoint import check_endpoint
-from grok_mcp.doctor.entries import check_entry, is_ours
+from grok_mcp.doctor.entries import HostEntry, ReadFile
 from grok_mcp.doctor.findings import Check, all_ok
 from grok_mcp.doctor.installation import check_extras, check_installation, check_redis
 from grok_mcp.doctor.network import check_way
@@ -172,17 +172,26 @@ async def test_an_entry_is_looked_at_as_its_host_does(
     host: str, changes: dict[str, Any], breaks: bool | None, words: str, tmp_path: Path
 ) -> None:
     user = User(tmp_path)
-    found = list(check_entry(HOSTS[host], entry(**changes), SERVERS, {"PATH": str(user.programs)}))
-    assert [(one.breaks, words in one.message) for one in found] == (
+    file = ReadFile(HOSTS[host], tmp_path, SERVERS, {"PATH": str(user.programs)})
+    found = list(HostEntry(file, "grok", entry(**changes)).check())
+    assert [(not one.ok, words in one.message) for one in found] == (
         [] if breaks is None else [(breaks, True)]
     )
     assert all(one.fix and KEY not in one.message + one.fix for one in found)
 
 
-async def test_our_entries_are_known_by_their_name_or_by_what_they_start() -> None:
-    assert is_ours(HOSTS["zed"], "Grok", {"command": "run"})
-    assert is_ours(HOSTS["opencode"], "mine", {"command": ["python", "-m", "grok_mcp"]})
-    assert not is_ours(HOSTS["cursor"], "groking", {"command": "grok-mcpd", "args": ["x"]})
+@pytest.mark.parametrize(
+    ("host", "key", "entry", "ours"),
+    [
+        ("zed", "Grok", {"command": "run"}, True),
+        ("opencode", "mine", {"command": ["python", "-m", "grok_mcp"]}, True),
+        ("cursor", "groking", {"command": "grok-mcpd", "args": ["x"]}, False),
+    ],
+)
+async def test_our_entries_are_known_by_their_name_or_by_what_they_start(
+    host: str, key: str, entry: dict[str, Any], ours: bool
+) -> None:
+    assert HostEntry(ReadFile(HOSTS[host], Path(), {}, {}), key, entry).is_ours is ours
 
 
 async def test_a_strangers_package_beside_ours_is_found(
