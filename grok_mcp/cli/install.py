@@ -183,7 +183,7 @@ def _remote(machine: Machine, name: str, environment: dict[str, str], options: _
 
 
 def _environment(options: _Options) -> dict[str, str]:
-    """The variables of --env and of its short forms; what is wrong with them is a usage error."""
+    """The variables of --env and of its short forms; wrong ones are a usage error."""
     environment = {}
     for pair in options.env:
         variable, equals, value = pair.partition("=")
@@ -234,16 +234,13 @@ def _installed(change: Change, spec: EntrySpec, machine: Machine, *, in_use: boo
 
 
 def _uninstalled(change: Change, name: str) -> str:
-    """What was done."""
     host, path = change.host, change.path
     if change.outcome == "not there":
-        return _page(f"{host.title}: «{name}» is not in {path}; nothing changed", [])
+        return f"{host.title}: «{name}» is not in {path}; nothing changed"
     if change.after is None:
-        return _page(
-            f"{host.title}: {path} was removed: `install` had created it, and it held only «{name}»", []
-        )
+        return f"{host.title}: {path} was removed: `install` had created it, and it held only «{name}»"
     if change.backup == "remove":
-        return _page(f"{host.title}: {path} is as it was before «{name}» was added", [])
+        return f"{host.title}: {path} is as it was before «{name}» was added"
     return _page(f"{host.title}: «{name}» was removed from {path}", [("backup", str(change.backup_path))])
 
 
@@ -271,7 +268,7 @@ def _lines(data: bytes | None) -> list[str]:
 
 
 def _page(head: str, rows: list[tuple[str, str]]) -> str:
-    width = max((len(name) for name, _ in rows), default=0)
+    width = max(len(name) for name, _ in rows)
     return "\n".join([head, *(f"  {name.ljust(width)}  {text}" for name, text in rows)])
 
 

@@ -7,11 +7,10 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import anyio
 from mcp.client import Client
@@ -26,7 +25,6 @@ PACE_S = 0.03
 """Seconds between two pieces of an answer: a reader can follow, and the whole takes a quarter of a minute."""
 
 KEY = "sandbox-demo"
-_GRACE_S = "1"
 
 Mode = Literal["deltas", "status"]
 
@@ -35,20 +33,14 @@ class DemoError(Exception):
     """The demo can't go on; the message is a sentence for the user."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """One call of a tool; `continues` takes the conversation up that the scene before it began."""
+class Scene(NamedTuple):
+    """One call of a tool; its first argument is the question that the view prints."""
 
     tool: str
     shows: str
-    question: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any]
     continues: bool = False
-
-    @property
-    def subject(self) -> str:
-        """The name of the argument that holds the question."""
-        return "query" if self.tool == "grok_search" else "prompt"
+    """Whether it goes on with the conversation that the scene before it began."""
 
 
 _RECORD = {
@@ -64,61 +56,50 @@ _RECORD = {
     "additionalProperties": False,
 }
 
-SESSIONS: tuple[tuple[Mode, tuple[Scene, ...]], ...] = (
-    (
-        "deltas",
-        (
-            Scene("ask_grok", "the text as it streams", "Why stream? Answer in 60 words."),
-            Scene("ask_grok", "the same conversation goes on", "Shorter: 25 words.", continues=True),
+SESSIONS: Mapping[Mode, Sequence[Scene]] = {
+    "deltas": [
+        Scene("ask_grok", "the text as it streams", {"prompt": "Why stream? Answer in 60 words."}),
+        Scene("ask_grok", "the same conversation goes on", {"prompt": "Shorter: 25 words."}, continues=True),
+    ],
+    "status": [
+        Scene(
+            "grok_search",
+            "phases as they change, and citations",
+            {"query": "What was decided about the tram extension to the harbour?"},
         ),
-    ),
-    (
-        "status",
-        (
-            Scene(
-                "grok_search",
-                "phases as they change, and citations",
-                "What was decided about the tram extension to the harbour?",
-            ),
-            Scene(
-                "grok_structured",
-                "JSON that fits a schema",
-                "The tram extension as a record.",
-                {"schema": _RECORD},
-            ),
+        Scene(
+            "grok_structured",
+            "JSON that fits a schema",
+            {"prompt": "The tram extension as a record.", "schema": _RECORD},
         ),
-    ),
-)
+    ],
+}
 
 
 def run_demo(pace: float = PACE_S) -> int:
     """Play the demo on stdout; returns the exit status. Nothing that it started is left running."""
     logging.getLogger().addHandler(logging.NullHandler())
-    view = View()
     try:
-        anyio.run(_demo, view, pace)
+        with closing(View()) as view:
+            anyio.run(_demo, view, pace)
     except (Exception, BaseExceptionGroup) as error:
-        view.close()
-        return _failed(error)
-    finally:
-        view.close()
+        sys.stderr.write(f"grok-mcp: the demo failed: {_reason(error)}\n")
+        return 1
     return 0
 
 
-def _failed(error: BaseException) -> int:
-    """Report the error of a demo in a sentence; any other goes on to the caller."""
+def _reason(error: BaseException) -> str:
+    """Why the demo failed, in a sentence; raises what is not a failure of the demo."""
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, BrokenPipeError | KeyboardInterrupt | SystemExit):
             raise leaf
-    reason = " ".join(str(leaves[0]).split()) or type(leaves[0]).__name__
-    if any(isinstance(leaf, TimeoutError) for leaf in leaves):
-        reason = f"it did not end within {TIMEOUT_S:.0f} s"
     for leaf in leaves:
         if isinstance(leaf, DemoError):
-            reason = str(leaf)
-    sys.stderr.write(f"grok-mcp: the demo failed: {reason}\n")
-    return 1
+            return str(leaf)
+    if any(isinstance(leaf, TimeoutError) for leaf in leaves):
+        return f"it did not end within {TIMEOUT_S:.0f} s"
+    return " ".join(str(leaves[0]).split()) or type(leaves[0]).__name__
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -132,7 +113,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 async def _demo(view: View, pace: float) -> None:
     with anyio.fail_after(TIMEOUT_S), SandboxServer(pace=pace) as sandbox:
         view.intro(sandbox.url)
-        for mode, scenes in SESSIONS:
+        for mode, scenes in SESSIONS.items():
             view.starting(mode)
             async with _session(sandbox.url, mode) as client:
                 tools = [tool.name for tool in (await client.list_tools()).tools]
@@ -162,7 +143,7 @@ async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
             "GROK_MCP_GATEWAY": "sandbox",
             "GROK_MCP_PROGRESS": mode,
             "GROK_MCP_RESULTS": "structured",
-            "GROK_MCP_GRACE": _GRACE_S,
+            "GROK_MCP_GRACE": "1",
             "GROK_MCP_STATE_DIR": state.name,
         },
         cwd=package.parent,
@@ -181,13 +162,13 @@ async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
             raise DemoError(f"the server did not start: {lines[-1] if lines else error}") from error
 
 
-async def _play(client: Client, scenes: tuple[Scene, ...], view: View) -> None:
+async def _play(client: Client, scenes: Sequence[Scene], view: View) -> None:
     conversation = None
     for scene in scenes:
-        arguments = {scene.subject: scene.question, **scene.arguments}
+        arguments = dict(scene.arguments)
         if scene.continues:
             arguments["conversation_id"] = conversation
-        view.call(scene.tool, scene.shows, scene.question)
+        view.call(scene.tool, scene.shows, next(iter(arguments.values())))
         result = await client.call_tool(scene.tool, arguments, progress_callback=view.note)
         answer: dict[str, Any] | None = result.structured_content
         if result.is_error or answer is None:

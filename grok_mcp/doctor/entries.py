@@ -195,22 +195,17 @@ def package_of(command: str, arguments: Sequence[str]) -> str | None:
     words = [PureWindowsPath(command).stem.lower(), *arguments]
     if words[0] == "cmd" and len(words) > 2 and words[1].lower() == "/c":
         words = [PureWindowsPath(words[2]).stem.lower(), *words[3:]]
-    for runner in _RUNNERS:
-        if words[: len(runner)] == runner:
-            return _first_package(words[len(runner) :])
-    return None
-
-
-def _first_package(words: Sequence[str]) -> str | None:
-    named: dict[str, str] = {}
-    position = 0
-    while position < len(words) and words[position].startswith("-"):
-        option, equals, value = words[position].partition("=")
-        if not equals and _VALUED.fullmatch(option):
-            position += 1
-            value = words[position] if position < len(words) else ""
-        named[option] = value
-        position += 1
-    started = words[position] if position < len(words) else ""
-    package = named.get("--from") or named.get("--spec") or started
+    runner = next((runner for runner in _RUNNERS if words[: len(runner)] == runner), None)
+    if runner is None:
+        return None
+    options: dict[str, str] = {}
+    started = ""
+    rest = iter(words[len(runner) :])
+    for word in rest:
+        if not word.startswith("-"):
+            started = word
+            break
+        option, equals, value = word.partition("=")
+        options[option] = next(rest, "") if not equals and _VALUED.fullmatch(option) else value
+    package = options.get("--from") or options.get("--spec") or started
     return re.split(r"[@=<>!~\[; ]", package)[0].lower().replace("_", "-") or None
