@@ -1,4 +1,4 @@
-"""`grok-mcp doctor` finds what was broken on purpose, says how to mend it, and leaves the healthy alone."""
+"""`grok-mcp doctor` finds what was broken on purpose, says how to fix it, and leaves the healthy alone."""
 
 import asyncio
 import datetime
@@ -364,7 +364,7 @@ async def test_the_sandbox_is_healthy_also_in_full_and_the_calls_are_priced(user
     assert (report.status, report.stderr) == (0, "")
     lines = report.stdout.splitlines()
     assert [line for line in lines[:-2] if not line.startswith("✓ ")] == []
-    assert lines[-1] == "Nothing to mend."
+    assert lines[-1] == "Nothing to fix."
     for tool in ("ask", "search", "structured"):
         assert re.search(rf"^✓ call {tool}: grok-4.7, .* tokens, 0\.\d+ USD, ", report.stdout, re.MULTILINE)
     assert re.search(r"^✓ cost: of these calls: 0\.0\d+ USD$", report.stdout, re.MULTILINE)
@@ -412,7 +412,7 @@ async def test_a_person_reads_the_fault_and_below_it_what_mends_it(user: User) -
     assert "! settings: GROK_MCP_TIMOUT is no setting of this version and has no effect\n" in report.stdout
     assert "    GROK_MCP_TIMEOUT may have been meant.\n" in report.stdout
     assert re.search(r"^✗ key: there is none\n    Set XAI_API_KEY ", report.stdout, re.MULTILINE)
-    assert report.stdout.endswith("\n\n1 to mend.\n")
+    assert report.stdout.endswith("\n\n1 to fix.\n")
     assert (report.status, report.stderr) == (1, "")
 
 

@@ -1,8 +1,7 @@
 """`grok-mcp ask`, `search` and `structured`: the tools as commands.
 
 The pipeline is that of a host's call, without the MCP session: the server's settings and the tools' own
-checks hold here too. A command's flags are the properties of its tool's published schema, so that no list
-has to be kept.
+checks apply here too. A command's flags are the properties of its tool's published schema.
 """
 
 import json
@@ -69,7 +68,7 @@ class CallCommand(click.Command):
 
 
 def _flag(name: str, schema: Mapping[str, Any]) -> click.Option:
-    """The flag of one argument; one that takes a list may be repeated, and is also known in the singular."""
+    """The flag of an argument; for a list it may be repeated, and also has its name in the singular."""
     kind = schema["type"]
     item = schema["items"] if kind == "array" else schema
     flag = f"--{name.replace('_', '-')}"
@@ -87,16 +86,16 @@ def _flag(name: str, schema: Mapping[str, Any]) -> click.Option:
 
 
 def subject_of(schema: Mapping[str, Any]) -> str:
-    """The argument that holds the question: the first one that a tool requires."""
+    """The argument that holds the question: the first that a tool requires."""
     return str(schema["required"][0])
 
 
 def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_json: bool) -> int:
-    """Call a tool with what stands on the command line; returns the exit status."""
+    """Call a tool with the arguments of the command line; returns the exit status."""
     settings = read_settings()
     if settings is None:
         return BAD_USAGE
-    if settings.budget_usd_per_day is None:  # nothing is continued from here: Redis would only be in the way
+    if settings.budget_usd_per_day is None:  # nothing continues from here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
     configure_telemetry()
@@ -117,7 +116,7 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_j
 async def _outcome(
     spec: ToolSpec, settings: Settings, words: Sequence[str], flags: Mapping[str, Any], view: ShellView
 ) -> Answer | GrokError:
-    """What the call came to; the one catch-all."""
+    """The answer, or any error: nothing else catches all."""
     try:
         raw = read_arguments(spec.input_schema, words, flags)
         grok = Grok(settings)
@@ -137,7 +136,7 @@ async def _outcome(
     except Exception as error:
         logger.debug("call of %s failed", spec.name, exc_info=True)
         return InternalError(
-            f"A fault of this program ({type(error).__name__}).",
+            f"An error in this program ({type(error).__name__}).",
             "GROK_MCP_LOG_LEVEL=debug shows the details; please report them.",
         )
 
@@ -162,7 +161,7 @@ def read_arguments(
 
 
 def _question(words: Sequence[str]) -> str:
-    """The words of the command line, what stdin holds, or one below the other."""
+    """The words of the command line, the text from stdin, or both, the second below the first."""
     from_stdin = list(words) == ["-"]
     texts = ["" if from_stdin else " ".join(words), _stdin() if from_stdin or _is_piped() else ""]
     return "\n\n".join(filter(None, texts))
@@ -184,19 +183,19 @@ def _stdin() -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise InvalidArgumentError(
-            "stdin: what comes there is no text in UTF-8.", "Convert it, or give an image with --image."
+            "stdin: not UTF-8 text.", "Convert it, or pass an image with --image."
         ) from None
 
 
 def _image(image: str, number: int) -> str:
-    """An image as a host would give it; a file that is named on the command line may lie anywhere."""
+    """An image as a host would send it; a file named on the command line may be anywhere."""
     if image.lower().startswith(("https://", "http://", "data:")):
         return image
     return read_named_image(image, f"images[{number}]")
 
 
 def _json(value: str, name: str) -> Any:
-    """A JSON value that stands on the command line, or in a file that is named there."""
+    """A JSON value from the command line, or from a file named there."""
     text, place = value.strip(), f"--{name.replace('_', '-')}"
     if not text.startswith(("{", "[")):
         path = Path(text.removeprefix("@")).expanduser()
@@ -204,12 +203,12 @@ def _json(value: str, name: str) -> Any:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
-            raise InvalidArgumentError(f"{place}: can't be read: {why}.", "Give JSON or a file.") from None
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise InvalidArgumentError(f"{place}: can't be read: {why}.", "Pass JSON or a file.") from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"{place}: is no JSON: {error}.", "Correct it.") from None
+        raise InvalidArgumentError(f"{place}: is not JSON: {error}.", "Correct it.") from None
 
 
 ask = CallCommand(
@@ -217,8 +216,8 @@ ask = CallCommand(
     "ask_grok",
     """Ask Grok a question, and read the answer as it is written.
 
-    The prompt is what stands on the command line; `-` or a pipe reads it from stdin, and with both what comes
-    over the pipe stands below it as context.
+    The prompt is the text on the command line; `-` or a pipe reads it from stdin. With both, what comes over
+    the pipe is added below it as context.
     """,
 )
 search = CallCommand(

@@ -15,20 +15,20 @@ from grok_mcp.doctor import Check, examine
 @click.option("--full", is_flag=True, help="also call each tool once, which costs money: a few cents at most")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, offline: bool, full: bool) -> None:
-    """Find what keeps Grok from working, and say how to mend it.
+    """Find what keeps Grok from working, and say how to fix it.
 
-    Looks at settings, key, endpoint, models and the files of hosts. No key is shown. Exit status 1 where
-    something has to be mended.
+    Checks settings, key, endpoint, models and the files of hosts. Never shows a key. Exits with status 1 if
+    something has to be fixed.
     """
     if offline and full:
-        raise click.UsageError("--full asks the endpoint, --offline does not: take one of them.")
+        raise click.UsageError("--full calls the endpoint, --offline does not: use only one of them.")
     checks = asyncio.run(examine((lambda check: None) if as_json else _show, offline=offline, full=full))
     errors = [check for check in checks if not check.ok]
     if as_json:
         report = {"ok": not errors, "checks": [check._asdict() for check in checks]}
         click.echo(json.dumps(report, ensure_ascii=False, indent=2))
     else:
-        click.echo(f"\n{len(errors)} to mend." if errors else "\nNothing to mend.")
+        click.echo(f"\n{len(errors)} to fix." if errors else "\nNothing to fix.")
     if errors:
         ctx.exit(FAILED)
 

@@ -43,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """A server's name that every host accepts, and that leaves room in the names of tools."""
 
 _UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
-"""Folders in uv's cache in which `uvx` keeps what it runs."""
+"""Folders in uv's cache that hold what `uvx` runs."""
 
 _BOM = "\ufeff"
 _OTHERS = 0o077
@@ -71,8 +71,8 @@ _NAMED = click.option(
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
 @click.option("--replace", is_flag=True, help="write over another entry of that name")
-@click.option("--command", metavar="PROGRAM", help="start this; its arguments stand behind --")
-@click.option("--this", is_flag=True, help="start this installation, by its whole path")
+@click.option("--command", metavar="PROGRAM", help="start this program; its arguments follow --")
+@click.option("--this", is_flag=True, help="start this installation, by its absolute path")
 @click.option("--url", help="use a server that runs elsewhere")
 @click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
 @click.option("--gateway", type=click.Choice(list(GATEWAYS)), help="sets GROK_MCP_GATEWAY")
@@ -83,10 +83,10 @@ _NAMED = click.option(
 )
 @click.argument("arguments", nargs=-1)
 def install(host: str, name: str, project: bool, preview: bool, replace: bool, **options: Any) -> None:
-    """Put this server into the file of HOST.
+    """Add this server to the configuration file of HOST.
 
-    Everything else in that file stays as it is, and FILE.grok-mcp.bak keeps what it was. No key is written
-    unless you say so.
+    Nothing else in that file changes, and FILE.grok-mcp.bak is a copy of it as it was. Keys are written only
+    with --write-key.
     """
     machine, row = _machine(), HOSTS[host]
     try:
@@ -115,9 +115,9 @@ def install(host: str, name: str, project: bool, preview: bool, replace: bool, *
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be changed, and change nothing")
 def uninstall(host: str, name: str, project: bool, preview: bool) -> None:
-    """Take this server out of the file of HOST.
+    """Remove this server from the configuration file of HOST.
 
-    If nobody has changed the file since `install`, it is afterwards what it was before, to the byte.
+    If the file has not changed since `install`, it is restored to the byte.
     """
     row = HOSTS[host]
     try:
@@ -153,11 +153,11 @@ def _spec(host: Host, machine: Machine, name: str, options: _Options) -> EntrySp
     if options.url is not None:
         return _remote(machine, name, environment, options)
     if options.token_env:
-        raise click.UsageError("--token-env belongs to --url")
+        raise click.UsageError("--token-env needs --url")
     if options.this and options.command:
         raise click.UsageError("--this and --command exclude each other")
     if options.arguments and not options.command:
-        raise click.UsageError("arguments behind -- belong to --command")
+        raise click.UsageError("arguments after -- need --command")
     key = None
     if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
@@ -219,7 +219,7 @@ def _this() -> tuple[str, tuple[str, ...]]:
 
 
 def _installed(change: Change, spec: EntrySpec, machine: Machine, *, in_use: bool, undo: str) -> str:
-    """What was done, and what is left to do; `undo` is the command that reverts it."""
+    """What has changed, and what is left to do; `undo` is the command that reverts it."""
     host, path = change.host, change.path
     rows = [("time limit", _limits(host))] if spec.url is None or host.limits else []
     rows.append(("token" if spec.url else "key", "; ".join(_origin(host, spec, machine))))
@@ -287,15 +287,15 @@ def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
     if spec.url and variable is None:
         yield "none is sent; --token-env names the variable that holds one"
     elif spec.key or spec.token:
-        yield "stands in the file, because of --write-key"
+        yield "is in the file, because of --write-key"
     elif KEY_VARIABLE in spec.environment:
         yield "is the one from --env"
     elif KEY_FILE_VARIABLE in spec.environment:
         yield f"is read from {spec.environment[KEY_FILE_VARIABLE]}"
     elif host.asks_user:
-        yield f"{host.title} asks for it when it starts the server, and keeps it"
+        yield f"{host.title} asks for it when it starts the server, and stores it"
     elif isinstance(host.key, Verbatim):
-        yield f"put it into the file in place of {PLACEHOLDER}; {host.title} expands no variables there"
+        yield f"put it into the file in place of {PLACEHOLDER}; {host.title} does not expand variables there"
         yield "or run this again with --write-key --replace"
     else:
         yield f"comes from {variable} in the environment that {host.title} is started in"
@@ -313,6 +313,6 @@ def _notes(change: Change, spec: EntrySpec, machine: Machine, in_use: bool) -> I
         else:
             yield f"run `{COMMAND} {' '.join(spec.arguments)} --version` once: the first start downloads"
     if spec.secrets and path.exists() and path.stat().st_mode & _OTHERS:
-        yield f"others on this machine may read {path}, and it holds a secret now"
+        yield f"other users of this machine can read {path}, which now holds a secret"
     if spec.secrets and change.host.project_file and path.match(change.host.project_file):
-        yield "this is a file of a project: keep it out of version control"
+        yield "this file belongs to a project: keep it out of version control"

@@ -1,4 +1,4 @@
-"""The commands of `grok-mcp`. Each imports what it needs when it runs, so that none waits for another's."""
+"""The commands of `grok-mcp`. Those with a module of their own load when they are needed."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ class Commands(click.Group):
         return sorted([*super().list_commands(ctx), *COMMANDS])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of that name, imported where it stands in `COMMANDS`."""
+        """The command of that name, imported if `COMMANDS` lists it."""
         if name not in COMMANDS:
             return super().get_command(ctx, name)
         module, function = COMMANDS[name].split(":")
@@ -103,7 +103,7 @@ def cli() -> None:
 def serve(ctx: click.Context, /, **flags: str | None) -> None:
     """Serve MCP; a flag wins over the environment.
 
-    Keys have no flag, because other users can see a command line: set XAI_API_KEY or take --api-key-file.
+    Keys have no flag, because other users can see a command line: set XAI_API_KEY or use --api-key-file.
     """
     for name, value in flags.items():
         if value is None:
@@ -135,12 +135,12 @@ def demo(ctx: click.Context, pace: float | None) -> None:
 def token(name: str) -> None:
     """Make a token for a caller of the network transports.
 
-    Prints the token once, for the caller, and the line that lets it in, for the file of GROK_MCP_TOKEN_FILE.
+    Prints the token once, for the caller, and its line for the file of GROK_MCP_TOKEN_FILE.
     """
     if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
-        fail(f"{name!r} is no name for a caller: at most 64 characters, none of them : or #", BAD_USAGE)
+        fail(f"{name!r} is not a valid name: use at most 64 characters, without : and #", BAD_USAGE)
     made, line = serving.new_token(name.strip())
-    click.echo(f"The token, which is shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
+    click.echo(f"The token, shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
 
 
 @cli.command()
@@ -159,7 +159,7 @@ def sandbox(port: int, host: str, pace: float) -> None:
     from grok_mcp.sandbox import SandboxServer  # brings a web framework
 
     if not is_loopback(host):
-        fail(f"--host: the sandbox serves this machine only; {host!r} is no loopback address", BAD_USAGE)
+        fail(f"--host: the sandbox serves this machine only; {host!r} is not a loopback address", BAD_USAGE)
     server = SandboxServer(port, host=host, pace=pace)
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):

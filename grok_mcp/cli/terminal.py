@@ -1,7 +1,7 @@
-"""What a call from a shell shows: the answer and its sources on stdout, everything about it on stderr.
+"""What a call from a shell prints: the answer and its sources on stdout, everything about it on stderr.
 
-On a terminal the text is streamed, after one line that says what Grok is doing. Into a pipe goes the same
-text, byte for byte as Grok wrote it.
+On a terminal the text is streamed, after a line that says what Grok is doing. A pipe gets the same text, byte
+for byte as Grok wrote it.
 """
 
 import json
@@ -33,7 +33,7 @@ from grok_mcp.rendering import (
 
 
 class ShellView:
-    """Shows one call. `data_only` prints the data of the answer alone, `as_json` the whole answer."""
+    """Shows a call. `data_only` prints the data of the answer alone, `as_json` the whole answer."""
 
     def __init__(self, *, data_only: bool, as_json: bool) -> None:
         self._data_only = data_only
@@ -129,7 +129,7 @@ class ShellView:
         self._write(self._text.end() if self._text else "")
         self._end_line()
         for section in (*alternatives(answer), *supplements(answer)):
-            self._write(f"\n{self._shown(section)}\n")
+            self._write(f"\n{self._cleaned(section)}\n")
 
     def _print_notes(self, answer: Answer) -> None:
         """Notes and the line of facts; and the sources, where stdout holds data alone."""
@@ -137,10 +137,10 @@ class ShellView:
             note("")
         if self._data_only:
             for section in (*alternatives(answer), *supplements(answer)):
-                note(self._shown(section))
+                note(self._cleaned(section))
         for warning in answer.warnings:
-            note(self._shown(f"Note: {warning}"))
-        note(self._shown(facts(answer)), dim=True)
+            note(self._cleaned(f"Note: {warning}"))
+        note(self._cleaned(facts(answer)), dim=True)
 
     def _print_json(self, value: Any) -> None:
         if self._on_terminal:
@@ -152,11 +152,11 @@ class ShellView:
         """Report what failed, what to do, and what it cost."""
         self._end_status()
         self._end_line()
-        note(self._shown(error.text))
+        note(self._cleaned(error.text))
         if error.usage:
             note(" · ".join(usage_facts(error.usage)), dim=True)
 
-    def _shown(self, text: str) -> str:
+    def _cleaned(self, text: str) -> str:
         return clean(text) if sys.stderr.isatty() or self._on_terminal else text
 
     def close(self) -> None:

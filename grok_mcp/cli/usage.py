@@ -39,7 +39,7 @@ _UNITS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
 def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Seconds of the epoch for `today`, an ISO date, or hours, days or weeks back as in `24h`; all in UTC."""
+    """Seconds of the epoch for `today`, an ISO date, or a time span like `24h`, `7d` or `2w`; all in UTC."""
     if value is None:
         return None
     now, text = time.time(), value.strip()
@@ -51,7 +51,7 @@ def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None
         date = datetime.fromisoformat(text)
         return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
-        message = f"{value!r} is no date as 2026-11-01, nor today, nor a time back as 7d or 24h"
+        message = f"{value!r} is not a date like 2026-11-01, nor today, nor a time span like 7d or 24h"
         raise click.BadParameter(message, ctx, parameter) from None
 
 
@@ -60,7 +60,7 @@ def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None
     "--by", type=click.Choice(get_args(Key)), default="day", show_default=True, help="what a row is"
 )
 @click.option(
-    "--since", callback=read_since, metavar="TIME", help="a date, today, or a time back as 7d or 24h (UTC)"
+    "--since", callback=read_since, metavar="TIME", help="a date, today, or a time span like 7d or 24h (UTC)"
 )
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
 @click.option("--csv", "as_csv", is_flag=True, help="a line of values for each row")
@@ -69,7 +69,7 @@ def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None
 def usage(
     ctx: click.Context, by: Key, since: float | None, as_json: bool, as_csv: bool, sandbox: bool
 ) -> None:
-    """Tell what your calls have used and cost.
+    """Show what your calls have used and cost.
 
     Counts the calls of all servers and commands that share the folder of GROK_MCP_STATE_DIR. Days are in UTC.
     """
@@ -150,7 +150,7 @@ def _print_table(report: _Report) -> None:
         console.print(_table(report))
     else:
         console.print(
-            Text(f"No calls{begin}." if begin else f"No calls yet: the first one begins {report.path}.")
+            Text(f"No calls{begin}." if begin else f"No calls yet: the first begins {report.path}.")
         )
     for line in _notes(report, add_up(report.rows)):
         console.print(Text(line))
