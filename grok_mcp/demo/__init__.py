@@ -1,4 +1,4 @@
-"""Shows the three tools through a real session with a server, against the sandbox; needs no key.
+"""Shows the three tools in a real session with a server, against the sandbox; needs no key.
 
 `run.py` plays it, `view.py` prints it.
 """

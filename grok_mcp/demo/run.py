@@ -22,7 +22,7 @@ from grok_mcp.sandbox import SandboxServer
 
 TIMEOUT_S = 60.0
 PACE_S = 0.03
-"""Seconds between two pieces of an answer: a reader can follow, and the whole takes a quarter of a minute."""
+"""Seconds between two pieces of an answer: slow enough to read, and over in a quarter of a minute."""
 
 KEY = "sandbox-demo"
 
@@ -30,7 +30,7 @@ Mode = Literal["deltas", "status"]
 
 
 class DemoError(Exception):
-    """The demo can't go on; the message is a sentence for the user."""
+    """The demo cannot go on; the message is a sentence for the user."""
 
 
 class Scene(NamedTuple):
@@ -89,7 +89,7 @@ def run_demo(pace: float = PACE_S) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    """Why the demo failed, in a sentence; raises what is not a failure of the demo."""
+    """Why the demo failed, in a sentence; raises any other error again."""
     leaves = list(_leaves(error))
     for leaf in leaves:
         if isinstance(leaf, BrokenPipeError | KeyboardInterrupt | SystemExit):
@@ -125,9 +125,9 @@ async def _demo(view: View, pace: float) -> None:
 
 @asynccontextmanager
 async def _session(url: str, mode: Mode) -> AsyncIterator[Client]:
-    """An MCP session with a server process; where it ends too soon, its last words are the reason."""
+    """An MCP session with a server process; if it fails to start, its last line is the reason."""
     package = Path(__file__).resolve().parents[1]
-    environment = {  # without the user's settings and keys, and without proxies
+    environment = {  # no settings or keys of the user, and no proxies
         name: value
         for name, value in os.environ.items()
         if not name.upper().startswith(("GROK_MCP_", "XAI_")) and not name.upper().endswith("_PROXY")

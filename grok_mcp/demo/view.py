@@ -1,4 +1,4 @@
-"""What the demo says and how it looks: text as it is written, one line for the phase of a search."""
+"""What the demo prints: each text as Grok writes it, and the phase of a search in one line."""
 
 import re
 import sys
@@ -23,8 +23,8 @@ MODES = {
     "deltas": "every piece of the text is a progress note",
     "status": "one line that each note replaces, as hosts show it",
 }
-SANDBOX_ONLY = "All of this came from the sandbox: no model wrote it, nothing was looked up."
-REAL_KEY = "For real answers get a key at https://console.x.ai and tell your host:"
+SANDBOX_ONLY = "All of this came from the sandbox: no model wrote it, and nothing was searched."
+REAL_KEY = "For real answers get a key at https://console.x.ai and configure your host:"
 HOST_CONFIG = """\
 {
   "mcpServers": {
@@ -38,7 +38,7 @@ HOST_CONFIG = """\
 
 
 _COUNTED = re.compile(r", [\d,]+ (?:s$|characters: .*)")
-"""The part of a status note that changes within one phase."""
+"""The part of a status note that changes within a phase."""
 
 
 class View:
@@ -66,7 +66,7 @@ class View:
             self._status.show(waiting)
 
     def intro(self, url: str) -> None:
-        """Say what this is and where the sandbox listens."""
+        """Print what this is and where the sandbox listens."""
         self._print(self._wrap(WHAT), style="dim")
         self._print(f"\nsandbox endpoint at {url}")
 
@@ -140,7 +140,7 @@ class View:
         self._print(f"\nusage: {' · '.join(usage_facts(Usage(**usage)))}", style="green")
 
     def outro(self) -> None:
-        """Say whose answers these were and how to get real ones."""
+        """Print where the answers came from and how to get real ones."""
         self._print("\n" + self._wrap(SANDBOX_ONLY), style="yellow")
         self._print(self._wrap(REAL_KEY) + "\n")
         self._print(HOST_CONFIG)
@@ -163,7 +163,7 @@ class View:
 
 
 def fit(note: str, width: int) -> str:
-    """A status note on one line; of a text that is being written, its end is what is new."""
+    """A status note that fits on a line: of a text in progress, the end is what is new."""
     head, mark, tail = note.partition("characters: …")
     room = width - len(head) - len(mark)
     if mark and room > 0:
