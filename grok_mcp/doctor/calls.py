@@ -1,4 +1,4 @@
-"""Real calls of the three tools, as small as they can be. They cost money: only `--full` makes them."""
+"""Small real calls of the three tools. They cost money: only `--full` makes them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ async def check_calls(settings: Settings) -> list[Check]:
     finally:
         await grok.aclose()
     costs = [cost for _, cost in made if cost is not None]
-    total = f"{sum(costs, Decimal()):.6f} USD" if costs else "unknown: the endpoint names no price"
+    total = f"{sum(costs, Decimal()):.6f} USD" if costs else "unknown: the endpoint reports no price"
     return [*(check for check, _ in made), fine("cost", f"of these calls: {total}")]
 
 
@@ -58,7 +58,7 @@ async def _check(grok: Grok, name: str) -> tuple[Check, Decimal | None]:
         fix = "Set GROK_MCP_SEARCH_DIALECT to a way that the endpoint speaks, or take another model."
         check = wrong(name, f"it answered without searching: {facts}", fix)
     elif warnings:
-        check = doubtful(name, f"{facts}: {warnings[0]}", "Look at the settings that this speaks of.")
+        check = doubtful(name, f"{facts}: {warnings[0]}", "Check the settings that it names.")
     else:
         check = fine(name, facts)
     return check, answer.usage.cost_usd

@@ -1,7 +1,7 @@
-"""Checks of the endpoint that cost nothing: does it answer, is the key good, what does it speak and offer.
+"""Checks of the endpoint that cost nothing: whether it answers, its key, dialects and models.
 
-A dialect is tried by an empty request, which no endpoint can answer: one that names what is missing speaks
-it, one that knows no such path does not.
+An empty request shows whether an endpoint speaks a dialect: if it does, it names what is missing; if not, it
+knows no such path.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ async def check_endpoint(settings: Settings) -> tuple[list[Check], bool]:
     endpoint = Endpoint(gateway.title, settings.key_variable(), (key,))
     upstream = Upstream(endpoint, key, Timeouts(ANSWER_S, min(settings.idle_timeout, ANSWER_S)))
     try:
-        found = await _Probe(settings, gateway, base_url, upstream).run()
+        results = await _Probe(settings, gateway, base_url, upstream).run()
     finally:
         await upstream.aclose()
-    return checks + found, all_ok(found)
+    return checks + results, all_ok(results)
 
 
 class _Probe:
@@ -55,12 +55,12 @@ class _Probe:
         """By path: how the endpoint refused, or None for an answer."""
 
     async def run(self) -> list[Check]:
-        """Ask about the key and every dialect; where that works, look at what the endpoint offers."""
+        """Try the key and every dialect; if they work, look at what the endpoint offers."""
         await asyncio.gather(self._look_up(), *(self._try(dialect.path) for dialect in DIALECTS.values()))
         title = self._gateway.title
         if self._about_key is None and self._outcomes[self._gateway.key_check] is None:
             # a page of the web, or of a network that wants a login
-            return [wrong("endpoint", f"{title} answers, but with no JSON", _ADDRESS)]
+            return [wrong("endpoint", f"{title} answers, but not with JSON", _ADDRESS)]
         failure = self._unusable() or self._refused()
         if failure is not None:
             return [failure]
@@ -108,7 +108,7 @@ class _Probe:
             return wrong("endpoint", f"{title} knows none of the paths: {outcomes[0]}", _ADDRESS)
         if all(isinstance(error, errors.UpstreamTimeoutError) for error in outcomes):
             message = f"{title} takes connections but is silent: {outcomes[0]}"
-            fix = "Try again later; else look at XAI_BASE_URL, and at what stands between here and there."
+            fix = "Try again later; else look at XAI_BASE_URL, and at proxies and firewalls on the way."
             return wrong("endpoint", message, fix)
         broken = [error for error in outcomes if error and _broken(error)]
         if len(broken) == len(outcomes):
@@ -119,7 +119,7 @@ class _Probe:
         """Where the endpoint answers, but not to this key; a public list of models proves nothing."""
         variable = self._settings.key_variable()
         if error := self._first(errors.AuthenticationError):
-            fix = f"Set {variable} to a key of this endpoint; a key of one gateway is no good at another."
+            fix = f"Set {variable} to a key of this endpoint; keys of one gateway do not work at another."
             return wrong("key accepted", f"the key is refused: {error.message}", fix)
         if error := self._first(errors.InsufficientCreditError):
             return wrong("credit", error.message, error.advice)
@@ -129,7 +129,7 @@ class _Probe:
         blocked = [name for name in BLOCKED if mapping(self._about_key).get(name) is True]
         if blocked:
             fix = f"Unblock it at the endpoint, or set {variable} to another key."
-            return wrong("key accepted", f"the endpoint says {', '.join(blocked)} of this key", fix)
+            return wrong("key accepted", f"the endpoint reports {', '.join(blocked)} for this key", fix)
         return None
 
     def _speaks(self, dialect: str) -> bool | None:
@@ -145,19 +145,19 @@ class _Probe:
         unsure = [name for name in DIALECTS if self._speaks(name) is None]
         configured, known = self._settings.dialect, self._gateway.dialects
         first = configured or known[0]
-        shown = ", ".join(spoken) or "none that could be told"
+        shown = ", ".join(spoken) or "none for certain"
         if first in unsure:
             message = f"{first} could not be tried: {self._outcomes[DIALECTS[first].path]}"
-            return doubtful("dialects", message, "Try again in a moment, or ask with --full.")
+            return doubtful("dialects", message, "Try again in a moment, or run with --full.")
         if first in spoken:
-            return fine("dialects", f"{shown}; {first} is asked first")
+            return fine("dialects", f"{shown}; {first} comes first")
         if not spoken and not unsure:
             return wrong("dialects", "the endpoint knows neither path", _ADDRESS)
         usable = (spoken or unsure)[0]
         fix = f"Set GROK_MCP_DIALECT={usable}."
         if usable in (configured, *known):
-            return doubtful("dialects", f"{shown}; but {first} is asked first, and lost", fix)
-        message = f"the endpoint does not speak {first}, which is all that it is asked by"
+            return doubtful("dialects", f"{shown}; but {first} comes first, and fails", fix)
+        message = f"the endpoint does not speak {first}, the only dialect that calls use"
         return wrong("dialects", message, fix)
 
     async def _models(self) -> list[Check]:
@@ -174,7 +174,7 @@ class _Probe:
             checks = [doubtful("model", message, f"Set GROK_MCP_MODEL={RETIRED[model]}.")]
         elif published["source"] != "endpoint":
             message = f"the endpoint lists no models, so {model} could not be looked up"
-            checks = [doubtful("model", message, "Ask with --full to see whether it answers.")]
+            checks = [doubtful("model", message, "Run with --full to see whether it answers.")]
         elif names.isdisjoint({model, known.id if known else model}):
             close = catalog.advice(model) or f"It has {', '.join(sorted(names)[:5])}. "
             fix = f"{close}Set GROK_MCP_MODEL to one that it has."
@@ -184,7 +184,7 @@ class _Probe:
         effort = self._settings.reasoning_effort
         if known and effort and gateway.serves_xai_models and known.refuses("reasoning_effort", effort):
             instead = f", or take {' or '.join(known.efforts)}" if known.efforts else ""
-            message = f"{model} takes no reasoning effort {effort}: it is left out"
+            message = f"{model} does not take the reasoning effort {effort}, which is left out"
             checks.append(doubtful("model", message, f"Unset GROK_MCP_REASONING_EFFORT{instead}."))
         return checks
 
@@ -199,8 +199,12 @@ class _Probe:
             fix = (
                 f"Set GROK_MCP_SEARCH_DIALECT to a way that works by {spoken or 'what the endpoint speaks'}."
             )
-            return wrong("search", f"{ways[0]} needs the dialect {WIRE[ways[0]]}, which is not spoken", fix)
-        message = f"by {usable[0]}, as far as can be told without a search, which costs money (--full)"
+            return wrong(
+                "search",
+                f"{ways[0]} needs the dialect {WIRE[ways[0]]}, which the endpoint does not speak",
+                fix,
+            )
+        message = f"by {usable[0]}; only a real search, which costs money, can prove it (--full)"
         return fine("search", message)
 
 

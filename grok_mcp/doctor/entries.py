@@ -1,4 +1,4 @@
-"""One entry of ours in a host's file: what it starts, with which key, and for how long."""
+"""An entry of this server in a host's file: what it starts, with which key, and for how long."""
 
 import re
 import shutil
@@ -66,8 +66,8 @@ class HostEntry:
             for name in self.environment:
                 variable = name.upper()
                 if variable.startswith(PREFIX) and variable not in {*VARIABLES, f"{PREFIX}ENV_FILE"}:
-                    message = f"{name} is no setting of this version"
-                    yield self._doubtful(message, f"Correct {name}, or take it out.")
+                    message = f"{name} is not a setting of this version"
+                    yield self._doubtful(message, f"Correct {name}, or remove it.")
         else:
             yield from self._check_remote()
         for limit in self.host.limits:
@@ -80,24 +80,26 @@ class HostEntry:
         url = str(self._entry.get("url") or "")
         is_sse = url.rstrip("/").endswith("/sse")
         if keys and url and keys[Part.URL] != "url" and not is_sse:
-            message = f'{title} does not take "url" for the address of a server of today'
+            message = f'{title} does not read "url" for a Streamable HTTP server'
             yield self._wrong(message, f'Write "{keys[Part.URL]}" in place of "url".')
         kind = remote.get("type")
         if url and kind and "type" not in self._entry:
-            message = f'{title} wants a "type" beside a "url", else it is refused or taken for the older SSE'
+            message = (
+                f'{title} needs a "type" with a "url": else it refuses the entry or assumes the older SSE'
+            )
             yield self._wrong(message, f'Add "type": "{"sse" if is_sse else kind}".')
         if keys and "headers" in self._entry and keys[Part.HEADERS] != "headers":
             token = keys.get(Part.TOKEN_VARIABLE)
             also = f", or take {token}" if token else ""
             fix = f"Write {keys[Part.HEADERS]} in place of headers{also}."
-            yield self._wrong(f"{title} ignores headers without a word", fix)
+            yield self._wrong(f"{title} silently ignores headers", fix)
 
     def _check_command(self) -> Iterator[Check]:
         command = self._command
         if package_of(command, self._arguments) == STRANGER:
             yield self._wrong(
-                f"it starts the package {STRANGER}, which is somebody else's program and is given your key",
-                f"Write {DISTRIBUTION} in place of {STRANGER}; if it ever ran with your key, make a new key.",
+                f"it starts the package {STRANGER}, which is somebody else's program and gets your key",
+                f"Write {DISTRIBUTION} in place of {STRANGER}; if it ever ran with your key, change the key.",
             )
         if re.search(r"[$%{]", command):
             return
@@ -126,33 +128,33 @@ class HostEntry:
                 return
         if isinstance(way, Forwarded) and not set(KEYS) & set(self._forwarded):
             (names,) = (key for key, part in self.host.local.items() if part is Part.FORWARDED)
-            message = f"{title} hands on no key that the entry does not name"
+            message = f"{title} passes on no key that the entry does not name"
             yield self._wrong(message, f'Add {names} = ["XAI_API_KEY"].')
         elif self.host.withholds and not isinstance(way, Forwarded):
             value = way.to(KEYS[0]) if isinstance(way, Reference) else "the key itself"
             yield self._wrong("the entry has no key", f"Add XAI_API_KEY with {value} to its environment.")
         elif not any(self._shell.get(name, "").strip() for name in KEYS):
             fix = f"Set XAI_API_KEY where {title} is started, or add it to the entry."
-            yield self._doubtful("the entry has no key, and this shell has none to hand on", fix)
+            yield self._doubtful("the entry has no key, and this shell has none to pass on", fix)
 
     def _check_value(self, name: str, value: str) -> Iterator[Check]:
-        """What is wrong with the value of a key's variable; it is not shown where it may be a key."""
-        fault, way = fault_of(value), self.host.key
-        placeholder = re.fullmatch(r"\{\w+:\w+\}", value) or (fault and "placeholder" in fault)
+        """What is wrong with the value of a key's variable; a value that may be a key is never shown."""
+        error, way = fault_of(value), self.host.key
+        placeholder = re.fullmatch(r"\{\w+:\w+\}", value) or (error and "placeholder" in error)
         if placeholder and isinstance(way, Reference) and way.expands(value):
             yield from self._check_reference(name, value)
         elif placeholder:
-            shown = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "what stands there"
+            shown = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "it"
             message = f"{name} is a placeholder, and {self.host.title} does not replace {shown}"
             if isinstance(way, Reference):
                 yield self._wrong(message, f"Write {way.to(name)} or the key itself.")
             else:
                 yield self._wrong(message, f"Write the key itself as {name}.")
-        elif fault:
-            yield self._wrong(f"{name} {fault}", f"Copy the key anew into {name}.")
+        elif error:
+            yield self._wrong(f"{name} {error}", f"Copy the key again into {name}.")
 
     def _check_reference(self, name: str, value: str) -> Iterator[Check]:
-        """Whether there is something behind a placeholder."""
+        """Whether a placeholder has a value."""
         source = re.sub(r"^\$?\{?(?:env:)?|(?::-.*)?\}?$", "", value)
         if source.startswith("input:"):
             inputs = self._document.get("inputs")
@@ -173,11 +175,11 @@ class HostEntry:
                 message = f"without {limit.key}, {title} gives the server little time to start and to answer"
                 yield self._doubtful(message, fix)
         elif not isinstance(value, int | float) or isinstance(value, bool):
-            yield self._wrong(f"{limit.key} is no number", fix)
+            yield self._wrong(f"{limit.key} is not a number", fix)
         elif value < limit.least or value > (limit.most or value):
             yield self._wrong(f"{limit.key} is {value}, which looks like the wrong unit", fix)
         elif value / limit.value * limit.seconds < min(SHORT_S, limit.seconds):
-            message = f"{limit.key} is {value}, too short for an answer that takes thought or a search"
+            message = f"{limit.key} is {value}, too short for an answer with reasoning or a search"
             yield self._doubtful(message, fix)
 
 
@@ -187,7 +189,7 @@ def _words(value: Any) -> list[str]:
 
 _RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"], ["npx"], ["bunx"])
 _VALUED = re.compile(r"--(?:from|with|python|index-url|extra-index-url|index|default-index|spec)|-[piw]")
-"""Options of runners that are followed by a value."""
+"""Options of runners that take a value."""
 
 
 def package_of(command: str, arguments: Sequence[str]) -> str | None:

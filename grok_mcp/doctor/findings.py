@@ -1,4 +1,4 @@
-"""What `grok-mcp doctor` has found: one value for each thing that it looked at."""
+"""The findings of `grok-mcp doctor`."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ def fine(name: str, message: str) -> Check:
 
 
 def doubtful(name: str, message: str, fix: str) -> Check:
-    """It works, but not as well as it could; or nobody can tell without a call that costs money."""
+    """It works, but not as well as it could, or it cannot be checked for free."""
     return Check(name, True, message, fix)
 
 

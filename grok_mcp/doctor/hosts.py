@@ -1,4 +1,4 @@
-"""Checks of the files in which hosts name the servers that they start: are we in there, and will that work.
+"""Checks of the configuration files of hosts: whether they have a working entry of this server.
 
 `hosts/rows.py` says where they are; `entries.py` looks at one entry.
 """
@@ -24,7 +24,7 @@ def check_hosts(shell: Mapping[str, str]) -> list[Check]:
         checks += list(entry.check()) or [right]
     if not entries:
         fix = "Run: grok-mcp install HOST"
-        checks.append(doubtful("hosts", "no host's file has an entry of this server", fix))
+        checks.append(doubtful("hosts", "no host's file has an entry for this server", fix))
     return checks
 
 
@@ -70,8 +70,8 @@ def _ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntr
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:
     kind = "TOML" if host.format == "toml" else "JSON"
     if isinstance(error, OSError):
-        reason, fix = error.strerror or type(error).__name__, "Give your user the right to read it."
+        reason, fix = error.strerror or type(error).__name__, "Let your user read it."
     else:
-        reason = f"it is no {kind}: {quote(str(error))}"
+        reason = f"it is not {kind}: {quote(str(error))}"
         fix = f"Correct the {kind} at that place; {host.title} starts none of its servers until then."
     return wrong(f"host {host.name}", f"{path}: {reason}", fix)

@@ -1,4 +1,4 @@
-"""Checks of what is installed, and of the optional parts that the environment asks for."""
+"""Checks of what is installed, and of the optional parts that the environment requests."""
 
 import os
 import platform
@@ -14,13 +14,13 @@ from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.redaction import quote
 
 STRANGER = "grok-mcp"
-"""A package of somebody else, which installs a command that is called as ours is."""
+"""A package of somebody else, which installs a command with the name of ours."""
 
 REDIS_S = 5.0
 
 
 def check_installation() -> list[Check]:
-    """Versions, and whether the stranger's package stands beside ours."""
+    """Versions, and whether the stranger's package is installed too."""
     parts = (f"{name} {_version(name)}" for name in ("mcp", "httpx2"))
     versions = [f"grok-mcp-server {__version__}", f"Python {platform.python_version()}", *parts]
     checks = [fine("versions", ", ".join(versions))]
@@ -28,7 +28,7 @@ def check_installation() -> list[Check]:
         checks.append(
             wrong(
                 "package",
-                f"the package {STRANGER}, which is somebody else's, is installed beside this one: both own "
+                f"the package {STRANGER}, which is somebody else's, is installed too: both own "
                 "the command grok-mcp, and a host that starts it may hand your key to the wrong program",
                 f"Run: pip uninstall {STRANGER}; pip install --force-reinstall grok-mcp-server",
             )
@@ -44,7 +44,7 @@ def _version(name: str) -> str:
 
 
 def check_extras() -> list[Check]:
-    """Whether what the environment asks for is installed."""
+    """Whether the extras that the environment requests are installed."""
     variables = sorted(
         name
         for name, value in os.environ.items()
@@ -53,9 +53,9 @@ def check_extras() -> list[Check]:
     if not variables:
         return []
     if find_spec("opentelemetry.sdk") is not None:
-        return [fine("telemetry", f"installed, and asked for by {', '.join(variables)}")]
+        return [fine("telemetry", f"installed, and requested by {', '.join(variables)}")]
     fix = "Run: pip install 'grok-mcp-server[otel]', or unset the variable."
-    return [doubtful("telemetry", f"{variables[0]} asks for telemetry, which is not installed", fix)]
+    return [doubtful("telemetry", f"{variables[0]} requests telemetry, which is not installed", fix)]
 
 
 async def check_redis(url: SecretStr) -> list[Check]:
@@ -82,7 +82,7 @@ def check_folder(name: str, folder: Path, fix: str) -> Check:
     """Whether files can be written in a folder, which need not exist yet."""
     present = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     if not present.is_dir():
-        return wrong(name, f"{present} is no folder", fix)
+        return wrong(name, f"{present} is not a folder", fix)
     if not os.access(present, os.W_OK | os.X_OK):
         return wrong(name, f"{present} can't be written to", fix)
     return fine(name, f"{folder} can be written to")

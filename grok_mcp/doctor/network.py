@@ -1,4 +1,4 @@
-"""Checks of the way to the endpoint: its address, the proxy, DNS, TCP and TLS, one after the other."""
+"""Checks of the connection to the endpoint: its address, the proxy, DNS, TCP and TLS, in this order."""
 
 import asyncio
 import socket
@@ -30,11 +30,11 @@ async def check_way(url: str) -> list[Check]:
     try:
         port = parts.port or _PORTS[scheme]
     except ValueError:
-        return [wrong("base url", "the port is no number from 1 to 65535", "Correct XAI_BASE_URL.")]
+        return [wrong("base url", "the port is not a number from 1 to 65535", "Correct XAI_BASE_URL.")]
     shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     checks = [fine("base url", shown)]
     if scheme == "http" and not is_loopback(host):
-        fix = "Use https:// in XAI_BASE_URL, unless the network between is your own."
+        fix = "Use https:// in XAI_BASE_URL, unless you own the network between."
         checks = [doubtful("base url", f"{shown} carries the key in clear text", fix)]
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
@@ -55,7 +55,7 @@ async def _check_proxy(proxy: SplitResult, scheme: str, host: str) -> Check:
     try:
         port = proxy.port or _PORTS[proxy.scheme.lower()]
     except (ValueError, KeyError):
-        return wrong("proxy", f"{variable} is no address as in http://proxy.example:3128", fix)
+        return wrong("proxy", f"{variable} is not an address like http://proxy.example:3128", fix)
     if error := await _reach(proxy.hostname or "", port):
         return wrong("proxy", error, fix)
     return fine("proxy", f"requests go through {proxy.hostname}:{port}, which listens")
@@ -76,12 +76,14 @@ async def _reach(host: str, port: int) -> str | None:
 async def _resolve(host: str, port: int) -> Check | None:
     fix = "Correct the host in XAI_BASE_URL, or look at this machine's network and DNS."
     try:
-        found = await _bounded(asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        addresses = await _bounded(
+            asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
     except TimeoutError:
         return wrong("dns", f"no answer about {host} within {STEP_S:g} s", fix)
     except (OSError, UnicodeError) as error:
         return wrong("dns", f"{host} is not known: {_reason(error)}", fix)
-    address = found[0][4][0]
+    address = addresses[0][4][0]
     return fine("dns", f"{host} is {address}") if address != host else None
 
 

@@ -1,7 +1,7 @@
-"""`grok-mcp doctor`: looks at everything that a call needs, and says what is wrong and how to mend it.
+"""Makes the checks of `grok-mcp doctor`: of everything that a call needs.
 
-Nothing here costs money unless `full` is asked for. Each check is bounded in time; those that wait for
-different things run side by side, and are told in a fixed order.
+Only a `full` check costs money. Each is bounded in time; those that wait for different things run side by
+side, and are reported in a fixed order.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from grok_mcp.settings import Settings
 Report = Callable[[Check], None]
 
 NETWORK_S = 60.0
-"""For the whole way to the endpoint and all questions, of which each is bounded by ten seconds or less."""
+"""For all steps and requests to the endpoint, each of which is bounded by ten seconds or less."""
 FULL_S = 90.0
 LOCAL_S = 10.0
 
-_STATE_FIX = "Set GROK_MCP_STATE_DIR to a folder that can be written to: the ledger of calls is kept there."
+_STATE_FIX = "Set GROK_MCP_STATE_DIR to a writable folder: it holds the ledger of calls."
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Checks that are made together; `name` stands for them where they can't be made."""
+    """Checks that are made together; `name` is that of the finding if they fail."""
 
     name: str
     make: Callable[[], Awaitable[Iterable[Check]]]
@@ -48,7 +48,7 @@ class _Group:
             fix = "Try again; look at the network and the disk."
         except Exception as error:
             why = f"this could not be checked: {quote(f'{type(error).__name__} {error}')}"
-            fix = "Please report this as a fault of doctor."
+            fix = "Please report this as a bug in doctor."
         return [wrong(self.name, why, fix)]
 
 
@@ -57,8 +57,8 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     shell = dict(os.environ)
     checks: list[Check] = []
 
-    def add(found: Iterable[Check]) -> None:
-        for check in found:
+    def add(findings: Iterable[Check]) -> None:
+        for check in findings:
             checks.append(check)
             report(check)
 
@@ -82,7 +82,7 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
             if settings.redis_url is not None:
                 groups.append(_Group("redis", partial(check_redis, settings.redis_url)))
     if offline:
-        add([fine("network", "not looked at (--offline)")])
+        add([fine("network", "not checked (--offline)")])
     groups.append(_Group("hosts", partial(asyncio.to_thread, check_hosts, shell)))
     for task in [asyncio.create_task(group.run()) for group in groups]:
         add(await task)

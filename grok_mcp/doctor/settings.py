@@ -1,4 +1,4 @@
-"""Checks of the environment: every setting, and above all the key."""
+"""Checks of the settings, above all of the key."""
 
 import difflib
 import os
@@ -10,7 +10,7 @@ from grok_mcp.gateways import GATEWAYS
 from grok_mcp.settings import Settings, fault_of
 
 GET_A_KEY = (
-    "Set XAI_API_KEY in the host's configuration of this server; xAI gives keys at https://console.x.ai. "
+    "Set XAI_API_KEY in the host's configuration of this server; get a key at https://console.x.ai. "
     "Set GROK_MCP_GATEWAY=sandbox to try it without."
 )
 
@@ -28,8 +28,8 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
     for name in unknown_variables():
         close = difflib.get_close_matches(name.upper(), VARIABLES, 1)
         fix = f"{close[0]} may have been meant." if close else "Unset it, or look for a newer version."
-        checks.append(doubtful("settings", f"{name} is no setting of this version and has no effect", fix))
-    return settings, checks or [fine("settings", "all values are good")]
+        checks.append(doubtful("settings", f"{name} is not a setting of this version and has no effect", fix))
+    return settings, checks or [fine("settings", "all values are valid")]
 
 
 def check_key(settings: Settings) -> list[Check]:
@@ -44,8 +44,8 @@ def check_key(settings: Settings) -> list[Check]:
     checks = [fine("key", f"{variable} is set, {len(key)} characters")]
     for name, value in _variables(settings).items():
         if name == variable and value != value.strip():
-            message = f"{name} has white space around the key, which is left out"
-            checks.append(doubtful("key", message, f"Take it out of {name}."))
+            message = f"{name} has white space around the key, which is ignored"
+            checks.append(doubtful("key", message, f"Remove it from {name}."))
         if value.strip() and (error := fault_of(value.strip())):
             message = f"{name} {error}; the key comes from {variable}"
             checks.append(doubtful("key", message, f"Unset {name}."))
@@ -79,16 +79,16 @@ def _missing(settings: Settings) -> Check:
             )
             return wrong("key", f"{name} {error}", fix)
         if error:
-            fix = f"Copy the key anew, without spaces and line ends, into {name}."
+            fix = f"Copy the key again, without spaces and line ends, into {name}."
             return wrong("key", f"{name} {error}", fix)
     file = settings.api_key_file
     if file is None:
-        return wrong("key", "there is none", GET_A_KEY)
+        return wrong("key", "there is no key", GET_A_KEY)
     try:
         error = fault_of(file.expanduser().read_text(encoding="utf-8").strip())
     except OSError as failure:
         error = f"can't be read: {failure.strerror or type(failure).__name__}"
     except (ValueError, RuntimeError):
-        error = "is no text"
-    fix = "Give GROK_MCP_API_KEY_FILE a text file that this user can read, with the key alone in it."
+        error = "is not text"
+    fix = "Set GROK_MCP_API_KEY_FILE to a text file that this user can read and that holds only the key."
     return wrong("key", f"GROK_MCP_API_KEY_FILE: {file} {error}", fix)
