@@ -22,7 +22,6 @@ from grok_mcp.cli.console import BAD_USAGE, FAILED
 from grok_mcp.cli.terminal import ShellView
 from grok_mcp.environment import read_settings
 from grok_mcp.errors import GrokError, InternalError, InvalidArgumentError
-from grok_mcp.events import Observer
 from grok_mcp.logs import configure_logging
 from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline import Grok
@@ -121,11 +120,9 @@ async def _outcome(
         raw = read_arguments(spec.input_schema, words, flags)
         grok = Grok(settings)
         try:
-
-            async def make(observe: Observer) -> Answer:
-                return await run_counted(spec, grok, raw, Call(spec.name, observe=observe))
-
-            answer = await view.watch(make, grok)
+            answer = await view.watch(
+                lambda observe: run_counted(spec, grok, raw, Call(spec.name, observe=observe)), grok
+            )
         finally:
             await grok.aclose()
         return replace(answer, conversation_id=None)

@@ -130,7 +130,7 @@ def uninstall(host: str, name: str, project: bool, preview: bool) -> None:
 
 @dataclass(frozen=True)
 class _Options:
-    """The options that describe the entry."""
+    """The options that describe an entry."""
 
     command: str | None
     arguments: tuple[str, ...]
@@ -204,9 +204,8 @@ def _environment(options: _Options) -> dict[str, str]:
 
 def _secret(machine: Machine, variable: str) -> str:
     value = machine.environment.get(variable, "").strip()
-    fault = fault_of(value)
-    if fault:
-        raise HostError(f"--write-key: {variable} in your environment {fault}; set it and run this again")
+    if error := fault_of(value):
+        raise HostError(f"--write-key: {variable} in your environment {error}; set it and run this again")
     return value
 
 

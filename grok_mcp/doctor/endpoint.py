@@ -43,7 +43,7 @@ async def check_endpoint(settings: Settings) -> tuple[list[Check], bool]:
 
 
 class _Probe:
-    """The requests to one endpoint, and what their outcomes mean."""
+    """The requests to an endpoint, and what their outcomes mean."""
 
     def __init__(self, settings: Settings, gateway: Gateway, base_url: str, upstream: Upstream) -> None:
         self._settings = settings
@@ -196,14 +196,9 @@ class _Probe:
         usable = [way for way in ways if self._speaks(WIRE[way]) is not False]
         if not usable:
             spoken = " or ".join(name for name in DIALECTS if self._speaks(name))
-            fix = (
-                f"Set GROK_MCP_SEARCH_DIALECT to a way that works by {spoken or 'what the endpoint speaks'}."
-            )
-            return wrong(
-                "search",
-                f"{ways[0]} needs the dialect {WIRE[ways[0]]}, which the endpoint does not speak",
-                fix,
-            )
+            message = f"{ways[0]} needs the dialect {WIRE[ways[0]]}, which the endpoint does not speak"
+            fix = f"Set GROK_MCP_SEARCH_DIALECT to a way that uses {spoken or 'what the endpoint speaks'}."
+            return wrong("search", message, fix)
         message = f"by {usable[0]}; only a real search, which costs money, can prove it (--full)"
         return fine("search", message)
 

@@ -76,9 +76,8 @@ async def _reach(host: str, port: int) -> str | None:
 async def _resolve(host: str, port: int) -> Check | None:
     fix = "Correct the host in XAI_BASE_URL, or look at this machine's network and DNS."
     try:
-        addresses = await _bounded(
-            asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
+        loop = asyncio.get_running_loop()
+        addresses = await _bounded(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except TimeoutError:
         return wrong("dns", f"no answer about {host} within {STEP_S:g} s", fix)
     except (OSError, UnicodeError) as error:

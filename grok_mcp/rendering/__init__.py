@@ -1,4 +1,4 @@
-"""An answer for eyes, no MCP in it: Markdown, pages of a long answer, and progress while it comes.
+"""An answer for eyes, no MCP in it: Markdown, pages, progress while it comes, and text on a terminal.
 
 Hosts and the command line render by the same functions, so that both show the same.
 """
