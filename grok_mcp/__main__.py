@@ -6,17 +6,16 @@ Without arguments this is the stdio server, because every host runs it so.
 
 import gc
 import os
+import signal
 import sys
-
-INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line; the process exits with its status."""
     try:
         _main()
-    except KeyboardInterrupt:  # while modules load; later on each command ends by itself
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:  # while modules load; later on `cli` sees to it
+        sys.exit(128 + signal.SIGINT)
 
 
 def _main() -> None:

@@ -197,4 +197,4 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
 def test_the_sandbox_refuses_to_serve_a_network(host: str) -> None:
     done = run("sandbox", "--host", host)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"grok-mcp: --host: .*'{re.escape(host)}' is no loopback address\n", done.stderr)
+    assert re.fullmatch(rf"grok-mcp: --host: .*'{re.escape(host)}' is not a loopback address\n", done.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grok_mcp.demo.plain import HOST_CONFIG, WIDTH, fit
+from grok_mcp.demo.view import HOST_CONFIG, WIDTH, fit
 
 BOUND_S = 150
 READABLE_PACE = "0.01"
@@ -200,13 +200,16 @@ def test_a_terminal_shows_phases_text_and_answers_live() -> None:
     )
     os.close(theirs)
     try:
-        screen = "".join(read_terminal(ours))
+        pieces = list(read_terminal(ours))
         assert process.wait(BOUND_S) == 0
     finally:
         process.kill()
         process.wait()
         os.close(ours)
-    assert "▌" in screen, "the text is not shown while it streams"
+    screen = "".join(pieces)
+    at_once = [piece for piece in pieces if "Sandbox answer" in piece and "the same each time" in piece]
+    assert not at_once, "the text is not shown while it streams"
+    assert "✓ " in screen, "a phase that is over leaves no line"
     assert "waiting for the first words" in screen
     assert any(phase in screen for phase in ("thinking", "searching", "reading", "writing")), "no phase"
     assert "\x1b[?25l" in screen

@@ -1,4 +1,4 @@
-"""`grok-mcp doctor` finds what was broken on purpose, says how to mend it, and leaves the healthy alone."""
+"""`grok-mcp doctor` finds what was broken on purpose, says how to fix it, and leaves the healthy alone."""
 
 import asyncio
 import datetime
@@ -67,9 +67,9 @@ class Broken:
 
 CLOSED = f"127.0.0.1:{closed_port()}"
 BROKEN = [
-    Broken("no-key", "key", "there is none", "XAI_API_KEY", {"XAI_API_KEY": ""}),
+    Broken("no-key", "key", "there is no key", "XAI_API_KEY", {"XAI_API_KEY": ""}),
     Broken("placeholder", "key", "placeholder", "write the key itself", {"XAI_API_KEY": "${XAI_API_KEY}"}),
-    Broken("two-lines", "key", "in no key", "Copy the key anew", {"XAI_API_KEY": f"{KEY}\n{KEY}"}),
+    Broken("two-lines", "key", "in no key", "Copy the key again", {"XAI_API_KEY": f"{KEY}\n{KEY}"}),
     Broken(
         "key-file-missing",
         "key",
@@ -83,7 +83,7 @@ BROKEN = [
     Broken(
         "state-folder-no-folder",
         "state",
-        f"{os.devnull} is no folder",
+        f"{os.devnull} is not a folder",
         "GROK_MCP_STATE_DIR",
         {"GROK_MCP_STATE_DIR": f"{os.devnull}/grok-mcp"},
     ),
@@ -127,7 +127,7 @@ BROKEN = [
     Broken(
         "web-page",
         "endpoint",
-        "no JSON",
+        "not with JSON",
         "XAI_BASE_URL",
         endpoint=always(body("<html>", content_type="text/html")),
     ),
@@ -262,7 +262,7 @@ class BrokenFile:
 
 
 BROKEN_FILES = [
-    BrokenFile("cursor", '{"mcpServers": {"grok": }', "it is no JSON", "Correct the JSON"),
+    BrokenFile("cursor", '{"mcpServers": {"grok": }', "it is not JSON", "Correct the JSON"),
     BrokenFile(
         "claude-desktop",
         {"mcpServers": {"grok": entry(command="/bin/sh", env={"XAI_API_KEY": "${XAI_API_KEY}"})}},
@@ -298,12 +298,12 @@ BROKEN_FILES = [
         "gemini-cli",
         {"mcpServers": {"grok": entry(args=["--python", "3.12", "grok-mcp@latest"])}},
         "somebody else's program",
-        "grok-mcp-server in place of grok-mcp; if it ever ran with your key, make a new key",
+        "grok-mcp-server in place of grok-mcp; if it ever ran with your key, change the key",
     ),
     BrokenFile(
         "vscode", {"mcpServers": {"grok": entry()}}, "stands under mcpServers", "Move it to servers", True
     ),
-    BrokenFile("windsurf", {"mcpServers": {"grok": REMOTE}}, 'does not take "url"', 'Write "serverUrl"'),
+    BrokenFile("windsurf", {"mcpServers": {"grok": REMOTE}}, 'does not read "url"', 'Write "serverUrl"'),
     BrokenFile(
         "opencode",
         {"mcp": {"grok": {"type": "local", "command": ["uvx", "grok-mcp"], "enabled": True}}},
@@ -364,7 +364,7 @@ async def test_the_sandbox_is_healthy_also_in_full_and_the_calls_are_priced(user
     assert (report.status, report.stderr) == (0, "")
     lines = report.stdout.splitlines()
     assert [line for line in lines[:-2] if not line.startswith("✓ ")] == []
-    assert lines[-1] == "Nothing to mend."
+    assert lines[-1] == "Nothing to fix."
     for tool in ("ask", "search", "structured"):
         assert re.search(rf"^✓ call {tool}: grok-4.7, .* tokens, 0\.\d+ USD, ", report.stdout, re.MULTILINE)
     assert re.search(r"^✓ cost: of these calls: 0\.0\d+ USD$", report.stdout, re.MULTILINE)
@@ -409,10 +409,10 @@ async def test_a_shell_without_a_key_takes_the_settings_of_a_host(user: User) ->
 
 async def test_a_person_reads_the_fault_and_below_it_what_mends_it(user: User) -> None:
     report = await user.doctor_soon("--offline", GROK_MCP_TIMOUT="3", XAI_API_KEY="")
-    assert "! settings: GROK_MCP_TIMOUT is no setting of this version and has no effect\n" in report.stdout
+    assert "! settings: GROK_MCP_TIMOUT is not a setting of this version and has no effect\n" in report.stdout
     assert "    GROK_MCP_TIMEOUT may have been meant.\n" in report.stdout
-    assert re.search(r"^✗ key: there is none\n    Set XAI_API_KEY ", report.stdout, re.MULTILINE)
-    assert report.stdout.endswith("\n\n1 to mend.\n")
+    assert re.search(r"^✗ key: there is no key\n    Set XAI_API_KEY ", report.stdout, re.MULTILINE)
+    assert report.stdout.endswith("\n\n1 to fix.\n")
     assert (report.status, report.stderr) == (1, "")
 
 
@@ -473,7 +473,7 @@ async def test_a_folder_that_is_not_there_yet_can_be_written_to_where_it_would_b
     file.write_text("")
     assert check_folder("state", tmp_path / "new" / "deeper", "Name another.").ok
     assert check_folder("state", file / "below", "Name another.") == Check(
-        "state", False, f"{file} is no folder", "Name another."
+        "state", False, f"{file} is not a folder", "Name another."
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from grok_mcp.doctor.calls import check_calls
 from grok_mcp.doctor.endpoint import check_endpoint
-from grok_mcp.doctor.entries import check_entry, is_ours
+from grok_mcp.doctor.entries import HostEntry, ReadFile
 from grok_mcp.doctor.findings import Check, all_ok
 from grok_mcp.doctor.installation import check_extras, check_installation, check_redis
 from grok_mcp.doctor.network import check_way
@@ -67,7 +67,7 @@ async def test_what_is_not_as_it_could_be_says_what_to_set(
         (without_path("/models"), {"gateway": "nebula"}, "model", "could not be looked up"),
         (gets(body({"team_blocked": True})), {"gateway": "xai"}, "key accepted", "team_blocked"),
         (for_posts(404, "not found"), {}, "dialects", "neither path"),
-        (for_posts(404, "The model does not exist"), {}, "dialects", "chat_completions is asked first"),
+        (for_posts(404, "The model does not exist"), {}, "dialects", "chat_completions comes first"),
         (always(body("", 500)), {}, "endpoint", "HTTP 500"),
     ],
 )
@@ -100,7 +100,7 @@ async def test_an_effort_that_the_model_does_not_take_is_named() -> None:
             "in clear text",
         ),
         ("http://grok.example/v1", {"HTTP_PROXY": "http://127.0.0.1:{open}"}, "proxy", True, "which listens"),
-        ("http://grok.example/v1", {"HTTP_PROXY": "ftp://127.0.0.1"}, "proxy", False, "is no address"),
+        ("http://grok.example/v1", {"HTTP_PROXY": "ftp://127.0.0.1"}, "proxy", False, "is not an address"),
         ("http://joe:secret@127.0.0.1:{open}/v1", {}, "base url", True, "http://127.0.0.1:"),
     ],
 )
@@ -135,35 +135,35 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
     ("host", "changes", "breaks", "words"),
     [
         ("cursor", {}, None, ""),
-        ("cursor", {"env": {}}, False, "has none to hand on"),
+        ("cursor", {"env": {}}, False, "has none to pass on"),
         ("cursor", {"env": {"XAI_API_KEY": "${env:ELSEWHERE}"}}, False, "ELSEWHERE is not set"),
         ("cursor", {"env": {"XAI_API_KEY": "{env:ELSEWHERE}"}}, True, "does not replace {env:ELSEWHERE}"),
-        ("cursor", {"env": {"XAI_API_KEY": "your-key-here"}}, True, "does not replace what stands there"),
+        ("cursor", {"env": {"XAI_API_KEY": "your-key-here"}}, True, "does not replace it"),
         ("cursor", {"env": {"XAI_API_KEY": "two words"}}, True, "in no key"),
         ("cursor", {"envFile": ".env", "env": {}}, None, ""),
         (
             "cursor",
             {"env": {"XAI_API_KEY": KEY, "GROK_MCP_MODLE": "x"}},
             False,
-            "GROK_MCP_MODLE is no setting",
+            "GROK_MCP_MODLE is not a setting",
         ),
         ("cursor", {"disabled": True}, False, "switched off"),
         ("cursor", {"command": "${workspaceFolder}/run"}, None, ""),
         ("claude-code", {"env": {"XAI_API_KEY": "${XAI_API_KEY:-x}"}}, None, ""),
         ("claude-code", {"timeout": 20_000}, False, "too short"),
-        ("claude-code", {"timeout": "600000"}, True, "no number"),
+        ("claude-code", {"timeout": "600000"}, True, "not a number"),
         ("claude-desktop", {}, False, "short PATH"),
         ("claude-desktop", {"env": {}, "command": "/bin/sh"}, True, "the entry has no key"),
         ("cline", {}, False, "little time"),
         ("gemini-cli", {"env": {}}, True, "the entry has no key"),
         ("gemini-cli", {"env": {"XAI_API_KEY": "${ELSEWHERE}"}}, False, "ELSEWHERE is not set"),
-        ("codex", {"env": {}}, True, "hands on no key"),
-        ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "has none to hand on"),
+        ("codex", {"env": {}}, True, "passes on no key"),
+        ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "has none to pass on"),
         ("vscode", {"env": {"XAI_API_KEY": "${input:known}"}}, None, ""),
         ("vscode", {"env": {"XAI_API_KEY": "${input:unknown}"}}, True, "no such input"),
         ("cursor", {"command": "no-such-program"}, True, "no-such-program is not found"),
         ("cursor", {"command": None, "url": "https://grok.example/mcp"}, None, ""),
-        ("gemini-cli", {"command": None, "url": "https://grok.example/mcp"}, True, 'not take "url"'),
+        ("gemini-cli", {"command": None, "url": "https://grok.example/mcp"}, True, 'not read "url"'),
         ("gemini-cli", {"command": None, "url": "https://grok.example/sse"}, None, ""),
         ("claude-desktop", {"command": None, "url": "https://grok.example/mcp"}, None, ""),
     ],
@@ -172,17 +172,26 @@ async def test_an_entry_is_looked_at_as_its_host_does(
     host: str, changes: dict[str, Any], breaks: bool | None, words: str, tmp_path: Path
 ) -> None:
     user = User(tmp_path)
-    found = list(check_entry(HOSTS[host], entry(**changes), SERVERS, {"PATH": str(user.programs)}))
-    assert [(one.breaks, words in one.message) for one in found] == (
+    file = ReadFile(HOSTS[host], tmp_path, SERVERS, {"PATH": str(user.programs)})
+    found = list(HostEntry(file, "grok", entry(**changes)).check())
+    assert [(not one.ok, words in one.message) for one in found] == (
         [] if breaks is None else [(breaks, True)]
     )
     assert all(one.fix and KEY not in one.message + one.fix for one in found)
 
 
-async def test_our_entries_are_known_by_their_name_or_by_what_they_start() -> None:
-    assert is_ours(HOSTS["zed"], "Grok", {"command": "run"})
-    assert is_ours(HOSTS["opencode"], "mine", {"command": ["python", "-m", "grok_mcp"]})
-    assert not is_ours(HOSTS["cursor"], "groking", {"command": "grok-mcpd", "args": ["x"]})
+@pytest.mark.parametrize(
+    ("host", "key", "entry", "ours"),
+    [
+        ("zed", "Grok", {"command": "run"}, True),
+        ("opencode", "mine", {"command": ["python", "-m", "grok_mcp"]}, True),
+        ("cursor", "groking", {"command": "grok-mcpd", "args": ["x"]}, False),
+    ],
+)
+async def test_our_entries_are_known_by_their_name_or_by_what_they_start(
+    host: str, key: str, entry: dict[str, Any], ours: bool
+) -> None:
+    assert HostEntry(ReadFile(HOSTS[host], Path(), {}, {}), key, entry).is_ours is ours
 
 
 async def test_a_strangers_package_beside_ours_is_found(
@@ -228,7 +237,7 @@ async def test_a_key_that_is_good_by_luck_is_named(values: dict[str, str], words
     assert words in doubtful.message and doubtful.ok
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"\xff\xfe", "no text"), (b" \n", "is empty")])
+@pytest.mark.parametrize(("content", "words"), [(b"\xff\xfe", "not text"), (b" \n", "is empty")])
 async def test_a_key_file_without_a_key_is_named(content: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)

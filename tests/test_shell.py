@@ -217,7 +217,7 @@ async def test_an_image_that_is_named_on_the_command_line_may_lie_anywhere(tmp_p
         (["ask", "x", "--image", "/nowhere.png"], "/nowhere.png can't be read: No such file"),
         (["ask", "x", "--image", __file__], "neither a PNG nor a JPEG"),
         (["ask", "x", "--options", '{"colour": 1}'], "[invalid_argument] options.colour"),
-        (["ask", "x", "--options", "{no json"], "[invalid_argument] --options: is no JSON"),
+        (["ask", "x", "--options", "{no json"], "[invalid_argument] --options: is not JSON"),
         (["ask", "x", "--reasoning-effort", "huge"], "'huge' is not one of"),
         (["structured", "x"], "[invalid_argument] schema"),
         (["structured", "x", "--schema", "nowhere.json"], "nowhere.json: can't be read: No such file"),

@@ -60,7 +60,7 @@ def shown(*flags: str, **variables: str) -> Any:
 def test_an_empty_ledger_is_a_friendly_sentence_and_zeros_for_programs() -> None:
     done = run("usage")
     assert (done.stdout.replace("\n", ""), done.returncode) == (
-        f"No calls yet: the first one begins {file()}.",
+        f"No calls yet: the first begins {file()}.",
         0,
     )
     assert shown() == IsPartialDict(calls=0, input_tokens=0, cost_usd=0, rows=[])
@@ -141,7 +141,7 @@ def test_no_calls_in_the_time_is_a_sentence_too() -> None:
 def test_a_time_that_nobody_understands_is_a_usage_error(since: str) -> None:
     done = invoked("--since", since)
     assert done.exit_code == 2
-    assert "is no date as 2026-11-01, nor today, nor a time back as 7d or 24h" in " ".join(
+    assert "is not a date like 2026-11-01, nor today, nor a time span like 7d or 24h" in " ".join(
         done.stderr.split()
     )
 

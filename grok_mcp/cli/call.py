@@ -1,8 +1,7 @@
 """`grok-mcp ask`, `search` and `structured`: the tools as commands.
 
 The pipeline is that of a host's call, without the MCP session: the server's settings and the tools' own
-checks hold here too. A command's flags are the properties of its tool's published schema, so that no list
-has to be kept.
+checks apply here too. A command's flags are the properties of its tool's published schema.
 """
 
 import json
@@ -19,10 +18,10 @@ from typing import Any
 import anyio
 import click
 
+from grok_mcp.cli.console import BAD_USAGE, FAILED
 from grok_mcp.cli.terminal import ShellView
 from grok_mcp.environment import read_settings
 from grok_mcp.errors import GrokError, InternalError, InvalidArgumentError
-from grok_mcp.events import Observer
 from grok_mcp.logs import configure_logging
 from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline import Grok
@@ -32,8 +31,6 @@ from grok_mcp.tools import PUBLISHED, TOOLS, ToolSpec, read_named_image, run_cou
 
 _TYPES = {"integer": click.INT, "number": click.FLOAT}
 _METAVARS = {"integer": "N", "number": "NUMBER", "object": "JSON|FILE"}
-FAILED = 1
-BAD_USAGE = 2
 
 CONTINUING = ("conversation_id", "tool_results")
 """Arguments that go on from an earlier answer, which ends with its process here."""
@@ -57,20 +54,20 @@ class CallCommand(click.Command):
         schema = PUBLISHED[self._tool]
         subject = subject_of(schema)
         flags = [
-            _flag(name, one)
-            for name, one in schema["properties"].items()
+            _flag(name, property)
+            for name, property in schema["properties"].items()
             if name != subject and name not in CONTINUING
         ]
         as_json = click.Option(["as_json", "--json"], is_flag=True, help="print the whole answer as JSON")
         return [click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]"), *flags, as_json]
 
-    def _run(self, /, words: tuple[str, ...], as_json: bool, **given: Any) -> None:
-        status = call_tool(self._tool, words, given, as_json=as_json)
+    def _run(self, /, words: tuple[str, ...], as_json: bool, **flags: Any) -> None:
+        status = call_tool(self._tool, words, flags, as_json=as_json)
         click.get_current_context().exit(status)
 
 
 def _flag(name: str, schema: Mapping[str, Any]) -> click.Option:
-    """The flag of one argument; one that takes a list may be repeated, and is also known in the singular."""
+    """The flag of an argument; for a list it may be repeated, and also has its name in the singular."""
     kind = schema["type"]
     item = schema["items"] if kind == "array" else schema
     flag = f"--{name.replace('_', '-')}"
@@ -88,47 +85,44 @@ def _flag(name: str, schema: Mapping[str, Any]) -> click.Option:
 
 
 def subject_of(schema: Mapping[str, Any]) -> str:
-    """The argument that holds the question: the first one that a tool requires."""
+    """The argument that holds the question: the first that a tool requires."""
     return str(schema["required"][0])
 
 
-def call_tool(tool: str, words: Sequence[str], given: Mapping[str, Any], *, as_json: bool) -> int:
-    """Call a tool with what stands on the command line; returns the exit status."""
+def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_json: bool) -> int:
+    """Call a tool with the arguments of the command line; returns the exit status."""
     settings = read_settings()
     if settings is None:
         return BAD_USAGE
-    if settings.budget_usd_per_day is None:  # nothing is continued from here: Redis would only be in the way
+    if settings.budget_usd_per_day is None:  # nothing continues from here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
     configure_telemetry()
     spec = TOOLS[tool]
     view = ShellView(data_only=spec.renders == "data", as_json=as_json)
     try:
-        outcome = anyio.run(_outcome, spec, settings, words, given, view)
-        return view.conclude(outcome) if isinstance(outcome, Answer) else _failed(view, outcome)
+        outcome = anyio.run(_outcome, spec, settings, words, flags, view)
+        if isinstance(outcome, GrokError):
+            view.fail(outcome)
+            return BAD_USAGE if outcome.code == InvalidArgumentError.code else FAILED
+        view.conclude(outcome)
+        return FAILED if outcome.finish_reason == "interrupted" else 0
     finally:
         view.close()
         close_telemetry()
 
 
-def _failed(view: ShellView, error: GrokError) -> int:
-    view.fail(error)
-    return BAD_USAGE if error.code == InvalidArgumentError.code else FAILED
-
-
 async def _outcome(
-    spec: ToolSpec, settings: Settings, words: Sequence[str], given: Mapping[str, Any], view: ShellView
+    spec: ToolSpec, settings: Settings, words: Sequence[str], flags: Mapping[str, Any], view: ShellView
 ) -> Answer | GrokError:
-    """What the call came to; the one catch-all."""
+    """The answer, or any error: nothing else catches all."""
     try:
-        raw = read_arguments(spec.input_schema, words, given)
+        raw = read_arguments(spec.input_schema, words, flags)
         grok = Grok(settings)
         try:
-
-            async def make(observe: Observer) -> Answer:
-                return await run_counted(spec, grok, raw, Call(spec.name, observe=observe))
-
-            answer = await view.watch(make, grok)
+            answer = await view.watch(
+                lambda observe: run_counted(spec, grok, raw, Call(spec.name, observe=observe)), grok
+            )
         finally:
             await grok.aclose()
         return replace(answer, conversation_id=None)
@@ -139,37 +133,35 @@ async def _outcome(
     except Exception as error:
         logger.debug("call of %s failed", spec.name, exc_info=True)
         return InternalError(
-            f"A fault of this program ({type(error).__name__}).",
+            f"An error in this program ({type(error).__name__}).",
             "GROK_MCP_LOG_LEVEL=debug shows the details; please report them.",
         )
 
 
 def read_arguments(
-    schema: Mapping[str, Any], words: Sequence[str], given: Mapping[str, Any]
+    schema: Mapping[str, Any], words: Sequence[str], flags: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a call, from words, flags, files and stdin; raises InvalidArgumentError."""
-    raw = {name: value for name, value in given.items() if value not in (None, ())}
+    raw = {name: value for name, value in flags.items() if value not in (None, ())}
     for name, value in raw.items():
-        one = schema["properties"][name]
+        property = schema["properties"][name]
         if name == "images":
             raw[name] = [_image(image, number) for number, image in enumerate(value)]
-        elif one["type"] == "object":
+        elif property["type"] == "object":
             raw[name] = _json(value, name)
-        elif one["type"] == "array" and one["items"]["type"] == "object":
-            raw[name] = [entry for text in value for entry in _listed(_json(text, name))]
-        elif one["type"] == "array" and len(value) == 1:
-            raw[name] = value[0]  # it may hold several, with commas between them
-        elif one["type"] == "array":
-            raw[name] = list(value)
+        elif property["type"] == "array" and property["items"]["type"] == "object":
+            values = [_json(text, name) for text in value]
+            raw[name] = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        elif property["type"] == "array":  # a single text may hold several, with commas between them
+            raw[name] = value[0] if len(value) == 1 else list(value)
     return {subject_of(schema): _question(words), **raw}
 
 
 def _question(words: Sequence[str]) -> str:
-    """The words of the command line, what stdin holds, or one below the other."""
+    """The words of the command line, the text from stdin, or both, the second below the first."""
     from_stdin = list(words) == ["-"]
-    said = "" if from_stdin else " ".join(words)
-    piped = _stdin() if from_stdin or _is_piped() else ""
-    return "\n\n".join(part for part in (said, piped) if part)
+    texts = ["" if from_stdin else " ".join(words), _stdin() if from_stdin or _is_piped() else ""]
+    return "\n\n".join(filter(None, texts))
 
 
 def _is_piped() -> bool:
@@ -188,19 +180,19 @@ def _stdin() -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise InvalidArgumentError(
-            "stdin: what comes there is no text in UTF-8.", "Convert it, or give an image with --image."
+            "stdin: not UTF-8 text.", "Convert it, or pass an image with --image."
         ) from None
 
 
 def _image(image: str, number: int) -> str:
-    """An image as a host would give it; a file that is named on the command line may lie anywhere."""
+    """An image as a host would send it; a file named on the command line may be anywhere."""
     if image.lower().startswith(("https://", "http://", "data:")):
         return image
     return read_named_image(image, f"images[{number}]")
 
 
 def _json(value: str, name: str) -> Any:
-    """A JSON value that stands on the command line, or in a file that is named there."""
+    """A JSON value from the command line, or from a file named there."""
     text, place = value.strip(), f"--{name.replace('_', '-')}"
     if not text.startswith(("{", "[")):
         path = Path(text.removeprefix("@")).expanduser()
@@ -208,16 +200,12 @@ def _json(value: str, name: str) -> Any:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
-            raise InvalidArgumentError(f"{place}: can't be read: {why}.", "Give JSON or a file.") from None
+            why = getattr(error, "strerror", None) or "it is not text"
+            raise InvalidArgumentError(f"{place}: can't be read: {why}.", "Pass JSON or a file.") from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(f"{place}: is no JSON: {error}.", "Correct it.") from None
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+        raise InvalidArgumentError(f"{place}: is not JSON: {error}.", "Correct it.") from None
 
 
 ask = CallCommand(
@@ -225,8 +213,8 @@ ask = CallCommand(
     "ask_grok",
     """Ask Grok a question, and read the answer as it is written.
 
-    The prompt is what stands on the command line; `-` or a pipe reads it from stdin, and with both what comes
-    over the pipe stands below it as context.
+    The prompt is the text on the command line; `-` or a pipe reads it from stdin. With both, what comes over
+    the pipe is added below it as context.
     """,
 )
 search = CallCommand(

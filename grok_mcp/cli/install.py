@@ -1,8 +1,10 @@
 """The commands `grok-mcp install HOST` and `grok-mcp uninstall HOST`. See `grok_mcp.hosts`."""
 
+import difflib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,24 +12,30 @@ from typing import Any
 
 import click
 
-from grok_mcp.cli import install_report as report
+from grok_mcp.cli.console import fail
+from grok_mcp.environment import VARIABLES
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import (
     COMMAND,
     DEFAULT_NAME,
     DISTRIBUTION,
     HOSTS,
+    KEY_FILE_VARIABLE,
     KEY_VARIABLE,
+    PLACEHOLDER,
+    Change,
     EntrySpec,
     Host,
     HostError,
     Machine,
+    Verbatim,
     build_entry,
     carry_out,
     looks_secret,
     plan_install,
     plan_uninstall,
 )
+from grok_mcp.redaction import mask_secrets
 from grok_mcp.settings import fault_of
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,7 +43,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """A server's name that every host accepts, and that leaves room in the names of tools."""
 
 _UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
-"""Folders in uv's cache in which `uvx` keeps what it runs."""
+"""Folders in uv's cache that hold what `uvx` runs."""
+
+_BOM = "\ufeff"
+_OTHERS = 0o077
 
 _HOST = click.argument("host", type=click.Choice(list(HOSTS)), metavar="HOST")
 _PROJECT = click.option(
@@ -60,8 +71,8 @@ _NAMED = click.option(
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
 @click.option("--replace", is_flag=True, help="write over another entry of that name")
-@click.option("--command", metavar="PROGRAM", help="start this; its arguments stand behind --")
-@click.option("--this", is_flag=True, help="start this installation, by its whole path")
+@click.option("--command", metavar="PROGRAM", help="start this program; its arguments follow --")
+@click.option("--this", is_flag=True, help="start this installation, by its absolute path")
 @click.option("--url", help="use a server that runs elsewhere")
 @click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
 @click.option("--gateway", type=click.Choice(list(GATEWAYS)), help="sets GROK_MCP_GATEWAY")
@@ -71,34 +82,31 @@ _NAMED = click.option(
     "--write-key", is_flag=True, help=f"write the key from {KEY_VARIABLE} (or the token) into the file"
 )
 @click.argument("arguments", nargs=-1)
-@click.pass_context
-def install(
-    ctx: click.Context, /, host: str, name: str, project: bool, preview: bool, replace: bool, **options: Any
-) -> None:
-    """Put this server into the file of HOST.
+def install(host: str, name: str, project: bool, preview: bool, replace: bool, **options: Any) -> None:
+    """Add this server to the configuration file of HOST.
 
-    Everything else in that file stays as it is, and FILE.grok-mcp.bak keeps what it was. No key is written
-    unless you say so.
+    Nothing else in that file changes, and FILE.grok-mcp.bak is a copy of it as it was. Keys are written only
+    with --write-key.
     """
-    machine, row = _machine(ctx), HOSTS[host]
+    machine, row = _machine(), HOSTS[host]
     try:
-        spec = _spec(ctx, row, machine, name, _Options(**options))
+        spec = _spec(row, machine, name, _Options(**options))
         path = row.file(machine, project=project)
         in_use = row.is_in_use(machine, project=project)
         entry = build_entry(row, spec)
         plan = partial(plan_install, row, path, entry, replace=replace, private=bool(spec.secrets))
         change = plan() if preview else carry_out(plan)
     except HostError as error:
-        _fail(ctx, str(error))
+        fail(str(error))
     if preview:
-        click.echo(report.preview(change, spec.secrets))
+        click.echo(_preview(change, spec.secrets))
         return
     undo = f"grok-mcp uninstall {host}"
     if name != DEFAULT_NAME:
         undo += f" --name {name}"
     if project:
         undo += " --project"
-    click.echo(report.installed(change, spec, machine, in_use=in_use, undo=undo))
+    click.echo(_installed(change, spec, machine, in_use=in_use, undo=undo))
 
 
 @click.command(epilog="HOST: " + ", ".join(HOSTS))
@@ -106,25 +114,23 @@ def install(
 @_NAMED
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be changed, and change nothing")
-@click.pass_context
-def uninstall(ctx: click.Context, host: str, name: str, project: bool, preview: bool) -> None:
-    """Take this server out of the file of HOST.
+def uninstall(host: str, name: str, project: bool, preview: bool) -> None:
+    """Remove this server from the configuration file of HOST.
 
-    If nobody has changed the file since `install`, it is afterwards what it was before, to the byte.
+    If the file has not changed since `install`, it is restored to the byte.
     """
     row = HOSTS[host]
     try:
-        path = row.file(_machine(ctx), project=project)
-        plan = partial(plan_uninstall, row, path, name)
+        plan = partial(plan_uninstall, row, row.file(_machine(), project=project), name)
         change = plan() if preview else carry_out(plan)
     except HostError as error:
-        _fail(ctx, str(error))
-    click.echo(report.preview(change, ()) if preview else report.uninstalled(change, name))
+        fail(str(error))
+    click.echo(_preview(change, ()) if preview else _uninstalled(change, name))
 
 
 @dataclass(frozen=True)
 class _Options:
-    """The options that describe the entry."""
+    """The options that describe an entry."""
 
     command: str | None
     arguments: tuple[str, ...]
@@ -137,66 +143,57 @@ class _Options:
     write_key: bool
 
 
-def _machine(ctx: click.Context) -> Machine:
-    return ctx.find_object(Machine) or Machine.here()
+def _machine() -> Machine:
+    return click.get_current_context().find_object(Machine) or Machine.here()
 
 
-def _spec(ctx: click.Context, host: Host, machine: Machine, name: str, options: _Options) -> EntrySpec:
+def _spec(host: Host, machine: Machine, name: str, options: _Options) -> EntrySpec:
     """The entry that the options describe; options that exclude each other are a usage error."""
-    environment = _environment(ctx, options)
+    environment = _environment(options)
     if options.url is not None:
-        return _remote(ctx, machine, name, environment, options)
+        return _remote(machine, name, environment, options)
     if options.token_env:
-        raise click.UsageError("--token-env belongs to --url", ctx)
+        raise click.UsageError("--token-env needs --url")
+    if options.this and options.command:
+        raise click.UsageError("--this and --command exclude each other")
+    if options.arguments and not options.command:
+        raise click.UsageError("arguments after -- need --command")
     key = None
     if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
-    command, arguments = _command(ctx, host, machine, options)
+    if options.command:
+        command, arguments = options.command, options.arguments
+    elif options.this:
+        command, arguments = _this()
+    else:
+        command, arguments = (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
     return EntrySpec(name, command, arguments, environment, key)
 
 
-def _command(
-    ctx: click.Context, host: Host, machine: Machine, options: _Options
-) -> tuple[str, tuple[str, ...]]:
-    """The program to start, and its arguments."""
-    if options.this and options.command:
-        raise click.UsageError("--this and --command exclude each other", ctx)
-    if options.arguments and not options.command:
-        raise click.UsageError("arguments behind -- belong to --command", ctx)
-    if options.command:
-        return options.command, options.arguments
-    if options.this:
-        return _this()
-    program = machine.program(COMMAND) if host.short_path else None
-    return program or COMMAND, (DISTRIBUTION,)
-
-
-def _remote(
-    ctx: click.Context, machine: Machine, name: str, environment: dict[str, str], options: _Options
-) -> EntrySpec:
+def _remote(machine: Machine, name: str, environment: dict[str, str], options: _Options) -> EntrySpec:
     url, variable = options.url, options.token_env
     if environment or options.command or options.this or options.arguments:
-        raise click.UsageError("a server at --url has its own command and environment", ctx)
+        raise click.UsageError("a server at --url has its own command and environment")
     if not re.match(r"https?://[^/\s]+", url or ""):
-        raise click.UsageError(f"--url: {url!r} is not an http or https address", ctx)
+        raise click.UsageError(f"--url: {url!r} is not an http or https address")
     if variable is not None and not _VARIABLE.fullmatch(variable):
-        raise click.UsageError("--token-env takes the name of a variable, not the token", ctx)
+        raise click.UsageError("--token-env takes the name of a variable, not the token")
     token = _secret(machine, variable) if options.write_key and variable else None
     return EntrySpec(name, url=url, token_variable=variable, token=token)
 
 
-def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
-    """The variables of --env and of its short forms; what is wrong with them is a usage error."""
+def _environment(options: _Options) -> dict[str, str]:
+    """The variables of --env and of its short forms; wrong ones are a usage error."""
     environment = {}
     for pair in options.env:
         variable, equals, value = pair.partition("=")
         if not equals or not _VARIABLE.fullmatch(variable):
-            raise click.UsageError("--env takes NAME=VALUE", ctx)
-        if variable.startswith(("GROK_MCP_", "XAI_")) and variable not in _settings():
-            raise click.UsageError(f"--env: there is no setting {variable}", ctx)
+            raise click.UsageError("--env takes NAME=VALUE")
+        if variable.startswith(("GROK_MCP_", "XAI_")) and variable not in VARIABLES:
+            raise click.UsageError(f"--env: there is no setting {variable}")
         if not options.write_key and looks_secret(variable, value):
             raise click.UsageError(
-                f"--env: the value of {variable} looks like a secret; --write-key writes it anyway", ctx
+                f"--env: the value of {variable} looks like a secret; --write-key writes it anyway"
             )
         environment[variable] = value
     for variable, short in (("GROK_MCP_GATEWAY", options.gateway), ("GROK_MCP_MODEL", options.model)):
@@ -205,17 +202,10 @@ def _environment(ctx: click.Context, options: _Options) -> dict[str, str]:
     return environment
 
 
-def _settings() -> set[str]:
-    from grok_mcp.environment import VARIABLES
-
-    return set(VARIABLES)
-
-
 def _secret(machine: Machine, variable: str) -> str:
     value = machine.environment.get(variable, "").strip()
-    fault = fault_of(value)
-    if fault:
-        raise HostError(f"--write-key: {variable} in your environment {fault}; set it and run this again")
+    if error := fault_of(value):
+        raise HostError(f"--write-key: {variable} in your environment {error}; set it and run this again")
     return value
 
 
@@ -227,6 +217,101 @@ def _this() -> tuple[str, tuple[str, ...]]:
     return (str(script), ()) if script.exists() else (sys.executable, ("-m", "grok_mcp"))
 
 
-def _fail(ctx: click.Context, message: str) -> Any:
-    click.echo(f"grok-mcp: {message}", err=True)
-    ctx.exit(1)
+def _installed(change: Change, spec: EntrySpec, machine: Machine, *, in_use: bool, undo: str) -> str:
+    """What has changed, and what is left to do; `undo` is the command that reverts it."""
+    host, path = change.host, change.path
+    rows = [("time limit", _limits(host))] if spec.url is None or host.limits else []
+    rows.append(("token" if spec.url else "key", "; ".join(_origin(host, spec, machine))))
+    if change.outcome == "already there":
+        return _page(f"{host.title}: «{spec.name}» is already in {path}; nothing changed", rows)
+    if change.backup == "write" and change.before is not None:
+        rows.insert(0, ("backup", str(change.backup_path)))
+    rows += [("note", note) for note in _notes(change, spec, machine, in_use)]
+    rows += [("next", host.restart), ("undo", undo)]
+    verb = "added to" if change.outcome == "added" else "replaced in"
+    return _page(f"{host.title}: «{spec.name}» was {verb} {path}", rows)
+
+
+def _uninstalled(change: Change, name: str) -> str:
+    host, path = change.host, change.path
+    if change.outcome == "not there":
+        return f"{host.title}: «{name}» is not in {path}; nothing changed"
+    if change.after is None:
+        return f"{host.title}: {path} was removed: `install` had created it, and it held only «{name}»"
+    if change.backup == "remove":
+        return f"{host.title}: {path} is as it was before «{name}» was added"
+    return _page(f"{host.title}: «{name}» was removed from {path}", [("backup", str(change.backup_path))])
+
+
+def _preview(change: Change, secrets: tuple[str, ...]) -> str:
+    """The file and the lines that would change in it, without secrets, also those of others."""
+    lines = [f"{change.host.title}: {change.path}"]
+    if change.before == change.after:
+        lines.append(f"{change.outcome}; nothing would change")
+    elif change.before is None:
+        lines += ["would be created:", *_lines(change.after)]
+    else:
+        if change.after is None:
+            lines.append("would be removed:")
+        diff = list(difflib.unified_diff(_lines(change.before), _lines(change.after), n=2, lineterm=""))[2:]
+        ours = not any(line.startswith("-") for line in diff)  # then all new lines are ours
+        lines += [line if ours and line.startswith("+") else mask_secrets(line) for line in diff]
+    text = "\n".join(lines)
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+def _lines(data: bytes | None) -> list[str]:
+    return [] if data is None else data.decode().removeprefix(_BOM).splitlines()
+
+
+def _page(head: str, rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([head, *(f"  {name.ljust(width)}  {text}" for name, text in rows)])
+
+
+def _limits(host: Host) -> str:
+    if not host.limits:
+        return host.without_limit
+    return ", ".join(
+        f"{limit.seconds} s for a {limit.of.replace(' and ', ' and a ')} ({limit.key} in {limit.unit})"
+        for limit in host.limits
+    )
+
+
+def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
+    """Where the key or the token comes from, and what the user has to do for it."""
+    variable = spec.token_variable if spec.url else KEY_VARIABLE
+    if spec.url and variable is None:
+        yield "none is sent; --token-env names the variable that holds one"
+    elif spec.key or spec.token:
+        yield "is in the file, because of --write-key"
+    elif KEY_VARIABLE in spec.environment:
+        yield "is the one from --env"
+    elif KEY_FILE_VARIABLE in spec.environment:
+        yield f"is read from {spec.environment[KEY_FILE_VARIABLE]}"
+    elif host.asks_user:
+        yield f"{host.title} asks for it when it starts the server, and stores it"
+    elif isinstance(host.key, Verbatim):
+        yield f"put it into the file in place of {PLACEHOLDER}; {host.title} does not expand variables there"
+        yield "or run this again with --write-key --replace"
+    else:
+        yield f"comes from {variable} in the environment that {host.title} is started in"
+        if not machine.environment.get(variable or ""):
+            yield f"{variable} is not set in this shell: export it"
+
+
+def _notes(change: Change, spec: EntrySpec, machine: Machine, in_use: bool) -> Iterator[str]:
+    path = change.path
+    if not in_use:
+        yield f"{change.host.title} does not seem to be in use here: {path.parent} did not exist"
+    if spec.command == COMMAND and spec.url is None:
+        if machine.program(COMMAND) is None:
+            yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/), or use --this"
+        else:
+            yield f"run `{COMMAND} {' '.join(spec.arguments)} --version` once: the first start downloads"
+    if spec.secrets and path.exists() and path.stat().st_mode & _OTHERS:
+        yield f"other users of this machine can read {path}, which now holds a secret"
+    if spec.secrets and change.host.project_file and path.match(change.host.project_file):
+        yield "this file belongs to a project: keep it out of version control"

@@ -1,19 +1,23 @@
-"""The commands of `grok-mcp`. Each imports what it needs when it runs, so that none waits for another's."""
+"""The commands of `grok-mcp`. Those with a module of their own load when they are needed."""
 
 import os
+import signal
 from decimal import Decimal
 from functools import cached_property
 from importlib import import_module
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from threading import Event
+from typing import Any, Literal, get_args, get_origin
 
 import click
+from pydantic import SecretStr
 
-from grok_mcp import __version__
+from grok_mcp import __version__, serving
+from grok_mcp.addresses import is_loopback
+from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail, prepare_stdout
+from grok_mcp.environment import variables_of
+from grok_mcp.settings import Settings
 
-INTERRUPTED = 130
-BAD_USAGE = 2
 MAX_PACE_S = 0.1
-
 
 COMMANDS: dict[str, str] = {
     "ask": "grok_mcp.cli.call:ask",
@@ -28,14 +32,14 @@ COMMANDS: dict[str, str] = {
 
 
 class Commands(click.Group):
-    """A group that loads a command when it is asked for, and ends quietly when the user interrupts it."""
+    """A group that loads a command when it is needed, and ends quietly when the user interrupts it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
         return sorted([*super().list_commands(ctx), *COMMANDS])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of that name, imported where it stands in `COMMANDS`."""
+        """The command of that name, imported if `COMMANDS` lists it."""
         if name not in COMMANDS:
             return super().get_command(ctx, name)
         module, function = COMMANDS[name].split(":")
@@ -43,7 +47,8 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; Ctrl-C is no error to talk about."""
+        """Run the command; Ctrl-C is not an error to report."""
+        prepare_stdout()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -60,20 +65,18 @@ class ServeCommand(click.Command):
 
     @cached_property
     def _flags(self) -> list[click.Parameter]:
-        from grok_mcp.environment import variables_of
-        from grok_mcp.settings import Settings
-
-        return [
-            click.Option(
-                [f"--{name.replace('_', '-')}"],
-                is_flag=field.annotation is bool,
-                flag_value="true" if field.annotation is bool else None,
-                metavar=None if field.annotation is bool else _metavar(field.annotation),
-                help=f"{field.description} ({variables_of(name)[-1]})",
-            )
-            for name, field in Settings.model_fields.items()
-            if not _secret(field.annotation)
-        ]
+        flags: list[click.Parameter] = []
+        for name, field in Settings.model_fields.items():
+            kind = field.annotation
+            if SecretStr in (kind, *get_args(kind)):
+                continue
+            flag = [f"--{name.replace('_', '-')}"]
+            help = f"{field.description} ({variables_of(name)[-1]})"
+            if kind is bool:
+                flags.append(click.Option(flag, is_flag=True, flag_value="true", help=help))
+            else:
+                flags.append(click.Option(flag, metavar=_metavar(kind), help=help))
+        return flags
 
 
 def _metavar(annotation: Any) -> str:
@@ -84,13 +87,6 @@ def _metavar(annotation: Any) -> str:
         words = "|".join(map(str, get_args(literal)))
         return f"{words}|NUMBER" if float in kinds else words
     return {int: "N", float: "NUMBER", Decimal: "USD", str: "TEXT"}.get(kinds[0], "PATH")
-
-
-def _secret(annotation: Any) -> bool:
-    """Whether a setting holds a secret, which belongs on no command line."""
-    from pydantic import SecretStr
-
-    return SecretStr in (annotation, *get_args(annotation))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,24 +103,16 @@ def cli() -> None:
 def serve(ctx: click.Context, /, **flags: str | None) -> None:
     """Serve MCP; a flag wins over the environment.
 
-    Keys have no flag, because other users can see a command line: set XAI_API_KEY or take --api-key-file.
+    Keys have no flag, because other users can see a command line: set XAI_API_KEY or use --api-key-file.
     """
-    from grok_mcp.serving import serve as run
-
     for name, value in flags.items():
-        if value is not None:
-            _set_variable(name, value)
-    ctx.exit(run())
-
-
-def _set_variable(name: str, value: str) -> None:
-    """Let a flag stand in the environment in place of whatever sets the same there."""
-    from grok_mcp.environment import variables_of
-
-    variables = variables_of(name)
-    for variable in [one for one in os.environ if one.upper() in variables]:
-        del os.environ[variable]
-    os.environ[variables[0]] = value
+        if value is None:
+            continue
+        variables = variables_of(name)
+        for variable in [variable for variable in os.environ if variable.upper() in variables]:
+            del os.environ[variable]
+        os.environ[variables[0]] = value
+    ctx.exit(serving.serve())
 
 
 @cli.command()
@@ -137,25 +125,22 @@ def _set_variable(name: str, value: str) -> None:
 @click.pass_context
 def demo(ctx: click.Context, pace: float | None) -> None:
     """See the three tools at work; needs no key."""
-    from grok_mcp.demo import PACE_S, run_demo
+    from grok_mcp.demo import PACE_S, run_demo  # brings the MCP SDK
 
     ctx.exit(run_demo(PACE_S if pace is None else pace))
 
 
 @cli.command()
 @click.argument("name")
-@click.pass_context
-def token(ctx: click.Context, name: str) -> None:
+def token(name: str) -> None:
     """Make a token for a caller of the network transports.
 
-    Prints the token once, for the caller, and the line that lets it in, for the file of GROK_MCP_TOKEN_FILE.
+    Prints the token once, for the caller, and its line for the file of GROK_MCP_TOKEN_FILE.
     """
     if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
-        _fail(ctx, f"{name!r} is no name for a caller: at most 64 characters, none of them : or #", BAD_USAGE)
-    from grok_mcp.serving import new_token
-
-    made, line = new_token(name.strip())
-    click.echo(f"The token, which is shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
+        fail(f"{name!r} is not a valid name: use at most 64 characters, without : and #", BAD_USAGE)
+    made, line = serving.new_token(name.strip())
+    click.echo(f"The token, shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
 
 
 @cli.command()
@@ -169,23 +154,20 @@ def token(ctx: click.Context, name: str) -> None:
     metavar="SECONDS",
     help="time between two words of an answer",
 )
-@click.pass_context
-def sandbox(ctx: click.Context, port: int, host: str, pace: float) -> None:
+def sandbox(port: int, host: str, pace: float) -> None:
     """Run the sandbox endpoint alone, until Ctrl-C."""
-    from grok_mcp.addresses import is_loopback
+    from grok_mcp.sandbox import SandboxServer  # brings a web framework
 
     if not is_loopback(host):
-        _fail(
-            ctx, f"--host: the sandbox serves this machine only; {host!r} is no loopback address", BAD_USAGE
-        )
-    from grok_mcp.sandbox import SandboxServer
-
+        fail(f"--host: the sandbox serves this machine only; {host!r} is not a loopback address", BAD_USAGE)
     server = SandboxServer(port, host=host, pace=pace)
-    stop = _signals()
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     try:
         url = server.start()
     except OSError as error:
-        _fail(ctx, f"the sandbox can't listen on {host}:{port}: {error.strerror or error}")
+        fail(f"the sandbox can't listen on {host}:{port}: {error.strerror or error}")
     try:
         click.echo(_HOW_TO.format(url=url))
         while not stop.wait(1):
@@ -200,19 +182,3 @@ No model answers there, nothing is charged, any key is good. Ctrl-C ends it. To 
 
   XAI_BASE_URL={url} XAI_API_KEY=sandbox grok-mcp
   curl {url}/models -H 'Authorization: Bearer sandbox'"""
-
-
-def _signals() -> Any:
-    """An event that is set once somebody wants the process to end."""
-    import signal
-    from threading import Event
-
-    event = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: event.set())
-    return event
-
-
-def _fail(ctx: click.Context, message: str, status: int = 1) -> NoReturn:
-    click.echo(f"grok-mcp: {message}", err=True)
-    ctx.exit(status)

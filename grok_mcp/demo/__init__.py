@@ -1,6 +1,6 @@
-"""Shows the three tools through a real session with a server, against the sandbox; needs no key.
+"""Shows the three tools in a real session with a server, against the sandbox; needs no key.
 
-`live.py` draws it on a terminal, `plain.py` writes it as lines.
+`run.py` plays it, `view.py` prints it.
 """
 
 from grok_mcp.demo.run import PACE_S, run_demo

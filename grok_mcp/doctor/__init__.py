@@ -1,9 +1,9 @@
-"""Finds out what is wrong with a set-up, and how to put it right; spends no money unless it is asked to.
+"""Finds out what is wrong with a set-up, and how to put it right. Only a `full` check costs money.
 
 To add a check, write a function in the module that it belongs to and add it to a group in `run.py`.
 """
 
-from grok_mcp.doctor.findings import Check, all_ok, faults
+from grok_mcp.doctor.findings import Check
 from grok_mcp.doctor.run import examine
 
-__all__ = ["Check", "all_ok", "examine", "faults"]
+__all__ = ["Check", "examine"]

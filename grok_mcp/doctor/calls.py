@@ -1,4 +1,4 @@
-"""Real calls of the three tools, as small as they can be. They cost money: only `--full` makes them."""
+"""Small real calls of the three tools. They cost money: only `--full` makes them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer, Call
+from grok_mcp.messages import Call
 from grok_mcp.pipeline import Grok
 from grok_mcp.rendering import usage_facts
 from grok_mcp.settings import Settings
@@ -36,7 +36,7 @@ async def check_calls(settings: Settings) -> list[Check]:
     finally:
         await grok.aclose()
     costs = [cost for _, cost in made if cost is not None]
-    total = f"{sum(costs, Decimal()):.6f} USD" if costs else "unknown: the endpoint names no price"
+    total = f"{sum(costs, Decimal()):.6f} USD" if costs else "unknown: the endpoint reports no price"
     return [*(check for check, _ in made), fine("cost", f"of these calls: {total}")]
 
 
@@ -50,20 +50,15 @@ async def _check(grok: Grok, name: str) -> tuple[Check, Decimal | None]:
     except TimeoutError:
         return wrong(name, f"no answer within {CALL_S:g} s", "Name a faster model in GROK_MCP_MODEL."), None
     except GrokError as error:
-        return wrong(name, f"[{error.code}] {error.message}", error.advice), _cost(error.usage)
-    return _judge(name, answer, grok.gateway.notice), _cost(answer.usage)
-
-
-def _cost(usage: Any) -> Decimal | None:
-    return usage.cost_usd if usage else None
-
-
-def _judge(name: str, answer: Answer, notice: str | None) -> Check:
+        cost = error.usage.cost_usd if error.usage else None
+        return wrong(name, f"[{error.code}] {error.message}", error.advice), cost
     facts = ", ".join([answer.model, *usage_facts(answer.usage)])
+    warnings = [warning for warning in answer.warnings if warning != grok.gateway.notice]
     if answer.searched is False:
         fix = "Set GROK_MCP_SEARCH_DIALECT to a way that the endpoint speaks, or take another model."
-        return wrong(name, f"it answered without searching: {facts}", fix)
-    warnings = [warning for warning in answer.warnings if warning != notice]
-    if warnings:
-        return doubtful(name, f"{facts}: {warnings[0]}", "Look at the settings that this speaks of.")
-    return fine(name, facts)
+        check = wrong(name, f"it answered without searching: {facts}", fix)
+    elif warnings:
+        check = doubtful(name, f"{facts}: {warnings[0]}", "Check the settings that it names.")
+    else:
+        check = fine(name, facts)
+    return check, answer.usage.cost_usd

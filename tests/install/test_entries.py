@@ -162,9 +162,9 @@ def test_claude_desktop_takes_no_server_elsewhere(home: Home) -> None:
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--token-env", "T"], "--token-env belongs to --url"),
+        (["--token-env", "T"], "--token-env needs --url"),
         (["--this", "--command", "x"], "exclude each other"),
-        (["--", "x"], "belong to --command"),
+        (["--", "x"], "need --command"),
         (["--url", "grok.example.org"], "is not an http or https address"),
         (["--url", "http://x/mcp", "--model", "grok-4.7"], "its own command and environment"),
         (["--url", "http://x/mcp", "--token-env", "a token"], "not the token"),

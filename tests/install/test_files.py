@@ -39,7 +39,7 @@ def test_the_mode_stays_and_the_backup_has_the_same(bits: int, home: Home) -> No
 def test_others_who_may_read_a_file_with_the_key_in_it_are_told_of(home: Home) -> None:
     home.put("cursor", CONTENT).chmod(0o644)
     said = home.setting(XAI_API_KEY=KEY).run("install", "cursor", "--write-key")
-    assert "others on this machine may read" in said
+    assert "other users of this machine can read" in said
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -1,0 +1,35 @@
+"""What all commands share: exit codes, and the care for stdout and stderr."""
+
+import io
+import sys
+from typing import NoReturn
+
+import click
+
+FAILED = 1
+BAD_USAGE = 2
+INTERRUPTED = 130
+
+
+def prepare_stdout() -> None:
+    """Replace characters that stdout cannot encode, as on a pipe on Windows, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def symbol(preferred: str, plain: str) -> str:
+    """The preferred symbol if stdout can encode it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    encodable = preferred.encode(encoding, "replace").decode(encoding) == preferred
+    return preferred if encodable else plain
+
+
+def note(text: str, *, dim: bool = False) -> None:
+    """Print to stderr, beside what a command prints."""
+    click.secho(text, err=True, dim=dim or None)
+
+
+def fail(message: str, status: int = FAILED) -> NoReturn:
+    """End the command with one line on stderr."""
+    click.echo(f"grok-mcp: {message}", err=True)
+    click.get_current_context().exit(status)
