@@ -41,7 +41,7 @@ test-hosts: .venv/.installed-dev
 
 # Accept the present tool definitions and answers as right; read the difference before you commit it.
 snapshots: .venv/.installed-dev
-	$(BIN)/python -m grok_mcp.tools.published
+	$(BIN)/python packaging/tool_schemas.py
 	$(BIN)/python -m tests.reference
 	$(BIN)/pytest --snapshot-update
 

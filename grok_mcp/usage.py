@@ -81,18 +81,7 @@ class Usage:
         return {name: value for name, value in known.items() if value is not None}
 
 
-COUNTS = (
-    "input_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "text_tokens",
-    "total_tokens",
-    "image_tokens",
-    "sources_used",
-    "web_searches",
-    "x_searches",
-)
+COUNTS = Usage.__slots__[: Usage.__slots__.index("cost_usd")]
 """The names of all counts."""
 
 

@@ -23,8 +23,7 @@ from grok_mcp.sandbox.faults import read_fault
 from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.server.resources import RESOURCES
 from grok_mcp.settings import Settings
-from grok_mcp.stores import answers as held
-from grok_mcp.stores import conversations
+from grok_mcp.stores import answers as held, conversations
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import AskArguments
 from grok_mcp.tools.search import SearchOptions

@@ -18,8 +18,7 @@ from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.runs import Runs
 from grok_mcp.stores.answers import LocalAnswers
 from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body, chat
-from tests.endpoint import events as stream
+from tests.endpoint import Endpoint, Reply, body, chat, events as stream
 from tests.ledger import file, rows
 from tests.pace import within
 

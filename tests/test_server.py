@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, PromptReference
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
+from tool_schemas import derived
 
 from grok_mcp import __version__
 from grok_mcp.messages import Answer, Call
@@ -21,7 +22,7 @@ from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import ASK, AskArguments
-from grok_mcp.tools.published import PUBLISHED, derived
+from grok_mcp.tools.published import PUBLISHED
 from tests.conftest import Result, host_on
 from tests.endpoint import Endpoint, Reply, chat
 from tests.pace import within
@@ -187,7 +188,7 @@ async def test_many_calls_at_once_are_all_answered_and_none_is_mixed_up() -> Non
 
 
 def test_the_published_schemas_are_those_of_the_models() -> None:
-    assert derived() == PUBLISHED, "run `python -m grok_mcp.tools.published`"
+    assert derived() == PUBLISHED, "run `make snapshots`"
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])

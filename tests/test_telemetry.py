@@ -34,8 +34,7 @@ from grok_mcp.pipeline.grok import Grok
 from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
 from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, body, chat
-from tests.endpoint import events as stream
+from tests.endpoint import Endpoint, Reply, body, chat, events as stream
 from tests.pace import within
 from tests.test_stdio import INITIALIZE, INITIALIZED, ask, session
 

@@ -8,30 +8,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from grok_mcp.accounting.budget import Budget, open_books
-from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import SANDBOX, Entry, LedgerError, ledger_path, midnight
-from grok_mcp.accounting.totals import Key, Totals, add_up, json_values, read_totals
+from grok_mcp.accounting.budget import Budget as Budget, open_books as open_books
+from grok_mcp.accounting.ledger import Ledger as Ledger
+from grok_mcp.accounting.records import (
+    SANDBOX as SANDBOX,
+    Entry as Entry,
+    LedgerError as LedgerError,
+    ledger_path as ledger_path,
+    midnight as midnight,
+)
+from grok_mcp.accounting.totals import (
+    Key as Key,
+    Totals as Totals,
+    add_up as add_up,
+    json_values as json_values,
+    read_totals as read_totals,
+)
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-__all__ = [
-    "SANDBOX",
-    "Budget",
-    "Entry",
-    "Key",
-    "Ledger",
-    "LedgerError",
-    "Totals",
-    "add_up",
-    "json_values",
-    "ledger_path",
-    "midnight",
-    "open_books",
-    "read_ledger",
-    "read_totals",
-]
 
 T = TypeVar("T")
 

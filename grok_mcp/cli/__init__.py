@@ -3,6 +3,4 @@
 To add one, write its module and add a line to `COMMANDS` in `main.py`; each loads only what it needs.
 """
 
-from grok_mcp.cli.main import cli
-
-__all__ = ["cli"]
+from grok_mcp.cli.main import cli as cli

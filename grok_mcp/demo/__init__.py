@@ -3,6 +3,4 @@
 `run.py` plays it, `view.py` prints it.
 """
 
-from grok_mcp.demo.run import PACE_S, run_demo
-
-__all__ = ["PACE_S", "run_demo"]
+from grok_mcp.demo.run import PACE_S as PACE_S, run_demo as run_demo

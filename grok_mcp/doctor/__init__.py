@@ -3,7 +3,5 @@
 To add a check, write a function in the module that it belongs to and add it to a group in `run.py`.
 """
 
-from grok_mcp.doctor.findings import Check
-from grok_mcp.doctor.run import examine
-
-__all__ = ["Check", "examine"]
+from grok_mcp.doctor.findings import Check as Check
+from grok_mcp.doctor.run import examine as examine

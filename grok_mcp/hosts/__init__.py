@@ -4,57 +4,34 @@
 give a `Change`, which `carry_out` plans and applies. A `HostError` says to the user what went wrong.
 """
 
-from grok_mcp.hosts.change import Change, carry_out, plan_install, plan_uninstall
+from grok_mcp.hosts.change import (
+    Change as Change,
+    carry_out as carry_out,
+    plan_install as plan_install,
+    plan_uninstall as plan_uninstall,
+)
 from grok_mcp.hosts.entry import (
-    COMMAND,
-    DEFAULT_NAME,
-    DISTRIBUTION,
-    KEY_FILE_VARIABLE,
-    KEY_VARIABLE,
-    Entry,
-    EntrySpec,
-    build_entry,
-    looks_secret,
+    COMMAND as COMMAND,
+    DEFAULT_NAME as DEFAULT_NAME,
+    DISTRIBUTION as DISTRIBUTION,
+    KEY_FILE_VARIABLE as KEY_FILE_VARIABLE,
+    KEY_VARIABLE as KEY_VARIABLE,
+    Entry as Entry,
+    EntrySpec as EntrySpec,
+    build_entry as build_entry,
+    looks_secret as looks_secret,
 )
 from grok_mcp.hosts.host import (
-    PLACEHOLDER,
-    Forwarded,
-    Host,
-    HostError,
-    Inherited,
-    Machine,
-    Part,
-    Reference,
-    TimeLimit,
-    Verbatim,
+    PLACEHOLDER as PLACEHOLDER,
+    Forwarded as Forwarded,
+    Host as Host,
+    HostError as HostError,
+    Inherited as Inherited,
+    Machine as Machine,
+    Part as Part,
+    Reference as Reference,
+    TimeLimit as TimeLimit,
+    Verbatim as Verbatim,
 )
-from grok_mcp.hosts.hostfile import parse_document
-from grok_mcp.hosts.rows import HOSTS
-
-__all__ = [
-    "COMMAND",
-    "DEFAULT_NAME",
-    "DISTRIBUTION",
-    "HOSTS",
-    "KEY_FILE_VARIABLE",
-    "KEY_VARIABLE",
-    "PLACEHOLDER",
-    "Change",
-    "Entry",
-    "EntrySpec",
-    "Forwarded",
-    "Host",
-    "HostError",
-    "Inherited",
-    "Machine",
-    "Part",
-    "Reference",
-    "TimeLimit",
-    "Verbatim",
-    "build_entry",
-    "carry_out",
-    "looks_secret",
-    "parse_document",
-    "plan_install",
-    "plan_uninstall",
-]
+from grok_mcp.hosts.hostfile import parse_document as parse_document
+from grok_mcp.hosts.rows import HOSTS as HOSTS

@@ -73,7 +73,9 @@ class Grok:
         call = call or Call()
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         try:
-            with telemetry.record_of(call, self.gateway, turn.plan.request, self._base_url) as turn.record:
+            with telemetry.record_of(
+                call, self.gateway, turn.plan.form.request, self._base_url
+            ) as turn.record:
                 answer = await self._complete(turn)
                 turn.record.answer(answer, turn.failure)
         except BaseException:  # a cancelled call has spent something too
@@ -140,7 +142,7 @@ class Grok:
         if not isinstance(error, errors.ModelNotFoundError):
             return plan.adapt(error)
         # A new model may at first be served in one dialect only (observed in 2026); its name is in the list.
-        model = plan.request.model
+        model = plan.form.request.model
         if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
             plan.switch_dialect()
             return True
@@ -181,13 +183,13 @@ class Grok:
 
     async def _attempt(self, turn: Turn) -> None:
         turn.restart()
-        with turn.record.attempt(turn.plan.dialect, turn.fold):
+        with turn.record.attempt(turn.plan.form.dialect, turn.fold):
             await self._send(turn)
 
     async def _send(self, turn: Turn) -> None:
-        dialect = DIALECTS[turn.plan.dialect]
+        dialect = DIALECTS[turn.plan.form.dialect]
         url = endpoint_url(await self._address(), dialect.path)
-        body = dialect.build_body(turn.plan.request, self.gateway)
+        body = dialect.build_body(turn.plan.form.request, self.gateway)
         async with self._upstream.stream(url, body, self._headers(turn)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
@@ -200,7 +202,7 @@ class Grok:
         turn.check_end(self._endpoint, done=reply.done)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
-        header, key = self.gateway.affinity_header, turn.plan.request.cache_key
+        header, key = self.gateway.affinity_header, turn.plan.form.request.cache_key
         return {**turn.record.headers, **({header: key} if header and key else {})}
 
     async def _get(self, path: str) -> Any:

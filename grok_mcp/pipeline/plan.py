@@ -61,34 +61,19 @@ class Plan:
         self._adapted: set[str] = set()
         self._notes: list[str] = []
         self._request = self._without_refused_options(request)
-        self._form = self._choose()
-
-    @property
-    def request(self) -> ChatRequest:
-        """The request in its present form."""
-        return self._form.request
-
-    @property
-    def dialect(self) -> str:
-        """The wire dialect of the present form."""
-        return self._form.dialect
-
-    @property
-    def search_dialect(self) -> str | None:
-        """The search dialect of the present form; None where it does not search."""
-        return self._form.search_dialect
+        self.form = self._choose()
 
     @property
     def warnings(self) -> list[str]:
         """Sentences about everything that differs from what was requested."""
-        return [*self._notes, *self._form.warnings]
+        return [*self._notes, *self.form.warnings]
 
     @property
     def other_dialect(self) -> str | None:
         """The wire dialect that could still be tried in this call, if there is one."""
-        if "dialect" in self._adapted or self.search_dialect:
+        if "dialect" in self._adapted or self.form.search_dialect:
             return None
-        return next((name for name in self._gateway.dialects if name != self.dialect), None)
+        return next((name for name in self._gateway.dialects if name != self.form.dialect), None)
 
     def _without_refused_options(self, request: ChatRequest) -> ChatRequest:
         """Take out what this model is known to refuse, so that no request is wasted on it."""
@@ -145,9 +130,9 @@ class Plan:
     def switch_dialect(self) -> None:
         """Use the other dialect for this model, now and later: it is served in that one only."""
         model = self._request.model
-        self._refusals.models.add((self.dialect, model))
-        self._use_other_dialect(f"The endpoint does not serve {model} by {self.dialect}")
-        self._form = self._choose()
+        self._refusals.models.add((self.form.dialect, model))
+        self._use_other_dialect(f"The endpoint does not serve {model} by {self.form.dialect}")
+        self.form = self._choose()
 
     def _use_other_dialect(self, cause: str) -> None:
         self._notes.append(f"{cause}; {self.other_dialect} was used.")
@@ -164,7 +149,7 @@ class Plan:
             if name not in self._adapted and change(error):
                 if name not in ("search", "format"):  # of these each form is tried once, and there are few
                     self._adapted.add(name)
-                self._form = self._choose()
+                self.form = self._choose()
                 return True
         return False
 
@@ -172,9 +157,9 @@ class Plan:
         name = error.parameter if isinstance(error, errors.BadRequestError) else None
         if name is None or _FORMAT.search(name):
             return False
-        without = replace(self.request, omit=self.request.omit | {name})
-        build_body = DIALECTS[self.dialect].build_body
-        if build_body(without, self._gateway) == build_body(self.request, self._gateway):
+        without = replace(self.form.request, omit=self.form.request.omit | {name})
+        build_body = DIALECTS[self.form.dialect].build_body
+        if build_body(without, self._gateway) == build_body(self.form.request, self._gateway):
             return False
         self._request = replace(self._request, omit=without.omit)
         self._notes.append(f"{name} was left out: the model does not take it.")
@@ -198,30 +183,32 @@ class Plan:
 
     def _search_otherwise(self, error: GrokError) -> bool:
         search = self._request.search
-        if not search or not self.search_dialect or not self._refuses_search(error):
+        if not search or not self.form.search_dialect or not self._refuses_search(error):
             return False
-        if self._form.other_searches:
-            self._refusals.search_dialects.add(self.search_dialect)
-            following = f"{self._form.other_searches[0]} was used"
+        if self.form.other_searches:
+            self._refusals.search_dialects.add(self.form.search_dialect)
+            following = f"{self.form.other_searches[0]} was used"
         elif search.mode == "auto":
             self._request = replace(self._request, search=replace(search, mode="off"))
             following = "this is the model's own knowledge"
         else:
             return False
-        self._notes.append(f"The endpoint does not search by {self.search_dialect}; {following}.")
+        self._notes.append(f"The endpoint does not search by {self.form.search_dialect}; {following}.")
         return True
 
     def _refuses_search(self, error: GrokError) -> bool:
         refused = isinstance(error, errors.SearchUnavailableError) or error.status in (404, 405, 422)
         return (
-            refused and self.search_dialect is not None and not isinstance(error, errors.ModelNotFoundError)
+            refused
+            and self.form.search_dialect is not None
+            and not isinstance(error, errors.ModelNotFoundError)
         )
 
     def _other_dialect(self, error: GrokError) -> bool:
         if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
             return False
-        self._refusals.dialects.add(self.dialect)
-        self._use_other_dialect(f"The endpoint does not speak {self.dialect}")
+        self._refusals.dialects.add(self.form.dialect)
+        self._use_other_dialect(f"The endpoint does not speak {self.form.dialect}")
         return True
 
     def final_error(self, error: GrokError) -> GrokError:
@@ -229,7 +216,7 @@ class Plan:
         if not self._refuses_search(error) or isinstance(error, errors.SearchUnavailableError):
             return error
         return errors.SearchUnavailableError(
-            f"{self._gateway.title} does not search by {self.search_dialect}: {error.message}",
+            f"{self._gateway.title} does not search by {self.form.search_dialect}: {error.message}",
             "Set GROK_MCP_SEARCH_DIALECT to one that it speaks, or search with mode=off.",
             status=error.status,
             request_id=error.request_id,

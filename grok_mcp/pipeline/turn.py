@@ -35,7 +35,7 @@ class Turn:
         self.call.observe(events.Began(), "")
         if self.fold.report:
             self._earlier.append(self.fold)
-        self.fold = Fold(clean=self.plan.request.search is not None)
+        self.fold = Fold(clean=self.plan.form.request.search is not None)
 
     def receive(self, event: events.Event) -> None:
         """Take one event in and pass it on to the observer."""
@@ -74,7 +74,9 @@ class Turn:
     def spent(self, gateway: Gateway) -> Usage | None:
         """What the endpoint has counted so far, over all attempts; None where it has counted nothing."""
         counted = [
-            usage_of(fold, self.plan.request, gateway) for fold in (*self._earlier, self.fold) if fold.report
+            usage_of(fold, self.plan.form.request, gateway)
+            for fold in (*self._earlier, self.fold)
+            if fold.report
         ]
         return reduce(Usage.__add__, counted) if counted else None
 
@@ -89,10 +91,10 @@ class Turn:
         if self.failure and self._is_whole(self.failure):
             self.failure = None
         fold, failure = self.fold, self.failure
-        answer = build_answer(fold, self.plan.request, gateway, broken=failure is not None)
+        answer = build_answer(fold, self.plan.form.request, gateway, broken=failure is not None)
         usage = answer.usage
         for earlier in self._earlier:
-            usage = usage_of(earlier, self.plan.request, gateway) + usage
+            usage = usage_of(earlier, self.plan.form.request, gateway) + usage
         usage = replace(
             usage,
             duration_s=time.monotonic() - self.started,

@@ -3,25 +3,22 @@
 Hosts and the command line render by the same functions, so that both show the same.
 """
 
-from grok_mcp.rendering.markdown import alternatives, facts, markdown, supplements, usage_facts
-from grok_mcp.rendering.paging import Page, is_too_long, page_of, whole
-from grok_mcp.rendering.progress import DeltaProgress, Progress, StatusProgress
-from grok_mcp.rendering.terminal import StatusLine, TerminalText, clean
-
-__all__ = [
-    "DeltaProgress",
-    "Page",
-    "Progress",
-    "StatusLine",
-    "StatusProgress",
-    "TerminalText",
-    "alternatives",
-    "clean",
-    "facts",
-    "is_too_long",
-    "markdown",
-    "page_of",
-    "supplements",
-    "usage_facts",
-    "whole",
-]
+from grok_mcp.rendering.markdown import (
+    alternatives as alternatives,
+    facts as facts,
+    markdown as markdown,
+    supplements as supplements,
+    usage_facts as usage_facts,
+)
+from grok_mcp.rendering.paging import (
+    Page as Page,
+    is_too_long as is_too_long,
+    page_of as page_of,
+    whole as whole,
+)
+from grok_mcp.rendering.progress import (
+    DeltaProgress as DeltaProgress,
+    Progress as Progress,
+    StatusProgress as StatusProgress,
+)
+from grok_mcp.rendering.terminal import StatusLine as StatusLine, TerminalText as TerminalText, clean as clean

@@ -4,7 +4,5 @@ It speaks both dialects, streams, searches a small corpus, calls functions, fits
 demand. Nothing leaves the machine, and the same request gets the same answer.
 """
 
-from grok_mcp.sandbox.app import create_app
-from grok_mcp.sandbox.server import SandboxServer
-
-__all__ = ["SandboxServer", "create_app"]
+from grok_mcp.sandbox.app import create_app as create_app
+from grok_mcp.sandbox.server import SandboxServer as SandboxServer

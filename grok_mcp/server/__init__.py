@@ -4,7 +4,5 @@ result.
 With `serving` the only room that knows the MCP SDK.
 """
 
-from grok_mcp.server.connection import STREAMED
-from grok_mcp.server.server import build_server
-
-__all__ = ["STREAMED", "build_server"]
+from grok_mcp.server.connection import STREAMED as STREAMED
+from grok_mcp.server.server import build_server as build_server

@@ -6,27 +6,19 @@ Redis.
 
 from grok_mcp.settings import Settings
 from grok_mcp.stores.answers import (
-    LIFETIME_S,
-    AnswerStore,
+    LIFETIME_S as LIFETIME_S,
+    AnswerStore as AnswerStore,
     LocalAnswers,
-    fresh,
-    interrupted,
-    new_answer_id,
-    not_found,
+    fresh as fresh,
+    interrupted as interrupted,
+    new_answer_id as new_answer_id,
+    not_found as not_found,
 )
-from grok_mcp.stores.conversations import Conversation, ConversationStore, LocalConversations
-
-__all__ = [
-    "LIFETIME_S",
-    "AnswerStore",
-    "Conversation",
-    "ConversationStore",
-    "fresh",
-    "interrupted",
-    "new_answer_id",
-    "not_found",
-    "open_stores",
-]
+from grok_mcp.stores.conversations import (
+    Conversation as Conversation,
+    ConversationStore as ConversationStore,
+    LocalConversations,
+)
 
 
 def open_stores(settings: Settings) -> tuple[ConversationStore, AnswerStore]:

@@ -6,14 +6,12 @@ The order is the published one.
 from collections.abc import Mapping
 
 from grok_mcp.tools.ask import ASK
-from grok_mcp.tools.counted import run_counted, run_tool
-from grok_mcp.tools.images import read_named_image
-from grok_mcp.tools.published import PUBLISHED
+from grok_mcp.tools.counted import run_counted as run_counted, run_tool as run_tool
+from grok_mcp.tools.images import read_named_image as read_named_image
+from grok_mcp.tools.published import PUBLISHED as PUBLISHED
 from grok_mcp.tools.result import RESULT
 from grok_mcp.tools.search import SEARCH
-from grok_mcp.tools.spec import ToolSpec
+from grok_mcp.tools.spec import ToolSpec as ToolSpec
 from grok_mcp.tools.structured import STRUCTURED
-
-__all__ = ["PUBLISHED", "TOOLS", "ToolSpec", "read_named_image", "run_counted", "run_tool"]
 
 TOOLS: Mapping[str, ToolSpec] = {spec.name: spec for spec in (ASK, SEARCH, STRUCTURED, RESULT)}

@@ -32,7 +32,7 @@ class ToolSpec(NamedTuple):
     def input_schema(self) -> Mapping[str, Any]:
         """The published schema of the arguments."""
         if self.name not in PUBLISHED:
-            raise LookupError(f"{self.name} has no published schema: run python -m grok_mcp.tools.published")
+            raise LookupError(f"{self.name} has no published schema: run make snapshots")
         return PUBLISHED[self.name]
 
     def read(self, raw: Mapping[str, Any]) -> tuple[ToolArguments, list[str]]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from grok_mcp.hosts import HOSTS, EntrySpec, build_entry, plan_install, plan_uninstall
 from grok_mcp.hosts.files import backup_of
