@@ -17,13 +17,13 @@ from grok_mcp.accounting.records import (
     Entry,
     LedgerError,
     Reservation,
-    SharedBudget,
     Standing,
     ledger_path,
     midnight,
 )
 
 if TYPE_CHECKING:
+    from grok_mcp.accounting.redis import RedisBudget
     from grok_mcp.accounting.sqlite import Store
 
 RENEW_S = RESERVED_S / 3
@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Books:
     """Rows of calls and reservations, in a file of this folder; None takes the user's own."""
 
-    def __init__(self, folder: Path | None, shared: SharedBudget | None, renew_s: float) -> None:
+    def __init__(self, folder: Path | None, shared: "RedisBudget | None", renew_s: float) -> None:
         self.rows: deque[tuple[Entry, Reservation | None]] = deque()
         """Calls that have ended and are not written yet; any thread may add to it."""
         self.renew_s = renew_s

@@ -9,15 +9,19 @@ import secrets
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import anyio
 
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import SANDBOX, Reservation, SharedBudget, Standing, midnight, to_ticks
+from grok_mcp.accounting.records import SANDBOX, Reservation, Standing, midnight, to_ticks
 from grok_mcp.errors import BudgetError, ConfigurationError
 from grok_mcp.gateways import Gateway
 from grok_mcp.settings import Settings
 from grok_mcp.usage import TICKS_PER_USD
+
+if TYPE_CHECKING:
+    from grok_mcp.accounting.redis import RedisBudget
 
 VARIABLE = "GROK_MCP_BUDGET_USD_PER_DAY"
 DAY_S = 86_400.0
@@ -85,7 +89,7 @@ def open_books(settings: Settings, gateway: Gateway) -> tuple[Ledger, Budget | N
     return ledger, Budget(cap, ledger, sandbox=gateway.name == SANDBOX) if cap else None
 
 
-def _shared(settings: Settings) -> SharedBudget | None:
+def _shared(settings: Settings) -> "RedisBudget | None":
     if settings.budget_usd_per_day is None or settings.redis_url is None:
         return None
     from grok_mcp.accounting.redis import RedisBudget  # an extra, for servers of several machines

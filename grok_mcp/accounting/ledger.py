@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import anyio
 
 from grok_mcp.accounting.books import RENEW_S, Books
-from grok_mcp.accounting.records import Entry, LedgerError, Reservation, SharedBudget, Standing
+from grok_mcp.accounting.records import Entry, LedgerError, Reservation, Standing
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+    from grok_mcp.accounting.redis import RedisBudget
 
 GATHER_S = 0.01
 """How long a call waits for others to be written with it; by then its answer is on its way."""
@@ -94,7 +96,7 @@ class Ledger:
     """Rows of calls in a file of this folder, which many processes share; None takes the user's own."""
 
     def __init__(
-        self, folder: Path | None, shared: SharedBudget | None = None, *, renew_s: float = RENEW_S
+        self, folder: Path | None, shared: "RedisBudget | None" = None, *, renew_s: float = RENEW_S
     ) -> None:
         self._books = Books(folder, shared, renew_s)
         self._writer = Writer(self._books)

@@ -6,7 +6,7 @@ Apart from `sqlite.py`, so that a server that starts need not load SQLite.
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 
@@ -97,29 +97,6 @@ class Standing(NamedTuple):
 def to_ticks(usd: Decimal) -> int:
     """US dollars in whole ticks."""
     return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(_LARGEST)))
-
-
-class SharedBudget(Protocol):
-    """What servers on several machines have spent; `redis.py` has the only one.
-
-    Used on the ledger's thread only. `reserve` raises OverloadedError while the count is unknown.
-    """
-
-    def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int) -> Standing:
-        """As `Store.reserve`."""
-        ...
-
-    def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
-        """Count what the call has cost in place of its reservation, later where it can't be done now."""
-        ...
-
-    def renew(self, reservations: list[Reservation]) -> None:
-        """Let reservations live on, and settle what could not be settled before."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        ...
 
 
 def midnight(at: float) -> float:

@@ -86,7 +86,7 @@ def classify(
     """The one error that this failure means. `status` is 200 for an error inside an answer."""
     effective = _effective_status(status, body)
     words = f"{body.code} {body.message}".lower()
-    kind, advice, retryable = _kind(effective, words, endpoint)
+    kind, advice, retryable = _kind_by_words(effective, words, endpoint) or _kind_by_status(effective)
     reason = quote(body.message or body.code, endpoint.secrets)
     answered = f"HTTP {status}" if status != 200 else "an error"
     sentence = f"{endpoint.title} answered {answered}"
@@ -125,16 +125,13 @@ _WAIT = "Try again in a moment."
 _AGAIN = "Try again; if it goes on, ask the endpoint's operator."
 
 
-def _kind(status: int, words: str, endpoint: Endpoint) -> _Kind:
-    return _kind_by_words(status, words, endpoint) or _kind_by_status(status, endpoint)
-
-
 def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status == 410 or re.search(_LIVE_SEARCH, words) or re.search(_SEARCH_TOOL, words):
         advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
         return errors.SearchUnavailableError, advice, False
     if status == 401 or (status in (400, 200) and re.search(_AUTH, words)):
-        return _auth(endpoint)
+        advice = f"Check the key in {endpoint.key_variable}; a retry will not help."
+        return errors.AuthenticationError, advice, False
     if status in (400, 403, 503, 200) and re.search(_SAFETY, words):
         return errors.ContentRefusedError, "Rephrase the request; a retry will not help.", False
     if status == 402 or (status in (400, 403, 429, 200) and re.search(_CREDIT, words)):
@@ -144,11 +141,6 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
         advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."
         return errors.ModelNotFoundError, advice, False
     return None
-
-
-def _auth(endpoint: Endpoint) -> _Kind:
-    advice = f"Check the key in {endpoint.key_variable}; a retry will not help."
-    return errors.AuthenticationError, advice, False
 
 
 _BY_STATUS: dict[int, _Kind] = {
@@ -177,7 +169,7 @@ _BY_STATUS: dict[int, _Kind] = {
 _BY_STATUS[405] = _BY_STATUS[404]
 
 
-def _kind_by_status(status: int, endpoint: Endpoint) -> _Kind:
+def _kind_by_status(status: int) -> _Kind:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 300 <= status <= 399:

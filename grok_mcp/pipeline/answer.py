@@ -32,7 +32,9 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         text=text,
         alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != 0),
         citations=citations,
-        search_queries=tuple(dict.fromkeys(_queries(fold))),
+        search_queries=tuple(
+            dict.fromkeys(one_line(step.query) for step in fold.searches.values() if step.query)
+        ),
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
@@ -55,10 +57,6 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
         return Usage()
     usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
     return with_cost_estimate(usage, fold.model or request.model)
-
-
-def _queries(fold: Fold) -> list[str]:
-    return [one_line(step.query) for step in fold.searches.values() if step.query]
 
 
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:

@@ -29,6 +29,25 @@ from grok_mcp.settings import Settings
 if TYPE_CHECKING:
     import sqlite3
 
+JSON_TYPE = "application/json"
+
+
+class Reader(NamedTuple):
+    """Who reads; `remote` on a network transport, else it is whoever runs this process."""
+
+    caller: str
+    remote: bool
+
+
+class ResourceSpec(NamedTuple):
+    """One resource: its published face, and what it holds when it is read."""
+
+    uri: str
+    name: str
+    title: str
+    description: str
+    read: Callable[[Grok, Reader], Awaitable[Mapping[str, Any]]]
+
 
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
@@ -44,15 +63,23 @@ _GATEWAY_FACTS = tuple(
 _PACKAGES = ("mcp", "httpx2", "pydantic")
 
 
-def configuration(grok: Grok, *, whole: bool) -> dict[str, Any]:
-    """The document; `whole` for whoever runs this process, else for callers on the network."""
+async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    return await grok.catalog.published(grok.default_model)
+
+
+async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    """All settings for whoever runs this process; callers on the network see only what changes their calls.
+
+    No key and no password leaves here. Whose server it is, where its files lie and who else may call it is
+    none of the business of others.
+    """
     settings, gateway = grok.settings, grok.gateway
     document: dict[str, Any] = {
         "server": {"name": "grok-mcp-server", "version": __version__},
         "gateway": {"name": gateway.name, "title": gateway.title},
         "model": mask_secrets(grok.default_model),
     }
-    if not whole:
+    if reader.remote:
         document["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
         document["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
         return document
@@ -121,8 +148,9 @@ def _address(text: str) -> str:
     return mask_secrets(parts._replace(netloc=netloc, query=query, fragment="").geturl())
 
 
-async def usage_of(grok: Grok, caller: str) -> Mapping[str, Any]:
-    """The document of `grok://usage` for this caller."""
+async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
+    """Totals of the reader's own calls, and where their budget stands."""
+    caller = reader.caller
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     sandbox = grok.gateway.name == SANDBOX
 
@@ -133,7 +161,7 @@ async def usage_of(grok: Grok, caller: str) -> Mapping[str, Any]:
     days, by_model = await grok.ledger.read(read)
 
     def of(date: str) -> dict[str, Any]:
-        return _sums(add_up(day for day in days if day.key.startswith(date)))
+        return json_values(add_up(day for day in days if day.key.startswith(date)).to_dict())
 
     document: dict[str, Any] = {"caller": caller, "sandbox": sandbox}
     if grok.budget:
@@ -143,46 +171,8 @@ async def usage_of(grok: Grok, caller: str) -> Mapping[str, Any]:
         "today": of(today),
         "this_month": of(today[: len("2026-11")]),
         "all_time": of(""),
-        "by_model": [{"key": totals.key, **_sums(totals)} for totals in by_model],
+        "by_model": [{"key": totals.key, **json_values(totals.to_dict())} for totals in by_model],
     }
-
-
-def _sums(totals: Totals) -> dict[str, Any]:
-    return json_values(totals.to_dict())
-
-
-JSON_TYPE = "application/json"
-
-
-class Reader(NamedTuple):
-    """Who reads; `remote` on a network transport, else it is whoever runs this process."""
-
-    caller: str
-    remote: bool
-
-
-class ResourceSpec(NamedTuple):
-    """One resource: its published face, and what it holds when it is read."""
-
-    uri: str
-    name: str
-    title: str
-    description: str
-    read: Callable[[Grok, Reader], Awaitable[Mapping[str, Any]]]
-
-
-async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    return await grok.catalog.published(grok.default_model)
-
-
-async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-
-    return await usage_of(grok, reader.caller)
-
-
-async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-
-    return configuration(grok, whole=not reader.remote)
 
 
 RESOURCES: Mapping[str, ResourceSpec] = {
