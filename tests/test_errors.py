@@ -13,9 +13,10 @@ import pytest
 import stamina
 from dirty_equals import IsPartialDict, IsStr
 
-from tests.conftest import PAYLOADS, host_on
-from tests.endpoint import Endpoint, Reply, Request, body, chat, events, sse
-from tests.test_broken_streams import Asked, side_by_side
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events, sse
+from tests.support.host import host_on
+from tests.support.payloads import PAYLOADS
+from tests.support.side_by_side import Asked, side_by_side
 
 pytestmark = pytest.mark.anyio
 

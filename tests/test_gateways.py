@@ -13,8 +13,6 @@ from dirty_equals import IsStr
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import GatewayName
-from tests.conftest import Result, host_on
-from tests.endpoint import Endpoint, Request
 from tests.gateways import (
     acedata,
     generic,
@@ -28,6 +26,8 @@ from tests.gateways import (
     xai_us,
 )
 from tests.gateways.table import FEATURES, Call, Failure, Row
+from tests.support.endpoint import Endpoint, Request
+from tests.support.host import Result, host_on
 
 pytestmark = pytest.mark.anyio
 

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, chat
-from tests.pace import within
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import host_on
+from tests.support.pace import within
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,5 @@
 """What a host hears while a call runs: status lines, every piece of text, or nothing."""
 
-import json
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -14,10 +13,10 @@ from grok_mcp import events
 from grok_mcp.dialects import parse
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.rendering.progress import DeltaProgress
-from tests.conftest import PAYLOADS, Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, chat, sse
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, chat, sse
+from tests.support.host import Host, Result, host_on
+from tests.support.pace import within
+from tests.support.payloads import PAYLOADS, payload_reply, payloads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -156,11 +155,6 @@ def answer_of(payloads: list[dict[str, Any]]) -> tuple[str, list[str], str | Non
             fold.add(event)
     calls = ["".join(call.arguments) for call in fold.tool_calls.values()]
     return fold.text(), calls, fold.finish_reasons.get(0)
-
-
-def payloads_of(file: str) -> list[dict[str, Any]]:
-    lines = (PAYLOADS / file).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
 
 
 @pytest.mark.parametrize("file", [file for file in STREAMS if "responses" in file])

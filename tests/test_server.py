@@ -21,10 +21,10 @@ from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.published import PUBLISHED, derived
-from tests.conftest import Result, host_on
-from tests.endpoint import Endpoint, Reply, chat
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import Result, host_on
+from tests.support.pace import within
+from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 

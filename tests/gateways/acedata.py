@@ -1,6 +1,5 @@
 """AceData: a base URL without /v1, and replies without usage (docs.acedata.cloud, Grok chat completions)."""
 
-from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import (
     EVERYTHING_SENT,
     LIVE_SEARCH_IS_GONE,
@@ -21,6 +20,7 @@ from tests.gateways.table import (
     cited,
     search,
 )
+from tests.support.endpoint import Reply, body, events
 
 
 def chunk(*choices: Json, model: str = "grok-4", **more: object) -> Json:

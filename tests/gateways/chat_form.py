@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.endpoint import Reply
 from tests.gateways.shapes import FOUND, FOUND_TEXT, found, torn
 from tests.gateways.table import (
     ADDRESS,
@@ -33,6 +32,7 @@ from tests.gateways.table import (
     structured,
     today,
 )
+from tests.support.endpoint import Reply
 
 
 @dataclass(frozen=True)

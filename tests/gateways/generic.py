@@ -3,7 +3,6 @@
 Its replies are as spare as a gateway's may be: no id, no object, carriage returns, no `[DONE]`.
 """
 
-from tests.endpoint import Reply, body
 from tests.gateways.chat_form import LIVE_SEARCH_IS_GONE, Shape, common_rows, option_rows
 from tests.gateways.shapes import FOUND, FOUND_TEXT, found, lines, message, response_stream, split_calls
 from tests.gateways.table import (
@@ -20,6 +19,7 @@ from tests.gateways.table import (
     search,
     today,
 )
+from tests.support.endpoint import Reply, body
 
 
 def chunk(*choices: Json, model: str = "grok-4.7", **more: object) -> Json:

@@ -4,7 +4,6 @@ Its pages: oepnai-nebula.apifox.cn/english (Grok) and docs.openai-nebula.com (ch
 the form of new-api, which its parameters point to.
 """
 
-from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import (
     EVERYTHING_SENT,
     LIVE_SEARCH_IS_GONE,
@@ -27,6 +26,7 @@ from tests.gateways.table import (
     cited,
     search,
 )
+from tests.support.endpoint import Reply, body, events
 
 
 def chunk(*choices: Json, model: str = "grok-4", **more: object) -> Json:

@@ -2,7 +2,6 @@
 
 import json
 
-from tests.endpoint import Reply, body
 from tests.gateways.chat_form import LIVE_SEARCH_IS_GONE, Shape, common_rows, option_rows
 from tests.gateways.shapes import lines, message, response_stream, split_calls
 from tests.gateways.table import (
@@ -20,6 +19,7 @@ from tests.gateways.table import (
     cited,
     search,
 )
+from tests.support.endpoint import Reply, body
 
 
 def chunk(*choices: Json, model: str = "x-ai/grok-4.7", **more: object) -> Json:

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from tests.endpoint import Reply
 from tests.gateways import xai, xai_chat, xai_form
 from tests.gateways.chat_form import user
 from tests.gateways.table import Call, Failure, Json, Row, answer, at_chat, at_responses, cited, search, today
+from tests.support.endpoint import Reply
 
 NOTICE = "This answer comes from the built-in sandbox, not from Grok."
 

@@ -1,6 +1,5 @@
 """SurgeAI: the fixed id of its samples, usage with OpenAI's zeros (docs.surgeai.one, Grok, OpenAI format)."""
 
-from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import (
     EVERYTHING_SENT,
     LIVE_SEARCH_IS_GONE,
@@ -22,6 +21,7 @@ from tests.gateways.table import (
     cited,
     search,
 )
+from tests.support.endpoint import Reply, body, events
 
 
 def chunk(*choices: Json, model: str = "grok-4", **more: object) -> Json:

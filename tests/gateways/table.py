@@ -12,7 +12,7 @@ from typing import Any
 
 from dirty_equals import IsFloat, IsStr
 
-from tests.endpoint import Reply
+from tests.support.endpoint import Reply
 
 Json = dict[str, Any]
 

@@ -4,7 +4,6 @@ Its page: docs.console.zenlayer.com, xAI chat completion. How it streams is not 
 is taken for the chunks too.
 """
 
-from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import (
     EVERYTHING_SENT,
     LIVE_SEARCH_IS_GONE,
@@ -26,6 +25,7 @@ from tests.gateways.table import (
     cited,
     search,
 )
+from tests.support.endpoint import Reply, body, events
 
 
 def chunk(*choices: Json, model: str = "grok-4", **more: object) -> Json:

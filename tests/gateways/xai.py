@@ -3,7 +3,6 @@
 Facts: docs.x.ai, REST reference, tools, citations, structured outputs, cost tracking.
 """
 
-from tests.endpoint import body
 from tests.gateways import xai_chat
 from tests.gateways.chat_form import assistant, user
 from tests.gateways.shapes import (
@@ -61,6 +60,7 @@ from tests.gateways.xai_form import (
     with_model,
     without_effort,
 )
+from tests.support.endpoint import body
 
 ROWS = [
     row(

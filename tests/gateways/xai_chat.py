@@ -1,6 +1,5 @@
 """xAI over chat completions, as GROK_MCP_DIALECT=chat_completions asks for (docs.x.ai, REST reference)."""
 
-from tests.endpoint import Reply, body, events
 from tests.gateways.chat_form import Shape, common_rows, user
 from tests.gateways.shapes import FOUND, FOUND_TEXT, found, whole_calls
 from tests.gateways.table import (
@@ -14,6 +13,7 @@ from tests.gateways.table import (
     search,
     today,
 )
+from tests.support.endpoint import Reply, body, events
 
 
 def chunk(*choices: Json, model: str = "grok-4.7", **more: object) -> Json:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from tests.endpoint import body
 from tests.gateways import xai, xai_form
 from tests.gateways.table import Failure, Row, ask, at_responses
+from tests.support.endpoint import body
 
 ROWS: list[Row] = [
     *(replace(row, column="xai-us") for row in xai.ROWS if row.feature != "models"),

@@ -25,9 +25,8 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.guards import InTurn
 from grok_mcp.serving.http.listen import serve_http
 from grok_mcp.settings import Settings
-from tests.conftest import Result
-from tests.network.conftest import Place
 from tests.network.issuer import Issuer
+from tests.network.place import Place
 from tests.network.server import (
     UVICORN,
     exchange,
@@ -37,7 +36,8 @@ from tests.network.server import (
     serving,
     wire,
 )
-from tests.pace import within
+from tests.support.host import Result
+from tests.support.pace import within
 
 ELSEWHERE = "203.0.113.9"
 FAULTY = (sys.executable, "-m", "tests.network.faulty")

@@ -16,7 +16,6 @@ import pytest
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from grok_mcp.serving.http.listen import HEADERS_S
 from grok_mcp.serving.http.tokens import new_token
-from tests.network.conftest import SCOPE, Place
 from tests.network.issuer import (
     AUDIENCE,
     EC,
@@ -31,6 +30,7 @@ from tests.network.issuer import (
     Issuer,
     published,
 )
+from tests.network.place import SCOPE, Place
 from tests.network.server import exchange, in_process, wire
 
 HOUR_S = 3600

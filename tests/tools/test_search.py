@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.host import host_on
+from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.conftest import PAYLOADS, Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body, chat
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, body, chat
+from tests.support.host import Host, Result, host_on
+from tests.support.pace import within
+from tests.support.payloads import PAYLOADS, payload_reply
 
 pytestmark = pytest.mark.anyio
 
