@@ -260,7 +260,7 @@ async def test_a_closing_server_waits_for_what_it_has_handed_over_then_interrupt
         assert len(host.grok.in_flight) == 0
         await endpoint.closed.wait()
     assert results[0].answer["finish_reason"] == "interrupted"
-    assert "[interrupted] This server was told to end" in results[0].text
+    assert "[interrupted] This server was stopped before the answer was complete" in results[0].text
 
 
 async def test_a_closing_server_hands_nothing_over_that_nobody_could_collect() -> None:
