@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grok_mcp import events
 from grok_mcp.dialects import parse
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.rendering.progress import DeltaProgress
+from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, Progress, StatusProgress
 from tests.support.endpoint import Endpoint, Reply, chat, sse
 from tests.support.host import Host, Result, host_on
 from tests.support.pace import within
@@ -86,6 +86,38 @@ async def test_the_first_note_comes_when_the_endpoint_is_silent_too() -> None:
     at, message = result.notes[0]
     assert 1.0 <= at < 3
     assert message.startswith("waiting for the endpoint")
+
+
+def test_a_call_of_which_nothing_is_heard_gives_a_sign_of_life_every_five_seconds() -> None:
+    assert INTERVALS == (1.0, 1.0, 0.05, 5.0)
+
+
+@pytest.mark.parametrize("mode", ["status", "deltas"])
+async def test_while_nothing_happens_notes_come_at_the_heartbeat_and_not_before(mode: str) -> None:
+    notes: list[str] = []
+    enough = anyio.Event()
+
+    async def report(seconds: float, message: str) -> None:
+        notes.append(message)
+        if len(notes) == 4:
+            enough.set()
+
+    def made(heartbeat_s: float) -> Progress:
+        notes.clear()
+        intervals = Intervals(first_s=0.01, status_s=0.01, shortest_s=0.001, heartbeat_s=heartbeat_s)
+        if mode == "status":
+            return StatusProgress(report, "The endpoint", intervals)
+        return DeltaProgress(report, intervals)
+
+    with anyio.move_on_after(0.3):
+        await made(heartbeat_s=3_600).pump()
+    assert notes == ["waiting for the endpoint"] * (mode == "status")
+    async with anyio.create_task_group() as group:
+        group.start_soon(made(heartbeat_s=0.05).pump)
+        with within(5):
+            await enough.wait()
+        group.cancel_scope.cancel()
+    assert notes == (["waiting for the endpoint"] * 4 if mode == "status" else [""] * 4)
 
 
 async def test_no_token_no_notes_and_off_sends_none() -> None:

@@ -14,7 +14,7 @@ from dirty_equals import IsPartialDict
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.tools import TOOLS
 from tests.support.cli import unmeasured
-from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.endpoint import Endpoint, Reply, body, chat
 from tests.support.host import Result
 from tests.support.pace import within
 from tests.support.payloads import payload_reply
@@ -115,6 +115,26 @@ def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:
     assert "[configuration]" in by_id[6]["result"]["content"][0]["text"]
     assert by_id[7]["result"] == {}
     assert "Traceback" not in stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_at_log_level_debug_nothing_of_a_request_upstream_reaches_stderr(form: str) -> None:
+    key = "xai-never-logged-0815-4711-abcdefghijk"
+    refused = body({"error": {"message": "no"}}, status=400, x_request_id="never-logged-either")
+    async with Endpoint(chat("Hello."), refused) as endpoint:
+        settings = {"XAI_BASE_URL": endpoint.url, "XAI_API_KEY": key, "GROK_MCP_LOG_FORMAT": form}
+        asks = (INITIALIZE, INITIALIZED, ask(2), ask(3))
+        answers, stderr, status = await anyio.to_thread.run_sync(
+            lambda: session(*asks, GROK_MCP_LOG_LEVEL="debug", **settings)
+        )
+    assert (len(answers), len(endpoint.requests), status) == (3, 2, 0)
+    logged = stderr.lower()
+    assert logged.count("call ended") == 2
+    address = endpoint.url.split("/")[2]
+    headers = ("authorization", "bearer", "user-agent", "content-type", "never-logged-either")
+    for never in (key, address, "/chat/completions", *headers, "httpx", "httpcore"):
+        assert never not in logged
 
 
 def test_version_is_answered_without_starting_anything() -> None:
