@@ -30,7 +30,6 @@ class Intervals(NamedTuple):
 
 INTERVALS = Intervals()
 
-
 Report = Callable[[float, str], Awaitable[None]]
 """Sends one note: seconds since the call began, and the message."""
 
