@@ -137,7 +137,7 @@ async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_t
     crowd = 3 * CALLS_PER_POOL
     reply = Reply(chat("Hi.").pieces, hold=0)
     async with Endpoint(reply) as endpoint:
-        upstream = Upstream(Named("The endpoint"), "key", Timeouts(5, 5), idle_pool_s=0.05)
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_pool_s=0.05)
         url = f"{endpoint.url}/chat/completions"
 
         async def call() -> None:

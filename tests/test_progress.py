@@ -1,5 +1,7 @@
 """What a host hears while a call runs: status lines, every piece of text, or nothing."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,10 +14,10 @@ from hypothesis import strategies as st
 from grok_mcp import events
 from grok_mcp.dialects import parse
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, Progress, StatusProgress
+from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, StatusProgress
 from tests.support.endpoint import Endpoint, Reply, chat, sse
 from tests.support.host import Host, Result, host_on
-from tests.support.pace import within
+from tests.support.pace import until, within
 from tests.support.payloads import PAYLOADS, payload_reply, payloads_of
 
 pytestmark = pytest.mark.anyio
@@ -95,29 +97,29 @@ def test_a_call_of_which_nothing_is_heard_gives_a_sign_of_life_every_five_second
 @pytest.mark.parametrize("mode", ["status", "deltas"])
 async def test_while_nothing_happens_notes_come_at_the_heartbeat_and_not_before(mode: str) -> None:
     notes: list[str] = []
-    enough = anyio.Event()
 
     async def report(seconds: float, message: str) -> None:
         notes.append(message)
-        if len(notes) == 4:
-            enough.set()
 
-    def made(heartbeat_s: float) -> Progress:
+    @asynccontextmanager
+    async def pumping(heartbeat_s: float) -> AsyncIterator[None]:
         notes.clear()
         intervals = Intervals(first_s=0.01, status_s=0.01, shortest_s=0.001, heartbeat_s=heartbeat_s)
-        if mode == "status":
-            return StatusProgress(report, "The endpoint", intervals)
-        return DeltaProgress(report, intervals)
+        status = StatusProgress(report, "The endpoint", intervals)
+        async with anyio.create_task_group() as group:
+            group.start_soon((status if mode == "status" else DeltaProgress(report, intervals)).pump)
+            yield
+            group.cancel_scope.cancel()
 
-    with anyio.move_on_after(0.3):
-        await made(heartbeat_s=3_600).pump()
-    assert notes == ["waiting for the endpoint"] * (mode == "status")
-    async with anyio.create_task_group() as group:
-        group.start_soon(made(heartbeat_s=0.05).pump)
-        with within(5):
-            await enough.wait()
-        group.cancel_scope.cancel()
-    assert notes == (["waiting for the endpoint"] * 4 if mode == "status" else [""] * 4)
+    at_once = 1 if mode == "status" else 0
+    async with pumping(heartbeat_s=3_600):
+        await until(lambda: len(notes) >= at_once)
+        await anyio.sleep(0.1)
+        assert len(notes) == at_once
+    async with pumping(heartbeat_s=0.05):
+        await until(lambda: len(notes) == at_once + 3)
+    words = "waiting for the endpoint" if mode == "status" else ""
+    assert all(note.startswith(words) if words else note == "" for note in notes)
 
 
 async def test_no_token_no_notes_and_off_sends_none() -> None:
