@@ -12,6 +12,9 @@ from pydantic import AliasChoices, ValidationError
 from grok_mcp.redaction import quote
 from grok_mcp.settings import PREFIX, Settings
 
+EXIT_BAD_SETTINGS = 2
+"""The exit status of a server whose settings can't be used."""
+
 
 class SettingsError(Exception):
     """Wrong settings; `problems` has one line for each, naming the variable."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
@@ -45,6 +45,11 @@ def fault_of(key: str) -> str | None:
     if not key.isascii() or not key.isprintable() or " " in key:
         return "holds characters that are in no key"
     return None
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether this is one of some words, or None."""
+    return any(get_origin(one) is Literal for one in (annotation, *get_args(annotation)))
 
 
 class Settings(BaseSettings):
@@ -217,26 +222,23 @@ class Settings(BaseSettings):
                 return float(value)
         raise ValueError("must be auto, or a number of seconds, or 0")
 
-    @field_validator(
-        "gateway",
-        "reasoning_effort",
-        "dialect",
-        "search_dialect",
-        "progress",
-        "results",
-        "log_level",
-        "log_format",
-        "transport",
-        mode="before",
-    )
+    @model_validator(mode="before")
     @classmethod
-    def _any_case(cls, value: Any) -> Any:
-        return value.strip().lower() if isinstance(value, str) else value
+    def _any_case(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A choice may be written in any case, with spaces around it."""
+        known = cls.model_fields
+        return {
+            name: value.strip().lower()
+            if isinstance(value, str) and name in known and _is_choice(known[name].annotation)
+            else value
+            for name, value in values.items()
+        }
 
     @model_validator(mode="after")
     def _check_gateway(self) -> "Settings":
         name = "GROK_MCP_GATEWAY"
-        if self.gateway in ("generic", "surgeai") and self.base_url is None:
+        chosen = GATEWAYS.get(self.gateway or "")
+        if chosen and not (chosen.base_url or chosen.own_key or self.base_url):
             raise ValueError(f"{name}: the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
         if self.gateway == "sandbox" and self.base_url and not is_loopback(urlsplit(self.base_url).hostname):
             raise ValueError(f"{name}: the sandbox runs on this machine: take XAI_BASE_URL away")

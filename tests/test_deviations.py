@@ -176,8 +176,8 @@ TOLD = [
     Told("served=grok-9", note="grok-9 answered"),
     Told("rebuilt", "search", CHAT, note="The endpoint reported no search"),
     Told("prose", "data", note="Grok corrected it"),
-    Told("noformat", "data", note="given to the model in words"),
-    Told("noschema", "data", note="given to the model in words"),
+    Told("noformat", "data", note="the model got it in words"),
+    Told("noschema", "data", note="the model got it in words"),
     # refusals
     Told(
         "nolivesearch", "search", ("chat",), note="does not search by search_parameters; responses was used"

@@ -13,12 +13,15 @@ import pytest
 from click import Context
 
 import grok_mcp
+from grok_mcp import errors
 from grok_mcp.cli.main import cli
 from grok_mcp.environment import load_settings, variables_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import HOSTS, Verbatim
 from grok_mcp.sandbox.faults import read_fault
+from grok_mcp.server.prompts import PROMPTS
+from grok_mcp.server.resources import RESOURCES
 from grok_mcp.settings import Settings
 from grok_mcp.stores import answers as held
 from grok_mcp.stores import conversations
@@ -144,6 +147,22 @@ def test_the_gateways_table_is_the_list_of_gateways() -> None:
 def test_every_error_code_stands_in_the_errors_table_once() -> None:
     listed = first_cells(README, "code", "what it means", "what to do")
     assert sorted(listed) == sorted(set(codes_below(GrokError)))
+
+
+def kinds_below(kind: type[GrokError], level: int = 0) -> Iterator[str]:
+    yield f"{level} {kind.__name__}"
+    for below in kind.__subclasses__():
+        yield from kinds_below(below, level + 1)
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = re.findall(r"^    ([│├└─ ]*)(\w+Error)\b", str(errors.__doc__), re.MULTILINE)
+    assert sorted(f"{len(branch) // 4} {name}" for branch, name in drawn) == sorted(kinds_below(GrokError))
+
+
+@pytest.mark.parametrize("name", [*RESOURCES, *PROMPTS])
+def test_every_resource_and_prompt_is_named_in_the_readme(name: str) -> None:
+    assert f"`{name}`" in README
 
 
 def test_the_bounds_of_the_store_are_the_documented_ones() -> None:

@@ -177,7 +177,7 @@ async def test_another_model_is_named_and_another_name_of_the_same_is_not(
     reply = body({"model": answered, "choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})
     async with Endpoint(reply) as endpoint, host_on(endpoint, gateway="nebula") as host:
         text = (await host.ask(model=asked)).text
-    assert (f"The model {asked} was requested; {answered} answered." in text) == warned
+    assert (f"The model {asked} was asked for; {answered} answered." in text) == warned
 
 
 @pytest.mark.parametrize(

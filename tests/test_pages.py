@@ -3,14 +3,15 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from grok_mcp.dialects import DIALECTS
-from grok_mcp.gateways import GATEWAYS
+from grok_mcp.dialects import DIALECTS, Dialect
+from grok_mcp.gateways import GATEWAYS, endpoint_url
 from grok_mcp.messages import ChatRequest, Message, Search
 from grok_mcp.pipeline import search
+from grok_mcp.settings import Settings
 from grok_mcp.tools.json_schema import MAX_DEPTH, MAX_SCHEMA_CHARS, SchemaCheck
 from grok_mcp.tools.structured import MAX_ATTACHED
 from tests.support.pages import PAGES, ROOT, table
@@ -99,6 +100,24 @@ def test_the_table_of_filters_is_what_goes_out() -> None:
         for way, cell in zip(WAYS, cells, strict=True):
             for wanted, word in SAMPLES[name]:
                 assert how_it_goes_out(wanted, way, word) == cell, (name, way)
+
+
+def test_every_dialect_and_every_way_to_search_can_be_set_and_is_known_where_it_is_used() -> None:
+    def choices(name: str) -> list[str]:
+        return [word for kind in get_args(Settings.model_fields[name].annotation) for word in get_args(kind)]
+
+    assert sorted(choices("dialect")) == sorted(DIALECTS)
+    assert sorted(choices("search_dialect")) == sorted([*WAYS, "none"])
+    assert sorted(search.WIRE) == sorted(search._INEXPRESSIBLE) == sorted(WAYS)
+    for gateway in GATEWAYS.values():
+        assert set(gateway.dialects) <= set(DIALECTS)
+        assert set(gateway.search_dialects) <= set(WAYS)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=list(DIALECTS))
+def test_a_base_url_may_end_in_the_path_of_any_dialect(dialect: Dialect) -> None:
+    whole = f"https://a.example/v1{dialect.path}"
+    assert endpoint_url(whole, dialect.path) == whole
 
 
 def test_every_filter_stands_in_the_table() -> None:

@@ -18,6 +18,7 @@ from mcp_types import (
 from grok_mcp.endpoint.catalog import LISTED_WITHIN_S
 from grok_mcp.models import MODELS
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.settings import ReasoningEffort
 from grok_mcp.tools import TOOLS
 from tests.support.endpoint import Endpoint, Reply, body
@@ -156,15 +157,15 @@ async def test_news_brief_counts_its_dates_back_from_today(period: str, days: in
     [
         ("fact_check", {}, "fact_check: claim is missing: what is claimed."),
         ("fact_check", {"claim": " \n"}, "fact_check: claim is missing"),
-        ("fact_check", {"claim": "a", "since": "moon"}, "since: 'moon' is no date as in 2026-01-31."),
+        ("fact_check", {"claim": "a", "since": "moon"}, "since: 'moon' is not a date as in 2026-01-31."),
         ("fact_check", {"claim": "a", "since": "9999-01-01"}, "since: '9999-01-01' is in the future."),
-        ("fact_check", {"claim": "a", "sources": "rss"}, "sources: 'rss' is no list of web, x, news."),
-        ("fact_check", {"claim": "a", "model": "a b"}, "model: 'a b' is no model id."),
+        ("fact_check", {"claim": "a", "sources": "rss"}, "sources: 'rss' is not a list of web, x, news."),
+        ("fact_check", {"claim": "a", "model": "a b"}, "model: 'a b' is not a model id."),
         ("news_brief", {"topic": "a", "period": "year"}, "period: 'year' is none of day, week, month."),
-        ("news_brief", {"topic": "a", "country": "Germany"}, "'Germany' is no country of two letters"),
+        ("news_brief", {"topic": "a", "country": "Germany"}, "'Germany' is not a country of two letters"),
         ("second_opinion", {"question": "a", "reasoning_effort": "max"}, "'max' is none of none, low,"),
         ("second_opinion", {"effort": "low"}, "'effort' is unknown; there are question, model, reas"),
-        ("opinion", {}, "Unknown prompt: opinion. There are second_opinion, fact_check, news_brief."),
+        ("opinion", {}, f"Unknown prompt: opinion. There are {', '.join(PROMPTS)}."),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])

@@ -19,6 +19,7 @@ from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import INSTRUCTIONS, build_server
 from grok_mcp.settings import Settings
+from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.published import PUBLISHED, derived
 from tests.support.endpoint import Endpoint, Reply, chat
@@ -97,8 +98,13 @@ async def test_both_eras_get_the_same_tools_and_instructions(legacy: bool) -> No
     async with host_on("http://127.0.0.1:9/v1", legacy=legacy) as host:
         names = [tool.name for tool in (await host.client.list_tools()).tools]
         assert host.client.instructions == INSTRUCTIONS
-    assert names == ["ask_grok", "grok_search", "grok_structured", "grok_result"]
+    assert names == list(TOOLS)
     assert len(INSTRUCTIONS.encode()) <= 600
+
+
+def test_a_tool_without_a_published_schema_says_how_to_make_one() -> None:
+    with pytest.raises(LookupError, match=r"^grok_new .*: run python -m grok_mcp\.tools\.published$"):
+        _ = ASK._replace(name="grok_new").input_schema
 
 
 async def test_an_unknown_tool_is_a_protocol_error() -> None:
@@ -115,7 +121,7 @@ async def test_a_fault_of_our_own_is_a_reference_and_no_traceback(caplog: pytest
     async with Client(build_server(grok, {"ask_grok": ASK._replace(run=fail)})) as client:
         result = Result(await client.call_tool("ask_grok", {"prompt": "Hi"}))
     assert result.error["code"] == "internal"
-    assert result.text == IsStr(regex=r"\[internal\] A fault of this server \(reference \w{8}\)\. .*")
+    assert result.text == IsStr(regex=r"\[internal\] Internal error of this server \(reference \w{8}\)\. .*")
     assert "xai-0123456789" in caplog.text and "RuntimeError" in caplog.text
     await grok.aclose()
 
@@ -225,7 +231,8 @@ async def test_a_fault_beside_the_tools_is_a_reference_too(
             host.client.read_resource("grok://models"),
             host.client.complete(PromptReference(name="fact_check"), {"name": "model", "value": ""}),
         ):
-            with pytest.raises(MCPError, match=r"^A fault of this server \(reference \w{8}\)\.") as caught:
+            message = r"^Internal error of this server \(reference \w{8}\)\."
+            with pytest.raises(MCPError, match=message) as caught:
                 await request
             assert caught.value.code == INTERNAL_ERROR
     assert "xai-0123456789" in caplog.text and caplog.text.count("Traceback") == 2

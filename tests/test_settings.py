@@ -1,11 +1,14 @@
 """The environment becomes settings, or one line for each fault."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 from grok_mcp.environment import SettingsError, load_settings, unknown_variables, variables_of
-from grok_mcp.gateways import GATEWAYS, endpoint_url, resolve
+from grok_mcp.gateways import GATEWAYS, Gateway, endpoint_url, resolve
+from grok_mcp.serving.run import SERVED_BY
 from grok_mcp.settings import Settings
 
 DEFAULTS = {
@@ -127,10 +130,31 @@ def test_a_variable_that_is_no_setting_is_found(monkeypatch: pytest.MonkeyPatch)
     assert load_settings().key() is None
 
 
-@pytest.mark.parametrize("value", ["WARNING", " Debug "])
-def test_a_choice_may_be_written_in_any_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROK_MCP_LOG_LEVEL", value)
-    assert load_settings().log_level == value.strip().lower()
+CHOICES = [
+    (name, choice)
+    for name, field in Settings.model_fields.items()
+    for kind in (field.annotation, *get_args(field.annotation))
+    if get_origin(kind) is Literal
+    for choice in get_args(kind)
+]
+
+
+@pytest.mark.parametrize(("name", "choice"), CHOICES)
+def test_a_choice_may_be_written_in_any_case(name: str, choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variables_of(name)[0], f" {choice.upper()} ")
+    if name == "gateway" and not GATEWAYS[choice].own_key:
+        monkeypatch.setenv("XAI_BASE_URL", "https://a.example/v1")
+    assert getattr(load_settings(), name) == choice
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=list(GATEWAYS))
+def test_a_gateway_without_an_address_needs_one(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_GATEWAY", gateway.name)
+    if gateway.base_url or gateway.own_key:
+        assert load_settings().gateway == gateway.name
+    else:
+        with pytest.raises(SettingsError, match="needs XAI_BASE_URL"):
+            load_settings()
 
 
 def test_the_sandbox_is_never_somewhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +175,12 @@ def test_every_setting_has_a_description_and_a_variable() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description
         assert variables_of(name)
+
+
+def test_every_transport_that_can_be_set_has_a_module_that_serves_it() -> None:
+    assert list(SERVED_BY) == [*get_args(Settings.model_fields["transport"].annotation)]
+    for module in SERVED_BY.values():
+        assert callable(import_module(module).serve)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The books of a ledger: what is written of calls, where, and what is known of spending meanwhile.
 
-All of it runs on the ledger's thread. Where the file can't be used, calls are kept in memory until it can; no
-call ever fails because of it. SQLite is loaded with the first call.
+All of it runs on the ledger's thread. Where the file can't be used, calls are counted in memory until it
+can; no call ever fails because of it. SQLite is loaded with the first call.
 """
 
 import logging
@@ -154,7 +154,7 @@ class Books:
             self._warned = True
             logger.warning(
                 "the ledger in %s can't be used (%s): usage is counted in memory only until it can; "
-                "mend or move it, or set GROK_MCP_STATE_DIR",
+                "repair or move it, or set GROK_MCP_STATE_DIR",
                 *(self._folder or "the user's state folder", error),
             )
 

@@ -1,4 +1,4 @@
-"""The most that a caller may spend in a day: asked before each tool call, by `accounts.py`.
+"""The most that a caller may spend in a day: checked before each tool call.
 
 A call is refused when what was spent today (UTC), and what the calls in flight may cost, has reached the cap.
 Both are counted over all processes that share a ledger, or a Redis where one is named.
@@ -57,7 +57,7 @@ class Budget:
 
 
 def _refusal(cap_usd: Decimal, standing: Standing, now: float) -> BudgetError:
-    """What the caller is told: the cap, what was spent, when it resets, what to do."""
+    """The error for the caller: the cap, what was spent, when it resets, what to do."""
     reset = midnight(now) + DAY_S
     spent = f"{dollars(standing.spent)} USD were spent today"
     reached = standing.spent >= to_ticks(cap_usd)

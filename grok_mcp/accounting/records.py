@@ -1,6 +1,6 @@
 """What the ledger holds of a call, and what the budget holds of one in flight: plain values.
 
-Apart from `ledger_store.py`, so that a server that starts need not load SQLite.
+Apart from `sqlite.py`, so that a server that starts need not load SQLite.
 """
 
 from datetime import UTC, datetime
@@ -100,9 +100,9 @@ def to_ticks(usd: Decimal) -> int:
 
 
 class SharedBudget(Protocol):
-    """What servers on several machines have spent; `budget_redis.py` is the one there is.
+    """What servers on several machines have spent; `redis.py` has the only one.
 
-    Used on the ledger's thread only. `reserve` raises OverloadedError where nothing can be said.
+    Used on the ledger's thread only. `reserve` raises OverloadedError while the count is unknown.
     """
 
     def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int) -> Standing:

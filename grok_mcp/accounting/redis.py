@@ -1,7 +1,7 @@
 """What callers have spent today, and have in flight, in Redis: for servers that share no ledger.
 
 Used by `ledger.py`, on its thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is one script,
-so that workers can't pass each other. While Redis is away, no call is let in: what others spend is unknown.
+so that workers can't pass each other. While Redis is away, no call begins: what others spend is unknown.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from grok_mcp.errors import OverloadedError
 
 ATTEMPT_S = 1.0
 AWAY_S = 1.0
-"""How long a Redis that did not answer is not asked again: other calls need not wait for it too."""
+"""How long a Redis that did not answer is left alone: other calls need not wait for it too."""
 
 KEPT_S = 2 * 86_400  # longer than conversations, so that a full Redis drops those first
 SETTLED_S = 3_600  # within which the same call is not counted twice
@@ -81,13 +81,15 @@ class RedisBudget:
         """As `Store.reserve`. Raises OverloadedError while Redis is away."""
         self._settle_all()
         keys = _keys(wanted, since)
-        told = self._run(_RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), KEPT_S)
-        if told is None or self._unsettled:
+        standing = self._run(
+            _RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), KEPT_S
+        )
+        if standing is None or self._unsettled:
             raise OverloadedError(
                 "The budget can't be checked, because Redis can't be reached: nothing was sent.",
                 "Try again soon.",
             )
-        admitted, spent, in_flight, calls = told
+        admitted, spent, in_flight, calls = standing
         return Standing(bool(admitted), spent, in_flight, calls)
 
     def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
@@ -98,9 +100,9 @@ class RedisBudget:
     def renew(self, reservations: list[Reservation]) -> None:
         """Let reservations live on, and settle what could not be settled before."""
         self._settle_all()
-        for one in reservations:
-            key = _keys(one, 0)[1:2]
-            if self._run(_RENEW, key, one.id, one.ticks, int(RESERVED_S), KEPT_S) is None:
+        for reservation in reservations:
+            key = _keys(reservation, 0)[1:2]
+            if self._run(_RENEW, key, reservation.id, reservation.ticks, int(RESERVED_S), KEPT_S) is None:
                 return
 
     def close(self) -> None:
@@ -121,12 +123,12 @@ class RedisBudget:
         if time.monotonic() < self._away_until:
             return None
         try:
-            told = self._redis.eval(script, len(keys), *keys, *map(str, values))
+            result = self._redis.eval(script, len(keys), *keys, *map(str, values))
         except (RedisError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_S
             if not self._away:
                 logger.warning(
-                    "Redis is away (%s): until it is back, no call is let in, for the budget is unknown",
+                    "Redis is away (%s): until it is back, no call begins, because the budget is unknown",
                     type(error).__name__,
                 )
             self._away = True
@@ -134,7 +136,7 @@ class RedisBudget:
         if self._away:
             self._away = False
             logger.warning("Redis is back: the budget is known again")
-        return 0 if told is None else told
+        return 0 if result is None else result
 
 
 def _keys(wanted: Reservation, since: float) -> list[str]:

@@ -73,14 +73,16 @@ class Store:
         return self._file == _identity(self.path)
 
     def close(self) -> None:
-        """Close the file; the last one to do so tidies up beside it."""
+        """Close the file; the last process to do so removes the files that belong to it."""
         self._db.close()
 
     def write(self, entries: Iterable[Entry], settled: Iterable[str] = ()) -> None:
         """Add calls that have ended, and drop the reservations of these."""
         with self._transaction() as db:
             db.executemany(_INSERT, [entry.values() for entry in entries])
-            db.executemany("DELETE FROM reservations WHERE id = ?", [(one,) for one in settled])
+            db.executemany(
+                "DELETE FROM reservations WHERE id = ?", [(reservation_id,) for reservation_id in settled]
+            )
 
     def take_over(self, other: "Store") -> None:
         """Add everything that another ledger holds."""
@@ -93,21 +95,21 @@ class Store:
 
     def spent(self, caller: str, since: float, *, sandbox: bool) -> int:
         """What a caller's calls from then on have cost, in ticks."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT SUM(cost_ticks) FROM calls WHERE caller = ? AND at >= ? AND (gateway = ?) = ?",
             (caller, since, SANDBOX, sandbox),
         )
-        return int(found.fetchone()[0] or 0)
+        return int(row.fetchone()[0] or 0)
 
     def estimate(self, caller: str, tool: str, model: str, *, sandbox: bool) -> int:
         """What such a call of this caller cost lately, in ticks: with this model, else with any."""
-        found = self._db.execute(
+        row = self._db.execute(
             "SELECT AVG(cost_ticks) FILTER (WHERE model_asked = ?), AVG(cost_ticks) FROM "
             "(SELECT * FROM calls WHERE caller = ? ORDER BY at DESC LIMIT ?) "
             "WHERE tool = ? AND (gateway = ?) = ? AND cost_ticks > 0",
             (model, caller, _NEWEST, tool, SANDBOX, sandbox),
         )
-        return max(int(next((one for one in found.fetchone() if one), 0)), LEAST_ESTIMATE)
+        return max(int(next(filter(None, row.fetchone()), 0)), LEAST_ESTIMATE)
 
     def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int, now: float) -> Standing:
         """Let a call begin, and reserve what it may cost, unless `cap` ticks are spent or reserved already.
@@ -118,11 +120,11 @@ class Store:
             db.execute("DELETE FROM reservations WHERE expires_at <= ?", (now,))
             spent = max(self.spent(wanted.caller, since, sandbox=wanted.sandbox), at_least)
             others = "caller = ? AND sandbox = ? AND id <> ?"
-            found = db.execute(
+            row = db.execute(
                 f"SELECT COUNT(*), COALESCE(SUM(ticks), 0) FROM reservations WHERE {others}",
                 (wanted.caller, wanted.sandbox, wanted.id),
             )
-            calls, in_flight = found.fetchone()
+            calls, in_flight = row.fetchone()
             admitted = spent + in_flight < cap
             if admitted:
                 self._renew([wanted], now)
@@ -163,7 +165,7 @@ class Store:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection | None:
-    """A connection that only reads, beside whoever writes; None for a ledger that nobody has begun.
+    """A connection that only reads, while others write; None for a ledger that nobody has begun.
 
     Raises sqlite3.Error, LedgerError.
     """
@@ -172,7 +174,7 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
     for mode in ("rw", "ro"):  # the first tidies up behind itself
         with suppress(sqlite3.OperationalError):
             return _reader(path, mode)
-    return _reader(path, "ro&immutable=1")  # where nobody may write beside the file
+    return _reader(path, "ro&immutable=1")  # where nobody may write next to the file
 
 
 def read_file(path: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
@@ -199,14 +201,14 @@ def _reader(path: Path, mode: str) -> sqlite3.Connection | None:
 
 
 def _version(db: sqlite3.Connection) -> int:
-    found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if found > VERSION:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
         raise LedgerError("a newer version of this program wrote it; update this one")
-    return found
+    return version
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, and its folder, for this user alone; SQLite gives the files beside it the same mode."""
+    """Make the file, and its folder, for this user alone; SQLite gives its other files the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -214,13 +216,13 @@ def _make_private(path: Path) -> None:
 
 def _identity(path: Path | None) -> tuple[int, int] | None:
     with suppress(OSError):
-        found = path.stat() if path else None
-        return (found.st_dev, found.st_ino) if found else None
+        status = path.stat() if path else None
+        return (status.st_dev, status.st_ino) if status else None
     return None
 
 
 def _patiently(work: Callable[[], T]) -> T:
-    """Do it once others let us: to change to WAL, SQLite does not wait of its own accord."""
+    """Do it once others allow it: for the change to WAL, SQLite does not wait by itself."""
     until = time.monotonic() + BUSY_S
     while True:
         try:

@@ -36,7 +36,7 @@ _SUMS = (
 class Totals:
     """The sums of some calls, costs in whole ticks, so that nothing is lost by adding.
 
-    What no endpoint told counts as zero; `calls_without_cost` says of how many calls that is the cost.
+    What no endpoint reported counts as zero; `calls_without_cost` is the number of calls whose cost that is.
     """
 
     key: str = ""
@@ -101,7 +101,7 @@ def _date(day: int) -> str:
 
 def _totals(key: str | None, sums: Iterable[Any]) -> Totals:
     calls, failed, estimated, without, ticks, estimated_ticks, duration_s, *counts = (
-        one or 0 for one in sums
+        total or 0 for total in sums
     )
     named = dict(zip(COUNTS, counts, strict=True))
     return Totals(key or "", calls, failed, estimated, without, ticks, estimated_ticks, duration_s, named)

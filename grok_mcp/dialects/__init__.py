@@ -1,7 +1,8 @@
 """The wire formats that endpoints speak: pure functions from a request to a body and from bytes to events.
 
 A dialect is a module with `PATH` and `build_body(request, gateway)`, and a `parse(payload)` for its replies.
-To add one, add a module and its entry here.
+To add one, add a module and its entry here, its name to `dialect` in `settings.py`, its path to
+`_ENDPOINT_PATHS` in `gateways.py`, and a branch to `parse` if its replies have a new shape.
 """
 
 from collections.abc import Callable, Iterable, Mapping

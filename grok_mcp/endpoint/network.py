@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, cast
 
+import aiohappyeyeballs
 import httpcore2
 import httpx2
 
@@ -64,7 +65,7 @@ async def _connect(host: str, port: int) -> "_Stream":
     loop = asyncio.get_running_loop()
     if is_address(host):
         return (await loop.create_connection(_Stream, host, port))[1]
-    import aiohappyeyeballs  # the event loops do not all race addresses
+    # The event loops do not all race addresses.
 
     addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     connected = await aiohappyeyeballs.start_connection(

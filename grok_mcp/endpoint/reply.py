@@ -117,7 +117,8 @@ class Reply:
             return None
         payload = _loaded(data)
         if not isinstance(payload, dict):
-            self.unreadable += bool(data.strip())
+            if data.strip():
+                self.unreadable += 1
             return None
         return payload
 

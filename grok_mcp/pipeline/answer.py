@@ -86,14 +86,14 @@ _VARIANT = re.compile(r"(-(\d{4,}|beta|latest|reasoning|non-reasoning))*")
 
 
 def _redirect(requested: str, answered: str, gateway: Gateway) -> list[str]:
-    """A sentence where another model answers than was requested; an alias of it is the same model."""
+    """A sentence where another model answers than was asked for; an alias of it is the same model."""
     wanted, got = requested.rsplit("/", 1)[-1].partition("!")[0], answered.rsplit("/", 1)[-1]
     if gateway.serves_xai_models and wanted in RETIRED:
         serving = got if got != wanted else RETIRED[wanted]
         return [f"The model {wanted} was retired on {RETIRED_ON}; {one_line(serving)} answers and is billed."]
     if _same(wanted, got):
         return []
-    return [f"The model {one_line(wanted)} was requested; {one_line(answered)} answered."]
+    return [f"The model {one_line(wanted)} was asked for; {one_line(answered)} answered."]
 
 
 def _same(wanted: str, got: str) -> bool:

@@ -1,6 +1,6 @@
 """Adds up the events of one upstream answer, each once, at linear cost.
 
-`grok.py` feeds it; `outcome.py` turns what it holds into an `Answer`. It holds pieces of text in lists and
+`turn.py` feeds it; `answer.py` turns what it holds into an `Answer`. It holds pieces of text in lists and
 joins them when asked.
 """
 

@@ -84,7 +84,7 @@ def facts(answer: Answer) -> str:
 
 
 def usage_facts(usage: Usage) -> list[str]:
-    """Tokens, cost and seconds in words; what the endpoint did not tell is left out."""
+    """Tokens, cost and seconds in words; what the endpoint did not report is left out."""
     parts = []
     if usage.input_tokens is not None and usage.output_tokens is not None:
         cached = f" ({usage.cached_tokens:,} cached)" if usage.cached_tokens else ""

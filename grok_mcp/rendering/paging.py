@@ -39,7 +39,7 @@ class Page(NamedTuple):
 
     @property
     def is_data(self) -> bool:
-        """Whether the page is JSON that was asked for."""
+        """Whether the page is JSON that was requested."""
         return "data" in self.published
 
 
@@ -64,7 +64,7 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
     if isinstance(outcome, Running):
         return _running_page(outcome, offset, limit)
     if outcome.data:
-        notes = ["JSON is always given whole: offset has no effect on it."] if offset else []
+        notes = ["JSON always comes whole: offset has no effect on it."] if offset else []
         return whole(outcome.with_warnings(notes))
     text = body(outcome)
     if offset > len(text):
@@ -76,7 +76,11 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
         published = replace(outcome, text=outcome.text[offset:]).to_dict()
         return Page(replace(outcome, text=text[offset:], alternatives=()), published, end)
     head = f"This is the text {_span(offset, end)} of {len(text)}."
-    cited = tuple(one for one in outcome.citations if any(offset <= first < end for first, _ in one.spans))
+    cited = tuple(
+        citation
+        for citation in outcome.citations
+        if any(offset <= first < end for first, _ in citation.spans)
+    )
     page = replace(outcome, alternatives=(), citations=cited, tool_calls=())
     page = page.with_warnings([_more(head, answer_id, end)])
     published = replace(page, text=outcome.text[offset:end]).to_dict() | {"answer_id": answer_id}
@@ -147,7 +151,7 @@ def _cut(text: str, start: int, latest: int) -> int:
 
 
 def _is_inside(text: str, end: int) -> bool:
-    """Whether a cut here would tear what is seen as one character."""
+    """Whether a cut here would tear what readers see as one character."""
     before, after = text[end - 1], text[end]
     if after in _JOINERS or before == "\u200d" or unicodedata.combining(after) or ord(after) in _SKIN_TONES:
         return True

@@ -1,4 +1,4 @@
-"""Tells the host what happens while a call runs, without ever holding the upstream up.
+"""Reports to the host what happens while a call runs, without ever delaying the upstream.
 
 `Progress` observes the events of a call; a pump sends notes at its own pace: in `status` mode one line that
 each note replaces, in `deltas` mode every piece of the text.
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """The pump of one call: give it to `Grok` as observer, and run `pump` beside the call."""
+    """The pump of one call: give it to `Grok` as observer, and run `pump` while the call runs."""
 
     def __init__(self, report: Report, intervals: Intervals = INTERVALS) -> None:
         self._report = report
@@ -78,7 +78,7 @@ class Progress:
         return happened
 
     async def _send(self, message: str) -> None:
-        """Send one note. A client that can't be told does not fail the call: it has been paid for."""
+        """Send one note. A client that can't be reached does not fail the call: it has been paid for."""
         self._last = max(time.monotonic() - self._started, self._last + 0.001)
         try:
             await self._report(round(self._last, 3), message)
@@ -185,7 +185,7 @@ class DeltaProgress(Progress):
         self._sending = anyio.Lock()
 
     def __call__(self, event: events.Event, added: str) -> None:
-        """Take new text over as far as nothing can come before it any more."""
+        """Take over new text that nothing can come before any more."""
         if isinstance(event, events.Resumed):
             self._known = event.offset
         if self._text.add(event, added):

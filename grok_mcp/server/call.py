@@ -42,7 +42,7 @@ class ToolCall:
             self._call.observe = self._progress
 
     def _requested_progress(self) -> Progress | None:
-        """The pump of progress notes; None where the client asked for none or the settings forbid them."""
+        """The pump of progress notes; None where the client wants none or the settings forbid them."""
         mode, meta = self._grok.settings.progress, self._ctx.meta
         if mode == "off" or not meta or "progress_token" not in meta:
             return None
@@ -137,7 +137,7 @@ class ToolCall:
         return render_error(error, self._grok.gateway.name)
 
     def _log(self, duration_s: float, outcome: Answer | Collected | GrokError) -> None:
-        """One line for a call that ended, without a word of what was asked or answered."""
+        """One line for a call that ended, without a word of the prompt or the answer."""
         if not logger.isEnabledFor(logging.INFO):
             return
         usage = Usage()

@@ -24,7 +24,7 @@ GONE_AFTER_S = 5.0
 
 
 def caller_of(ctx: Context) -> str:
-    """The name of the caller, as authentication has found it."""
+    """The name of the caller, as authentication has established it."""
     user = ctx.request.scope.get("user") if isinstance(ctx.request, Request) else None
     if not isinstance(user, AuthenticatedUser):
         return LOCAL
@@ -38,7 +38,7 @@ def is_remote(ctx: Context) -> bool:
 
 
 def shows_apps(ctx: Context) -> bool:
-    """Whether the client declared the MCP Apps extension, and so can show citations of its own accord."""
+    """Whether the client declared the MCP Apps extension, and so can render citations itself."""
     capabilities = ctx.session.client_capabilities
     extensions = getattr(capabilities, "extensions", None) or {}
     return APPS_EXTENSION in extensions
@@ -48,8 +48,8 @@ def shows_apps(ctx: Context) -> bool:
 async def while_connected(ctx: Context) -> AsyncIterator[None]:
     """Cancel what runs inside once the client has closed the response and stayed away for a while.
 
-    By the letter that is no cancellation before 2026-07-28, but hosts give up that way, and nobody could
-    be given the answer. Later clients are seen to by the SDK, at once.
+    Before 2026-07-28 the protocol does not call that a cancellation, but hosts give up that way, and nobody
+    could receive the answer. For later clients the SDK cancels at once.
     """
     request = ctx.request
     if (

@@ -46,7 +46,7 @@ class OtherHandlers:
     async def list_resource_templates(
         self, ctx: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """Answer `resources/templates/list`: none, but hosts ask, and an error would look like a fault."""
+        """Answer `resources/templates/list`: none, but hosts ask, and an error would look like a failure."""
         return ListResourceTemplatesResult(resource_templates=[])
 
     async def read_resource(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
@@ -56,7 +56,7 @@ class OtherHandlers:
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
         reader = Reader(caller_of(ctx), is_remote(ctx))
-        with _told_as_fault(resource.uri):
+        with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 
     async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
@@ -69,24 +69,24 @@ class OtherHandlers:
         """Answer `prompts/get`."""
         from grok_mcp.server.prompts import get_prompt
 
-        with _told_as_fault("a prompt"):
+        with _logged("a prompt"):
             return get_prompt(params)
 
     async def complete(self, ctx: Context, params: CompleteRequestParams) -> CompleteResult:
         """Answer `completion/complete`."""
         from grok_mcp.server.prompts import complete
 
-        with _told_as_fault("a completion"):
+        with _logged("a completion"):
             return await complete(self._grok, params)
 
 
 @contextmanager
-def _told_as_fault(what: str) -> Iterator[None]:
-    """A fault of our own goes to the log; the client gets a reference, where the SDK might tell it all."""
+def _logged(what: str) -> Iterator[None]:
+    """An internal error goes to the log; the client gets a reference, where the SDK might send it all."""
     try:
         yield
     except MCPError:
         raise
     except Exception:
-        fault = log_internal_error(logger, f"request for {what}")
-        raise MCPError(code=INTERNAL_ERROR, message=f"{fault.message} {fault.advice}") from None
+        error = log_internal_error(logger, f"request for {what}")
+        raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.advice}") from None

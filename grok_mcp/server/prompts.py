@@ -1,7 +1,7 @@
 """Ready-made tasks that a person starts in a host: one `PromptSpec` each. To add one, add it to `PROMPTS`.
 
-`beside_tools.py` serves them, `completion.py` completes their arguments. Each becomes one message that tells
-the host's model which tool to call with what, and how to present what comes back (`prompt_texts.py`).
+`handlers.py` serves them, and `complete` offers values for their arguments. Each becomes one message that
+tells the host's model which tool to call with what, and how to present what comes back (`prompt_texts.py`).
 """
 
 import re
@@ -57,7 +57,7 @@ class PromptSpec(NamedTuple):
 
 def _model(text: str) -> str:
     if not re.fullmatch(r"\S{1,200}", text):
-        raise ValueError("is no model id")
+        raise ValueError("is not a model id")
     return text
 
 
@@ -70,7 +70,7 @@ def _effort(text: str) -> str:
 def _sources(text: str) -> list[str]:
     names = list(dict.fromkeys(re.split(r"[,\s]+", text.strip(", ").lower())))
     if not set(names) <= set(SOURCES):
-        raise ValueError(f"is no list of {', '.join(SOURCES)}")
+        raise ValueError(f"is not a list of {', '.join(SOURCES)}")
     return names
 
 
@@ -78,7 +78,7 @@ def _since(text: str) -> str:
     try:
         since = date.fromisoformat(text)
     except ValueError:
-        raise ValueError("is no date as in 2026-01-31") from None
+        raise ValueError("is not a date as in 2026-01-31") from None
     if since > today():
         raise ValueError("is in the future")
     return since.isoformat()
@@ -92,7 +92,7 @@ def _period(text: str) -> str:
 
 def _country(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z]{2}", text):
-        raise ValueError("is no country of two letters, as in US")
+        raise ValueError("is not a country of two letters, as in US")
     return text.upper()
 
 
@@ -162,8 +162,10 @@ def list_prompts() -> ListPromptsResult:
                 title=spec.title,
                 description=spec.description,
                 arguments=[
-                    PromptArgument(name=one.name, description=one.description, required=one.required)
-                    for one in spec.arguments
+                    PromptArgument(
+                        name=argument.name, description=argument.description, required=argument.required
+                    )
+                    for argument in spec.arguments
                 ],
             )
             for spec in PROMPTS.values()
@@ -198,13 +200,13 @@ def unknown_argument(spec: PromptSpec, name: str) -> MCPError:
     return refusal(f"{spec.name}: the argument {quote(name, limit=40)!r} is unknown; there are {known}.")
 
 
-def _read(spec: PromptSpec, given: Mapping[str, str]) -> dict[str, Any]:
+def _read(spec: PromptSpec, texts_by_name: Mapping[str, str]) -> dict[str, Any]:
     """The values of the arguments; one that is blank counts as left out."""
     known = [argument.name for argument in spec.arguments]
-    for name in given:
+    for name in texts_by_name:
         if name not in known:
             raise unknown_argument(spec, name)
-    texts = {name: given[name].strip() for name in known if given.get(name, "").strip()}
+    texts = {name: texts_by_name[name].strip() for name in known if texts_by_name.get(name, "").strip()}
     values = {}
     for argument in spec.arguments:
         if argument.name in texts:
@@ -233,11 +235,11 @@ async def complete(grok: Grok, params: CompleteRequestParams) -> CompleteResult:
     if isinstance(params.ref, ResourceTemplateReference):
         raise refusal(f"Unknown resource template: {quote(params.ref.uri, limit=80)}. There are none.")
     spec = find_prompt(params.ref.name)
-    argument = next((one for one in spec.arguments if one.name == params.argument.name), None)
+    argument = next((known for known in spec.arguments if known.name == params.argument.name), None)
     if argument is None:
         raise unknown_argument(spec, params.argument.name)
-    given = (params.context and params.context.arguments) or {}
-    fitting = _fitting(params.argument.value, await _values(grok, argument, given))
+    texts_by_name = (params.context and params.context.arguments) or {}
+    fitting = _fitting(params.argument.value, await _values(grok, argument, texts_by_name))
     return CompleteResult(
         completion=Completion(
             values=fitting[:MAX_VALUES], total=len(fitting), has_more=len(fitting) > MAX_VALUES
@@ -245,12 +247,12 @@ async def complete(grok: Grok, params: CompleteRequestParams) -> CompleteResult:
     )
 
 
-async def _values(grok: Grok, argument: ArgumentSpec, given: Mapping[str, str]) -> Sequence[str]:
+async def _values(grok: Grok, argument: ArgumentSpec, texts_by_name: Mapping[str, str]) -> Sequence[str]:
     """All values of an argument, the likeliest first."""
     if argument.name == MODEL.name:
         return list(dict.fromkeys((grok.default_model, *await grok.catalog.names())))
     if argument.name == EFFORT.name:
-        model = find_model(given.get(MODEL.name, "").strip() or grok.default_model)
+        model = find_model(texts_by_name.get(MODEL.name, "").strip() or grok.default_model)
         return model.efforts if model and model.efforts else argument.choices
     return argument.choices
 
@@ -258,5 +260,5 @@ async def _values(grok: Grok, argument: ArgumentSpec, given: Mapping[str, str]) 
 def _fitting(typed: str, values: Iterable[str]) -> list[str]:
     """The values that begin with what is typed, then those that have it inside."""
     wanted = typed.strip().lower()
-    found = [value for value in values if wanted in value.lower()]
-    return sorted(found, key=lambda value: not value.lower().startswith(wanted))
+    matches = [value for value in values if wanted in value.lower()]
+    return sorted(matches, key=lambda value: not value.lower().startswith(wanted))

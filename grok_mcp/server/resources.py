@@ -1,6 +1,6 @@
-"""What a host can read beside the tools: one `ResourceSpec` each. To add a resource, add one to `RESOURCES`.
+"""What a host can read: one `ResourceSpec` each. To add a resource, add one to `RESOURCES`.
 
-`beside_tools.py` lists and serves them. Each is one JSON document.
+`handlers.py` lists and serves them. Each is one JSON document.
 """
 
 import json
@@ -47,36 +47,36 @@ _PACKAGES = ("mcp", "httpx2", "pydantic")
 def configuration(grok: Grok, *, whole: bool) -> dict[str, Any]:
     """The document; `whole` for whoever runs this process, else for callers on the network."""
     settings, gateway = grok.settings, grok.gateway
-    shown: dict[str, Any] = {
+    document: dict[str, Any] = {
         "server": {"name": "grok-mcp-server", "version": __version__},
         "gateway": {"name": gateway.name, "title": gateway.title},
         "model": mask_secrets(grok.default_model),
     }
     if not whole:
-        shown["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
-        shown["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
-        return shown
-    shown["server"] |= {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-    shown["gateway"] = _gateway(grok)
-    shown["key"] = _key(settings, gateway)
-    shown["settings"] = {
+        document["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
+        document["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
+        return document
+    document["server"] |= {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    document["gateway"] = _gateway(grok)
+    document["key"] = _key(settings, gateway)
+    document["settings"] = {
         name: {"value": _plain(getattr(settings, name)), "from": origin_of(name, settings)}
         for name in Settings.model_fields
     }
-    return shown
+    return document
 
 
 def _gateway(grok: Grok) -> dict[str, Any]:
-    """The record of the gateway in effect, and how it was found."""
+    """The record of the gateway in effect, and why it is in effect."""
     settings, gateway = grok.settings, grok.gateway
-    found = "default"
+    source = "default"
     if settings.gateway:
-        found = origin_of("gateway", settings)
+        source = origin_of("gateway", settings)
     elif settings.base_url:
-        found = f"the host of {origin_of('base_url', settings)}"
+        source = f"the host of {origin_of('base_url', settings)}"
     address = settings.base_url or gateway.base_url
     return {
-        "found_by": found,
+        "found_by": source,
         "address": _address(address) if address else "a free port of this machine, with the first call",
         **{name: _plain(getattr(gateway, name)) for name in _GATEWAY_FACTS},
     }
@@ -101,9 +101,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if not isinstance(value, str):
         return value
     return _address(value) if "://" in value else mask_secrets(value)
@@ -133,7 +133,7 @@ async def usage_of(grok: Grok, caller: str) -> Mapping[str, Any]:
     days, by_model = await grok.ledger.read(read)
 
     def of(date: str) -> dict[str, Any]:
-        return _sums(add_up(one for one in days if one.key.startswith(date)))
+        return _sums(add_up(day for day in days if day.key.startswith(date)))
 
     document: dict[str, Any] = {"caller": caller, "sandbox": sandbox}
     if grok.budget:
@@ -143,7 +143,7 @@ async def usage_of(grok: Grok, caller: str) -> Mapping[str, Any]:
         "today": of(today),
         "this_month": of(today[: len("2026-11")]),
         "all_time": of(""),
-        "by_model": [{"key": one.key, **_sums(one)} for one in by_model],
+        "by_model": [{"key": totals.key, **_sums(totals)} for totals in by_model],
     }
 
 

@@ -27,8 +27,8 @@ def render_page(
 ) -> CallToolResult:
     """One page of an answer.
 
-    Text is one Markdown block, with the whole answer as data beside it where `structured`. JSON that was
-    asked for is compact JSON in the text, and the same as data where `keep_data` or `structured`.
+    Text is one Markdown block, with the whole answer as data where `structured`. JSON that was
+    requested is compact JSON in the text, and the same as data where `keep_data` or `structured`.
     """
     published = page.published
     names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS

@@ -40,6 +40,6 @@ def settle_memory() -> None:
 
 
 async def close_process(grok: Grok) -> None:
-    """Close the endpoint, and tell what telemetry has not told yet."""
+    """Close the endpoint, and report what telemetry has not reported yet."""
     await grok.aclose()
     close_telemetry()

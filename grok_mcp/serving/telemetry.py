@@ -1,7 +1,8 @@
 """Sets the OpenTelemetry SDK up where the standard variables ask for it and the extra `otel` is installed.
 
-Called once by each process that serves, before its first call; `telemetry.py` says what is told then. Nothing
-may write to stdout, which belongs to JSON-RPC: there are only OTLP, and the console exporters on stderr.
+Called once by each process that serves, before its first call; `pipeline/telemetry.py` says what is
+reported then. Nothing may write to stdout, which belongs to JSON-RPC: there are only OTLP, and the console
+exporters on stderr.
 """
 
 import logging
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def configure_telemetry() -> None:
-    """Set the SDK up where the environment asks for it; a fault is logged and leaves telemetry off."""
+    """Set the SDK up where the environment asks for it; an error is logged and leaves telemetry off."""
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     wanted = {signal: [] if disabled else _wanted(signal) for signal in SIGNALS}
     if not any(wanted.values()):
@@ -76,12 +77,12 @@ def _wanted(signal: str) -> list[str]:
 def _exporter(signal: str, name: str) -> Any:  # of one signal or the other: they have no common base
     if name not in ("otlp", "console"):
         raise ValueError(f"{name!r} in OTEL_{signal.upper()}_EXPORTER is not otlp, console or none")
-    found = entry_points(group=f"opentelemetry_{signal}_exporter", name=_entry_point(signal, name))
-    if not found:
+    matches = entry_points(group=f"opentelemetry_{signal}_exporter", name=_entry_point(signal, name))
+    if not matches:
         raise ValueError(f"no exporter of {signal} is installed for the protocol that OTEL_ variables name")
-    make = next(iter(found)).load()
+    make = next(iter(matches)).load()
     if name == "console":
-        return make(out=sys.stderr, formatter=lambda told: f"{told.to_json(indent=None)}\n")
+        return make(out=sys.stderr, formatter=lambda record: f"{record.to_json(indent=None)}\n")
     return make()
 
 
@@ -118,12 +119,12 @@ def _set_up(exporters: dict[str, list[Any]]) -> None:
 
 def _resource() -> dict[str, str]:
     """What this process is, less what the environment says of it; the id keeps worker processes apart."""
-    given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    attributes = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     if os.environ.get("OTEL_SERVICE_NAME"):
-        given += ",service.name="
+        attributes += ",service.name="
     own = {
         "service.name": SERVICE,
         "service.version": __version__,
         "service.instance.id": str(uuid.uuid4()),
     }
-    return {name: value for name, value in own.items() if f"{name}=" not in given}
+    return {name: value for name, value in own.items() if f"{name}=" not in attributes}

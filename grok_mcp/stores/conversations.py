@@ -1,7 +1,7 @@
 """Conversations that callers can continue: immutable answers behind unguessable handles.
 
 A handle names one answer and all that led to it, so continuing twice from the same handle makes two
-branches. Handles belong to the caller who got them, expire, and only the newest are kept.
+branches. Handles belong to the caller who got them, expire, and only the newest are stored.
 """
 
 import secrets
@@ -34,7 +34,7 @@ class Conversation(NamedTuple):
 
 
 class ConversationStore(Protocol):
-    """Where conversations are kept; `redis_conversations.py` has the store of several processes."""
+    """Where conversations are stored; `redis_conversations.py` has the store of several processes."""
 
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none.
@@ -79,7 +79,7 @@ class LocalConversations:
         lifetime_s: float = LIFETIME_S,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
-        self._kept: TTLCache[tuple[str, str], Conversation] = TTLCache(maximum, lifetime_s)
+        self._stored: TTLCache[tuple[str, str], Conversation] = TTLCache(maximum, lifetime_s)
         self._max_characters = max_characters
         self._unweighed = 0  # characters that came in since all were weighed; an upper bound
 
@@ -87,15 +87,15 @@ class LocalConversations:
         """The conversation behind a handle, a new one for none."""
         if handle is None:
             return new_conversation()
-        found = self._kept.get((caller, handle.strip()))
-        if found is None:
+        conversation = self._stored.get((caller, handle.strip()))
+        if conversation is None:
             raise not_found()
-        return found
+        return conversation
 
     async def keep(self, conversation: Conversation, caller: str) -> str:
         """Store a conversation; returns its handle."""
         handle = new_handle()
-        self._kept[caller, handle] = conversation
+        self._stored[caller, handle] = conversation
         self._unweighed += _weigh([conversation])
         if self._unweighed > self._max_characters // 4:
             self._shed()
@@ -106,15 +106,15 @@ class LocalConversations:
 
     def _shed(self) -> None:
         """Drop what was used longest ago until the rest is within three quarters of the bound."""
-        while _weigh(self._kept.values()) > self._max_characters * 3 // 4 and len(self._kept) > 1:
-            for _ in range(1 + len(self._kept) // 16):
-                self._kept.popitem()
+        while _weigh(self._stored.values()) > self._max_characters * 3 // 4 and len(self._stored) > 1:
+            for _ in range(1 + len(self._stored) // 16):
+                self._stored.popitem()
         self._unweighed = 0
 
 
 def _weigh(conversations: Iterable[Conversation]) -> int:
     """The characters in some conversations, shared turns counted once."""
-    turns = {id(turn): turn for one in conversations for turn in one.messages}
+    turns = {id(turn): turn for conversation in conversations for turn in conversation.messages}
     return sum(map(_size, turns.values()))
 
 

@@ -74,7 +74,7 @@ class RedisAccess:
             self._secrets = (unquote(urlsplit(url).password or ""),)
         except (TypeError, ValueError):  # its words may quote half a password
             raise ConfigurationError(
-                "GROK_MCP_REDIS_URL is no address as in redis://:password@host:6379/0.",
+                "GROK_MCP_REDIS_URL is not an address as in redis://:password@host:6379/0.",
                 "Special characters of the password are written as %XX.",
             ) from None
         # The library's BlockingConnectionPool hands out no turns, so that calls starve while new ones come.

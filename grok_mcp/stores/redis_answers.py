@@ -1,7 +1,7 @@
 """Answers in Redis: what one process has handed over, each of them serves.
 
 A key holds how a call ended, or how far it has come. The process that runs a call writes every few seconds
-while it runs, so that a key which nobody writes any more tells that its process is gone.
+while it runs, so that a key which nobody writes any more means that its process is gone.
 """
 
 import json
@@ -70,7 +70,7 @@ class RedisAnswers:
         """
         key, known, heard_s = _key(answer_id, caller), b"", anyio.current_time()
         until = math.inf if wait_s is None else heard_s + wait_s
-        outcome, told, pause_s = None, 0, _FIRST_PAUSE_S
+        outcome, observed, pause_s = None, 0, _FIRST_PAUSE_S
         while True:
             head, silent_s = await self._look(key)
             if not head and self._redis.was_away(self._last_chance_s):
@@ -80,8 +80,8 @@ class RedisAnswers:
                 known, outcome = head, await self._read(key)
             if not isinstance(outcome, Running):
                 return outcome
-            if len(outcome.text) > told:
-                piece, told = outcome.text[told:], len(outcome.text)
+            if len(outcome.text) > observed:
+                piece, observed = outcome.text[observed:], len(outcome.text)
                 observe(events.TextDelta(piece, events.FIRST), piece)
             now = anyio.current_time()
             if silent_s < self._silent_s:
@@ -170,7 +170,7 @@ def _unpack(stored: bytes) -> Outcome:
         return _answers().validate_python(document["answer"])
     if "running" in document:
         return _running().validate_python(document["running"])
-    (kind,) = (one for one in _kinds(GrokError) if one.__name__ == document["error"])
+    (kind,) = (kind for kind in _kinds(GrokError) if kind.__name__ == document["error"])
     error = kind(document["message"], document["advice"])
     usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])
     for name in ("retryable", "retry_after_s", "status", "request_id", "attachment"):

@@ -1,6 +1,6 @@
 """Conversations in Redis, for servers of several processes: what one process keeps, each of them opens.
 
-`grok.py` takes it where GROK_MCP_REDIS_URL is set. A key holds a conversation or an image; the names of keys
+A key holds a conversation or an image; the names of keys
 are hashes, and all of them expire. While Redis is away, answers come without a handle to continue from.
 """
 

@@ -63,8 +63,9 @@ class ToolArguments(BaseModel):
             return cls.model_validate(known), _misspelt(raw, properties)
         except ValidationError as error:
             hint = " ".join(_misspelt(raw, properties))
-            faults = "; ".join(_fault(one) for one in error.errors(include_url=False, include_input=False))
-            raise InvalidArgumentError(f"{faults}.", f"{hint} Correct it and call again.".strip()) from None
+            details = error.errors(include_url=False, include_input=False)
+            problems = "; ".join(map(_problem, details))
+            raise InvalidArgumentError(f"{problems}.", f"{hint} Correct it and call again.".strip()) from None
 
 
 class Arguments(ToolArguments):
@@ -120,7 +121,7 @@ def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str
     return warnings
 
 
-def _fault(error: Any) -> str:
+def _problem(error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     where = ".".join(str(step) for step in error["loc"])
     return f"{where}: {message[0].lower()}{message[1:]}" if where else message

@@ -71,7 +71,7 @@ def _function(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
     """A function definition, nested under `function` or flat, reduced to what both dialects take."""
     inner = tool.get("function", tool)
     if not isinstance(inner, dict) or tool.get("type", "function") != "function":
-        raise ValueError(f"entry {number} is no function definition")
+        raise ValueError(f"entry {number} is not a function definition")
     name, parameters = inner.get("name"), inner.get("parameters")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
         raise ValueError(f"entry {number} needs a name of letters, digits, _ . or -")
@@ -93,7 +93,7 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
     choice = arguments.tool_choice
     if choice and choice not in ("auto", "none", *(["required"] if names else []), *names):
         raise InvalidArgumentError(
-            f"tool_choice: {choice[:80]!r} is not auto, none, required or the name of a given function.",
+            f"tool_choice: {choice[:80]!r} is not auto, none, required or the name of one of the functions.",
             "Correct it and call again.",
         )
     messages = _results(arguments, conversation)
@@ -116,20 +116,20 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
 
 def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Message, ...]:
     """The results of the pending calls, in their order; every call needs one."""
-    given = {result.tool_call_id: result.output for result in arguments.tool_results}
-    pending = [pending.id for pending in conversation.pending_calls]
-    for unknown in given.keys() - set(pending):
+    outputs = {result.tool_call_id: result.output for result in arguments.tool_results}
+    pending = [call.id for call in conversation.pending_calls]
+    for unknown in outputs.keys() - set(pending):
         raise InvalidArgumentError(
             f"tool_results: no call {unknown[:80]!r} waits for a result in this conversation.",
             "Pass the conversation_id of the answer that made the calls, and its ids.",
         )
-    missing = [one for one in pending if one not in given]
+    missing = [call_id for call_id in pending if call_id not in outputs]
     if missing:
         raise InvalidArgumentError(
             f"tool_results: there is no result for {', '.join(missing)}.",
             "Give an output for each call of that answer; an error text is fine.",
         )
-    return tuple(Message("tool", given[one], tool_call_id=one) for one in pending)
+    return tuple(Message("tool", outputs[call_id], tool_call_id=call_id) for call_id in pending)
 
 
 ASK = ToolSpec(

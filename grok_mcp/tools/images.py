@@ -29,7 +29,7 @@ def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]
 def read_named_image(path: str, name: str) -> str:
     """A file that a person names on her own command line, as a data URI; it may lie anywhere.
 
-    Raises InvalidArgumentError, also for what is no image.
+    Raises InvalidArgumentError, also for what is not an image.
     """
     try:
         file = _path(path)
@@ -37,7 +37,7 @@ def read_named_image(path: str, name: str) -> str:
             raise _too_large(name)
         return _data_uri(file.read_bytes(), name)
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or "this is no path"
+        why = getattr(error, "strerror", None) or "this is not a path"
         raise InvalidArgumentError(f"{name}: {path[:200]} can't be read: {why}.", "Check the path.") from None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SCHEMA_CHARS = 256 * 1024
 MAX_DEPTH = 64
-MAX_FAULTS = 8
+MAX_MISMATCHES = 8
 
 WRAPPER = "result"
 """The property that a schema whose root is not an object is wrapped in, upstream only."""
@@ -83,18 +83,18 @@ class SchemaCheck:
             return value[WRAPPER]
         return value
 
-    def faults(self, text: str) -> list[str]:
+    def mismatches(self, text: str) -> list[str]:
         """Where and why an answer does not fit, at most a few: `/city/name: 3 is not of type "string"`."""
         try:
             value = self.value(text)
         except ValueError as error:
             return [f"/: not JSON ({error})"]
-        faults = []
+        mismatches = []
         for mismatch in self._validator.iter_errors(value):
-            faults.append(f"{_path(mismatch)}: {mismatch.message[:160]}")
-            if len(faults) == MAX_FAULTS:
+            mismatches.append(f"{_path(mismatch)}: {mismatch.message[:160]}")
+            if len(mismatches) == MAX_MISMATCHES:
                 break
-        return faults
+        return mismatches
 
 
 def _refuse_constant(name: str) -> Any:
@@ -111,7 +111,7 @@ def _validator(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator":
         raise InvalidArgumentError(f"schema: larger than {MAX_SCHEMA_CHARS // 1024} KiB.", _ADVICE)
     _check_references(schema)
     if "$schema" not in schema and any(isinstance(node.get("items"), list) for node in _nodes(schema)):
-        schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples so
+        schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples like this
     draft = schema.get("$schema")
     cls: type[jsonschema_rs.Validator] = jsonschema_rs.Draft202012Validator
     if isinstance(draft, str) and "draft-07" in draft:

@@ -80,11 +80,11 @@ class SearchArguments(Arguments):
     @field_validator("allowed_domains", "excluded_domains")
     @classmethod
     def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        hosts = [re.sub(r"^(?:[a-z]+://)?(?:www\.)?", "", one.strip().lower()) for one in value]
+        hosts = [re.sub(r"^(?:[a-z]+://)?(?:www\.)?", "", domain.strip().lower()) for domain in value]
         hosts = list(dict.fromkeys(re.split(r"[/?#:]", host)[0] for host in hosts))
         for host in hosts:
             if not _HOST.fullmatch(host):
-                raise ValueError(f"{host[:60]!r} is no domain")
+                raise ValueError(f"{host[:60]!r} is not a domain")
         if len(hosts) > MAX_DOMAINS:
             raise ValueError(f"at most {MAX_DOMAINS} domains")
         return tuple(hosts)
@@ -92,10 +92,10 @@ class SearchArguments(Arguments):
     @field_validator("allowed_x_handles", "excluded_x_handles")
     @classmethod
     def _handles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        handles = list(dict.fromkeys(one.strip().lstrip("@") for one in value))
+        handles = list(dict.fromkeys(handle.strip().lstrip("@") for handle in value))
         for handle in handles:
             if not re.fullmatch(r"\w{1,15}", handle):
-                raise ValueError(f"{handle[:60]!r} is no X handle")
+                raise ValueError(f"{handle[:60]!r} is not an X handle")
         if len(handles) > MAX_HANDLES:
             raise ValueError(f"at most {MAX_HANDLES} handles")
         return tuple(handles)

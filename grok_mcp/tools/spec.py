@@ -13,7 +13,7 @@ from grok_mcp.tools.published import PUBLISHED
 
 
 class ToolSpec(NamedTuple):
-    """One tool. `renders` says whether its answer is shown as Markdown or as JSON.
+    """One tool. `renders` says whether its answer is rendered as Markdown or as JSON.
 
     A tool that `collects` asks Grok for nothing: it waits for what another call has begun.
     """
@@ -31,6 +31,8 @@ class ToolSpec(NamedTuple):
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """The published schema of the arguments."""
+        if self.name not in PUBLISHED:
+            raise LookupError(f"{self.name} has no published schema: run python -m grok_mcp.tools.published")
         return PUBLISHED[self.name]
 
     def read(self, raw: Mapping[str, Any]) -> tuple[ToolArguments, list[str]]:

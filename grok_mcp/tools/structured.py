@@ -60,9 +60,9 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         options=arguments.options.model_dump(exclude_none=True),
     )
     answer = await _complete(grok, request, call)
-    if faults := check.faults(answer.text):
+    if mismatches := check.mismatches(answer.text):
         first = answer
-        request = _repair(request, first, faults)
+        request = _repair(request, first, mismatches)
         try:
             answer = await _complete(grok, request, call)
         except errors.GrokError as error:
@@ -73,8 +73,8 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
             usage=first.usage + answer.usage,
             warnings=(*answer.warnings, "The first answer did not fit the schema; Grok corrected it."),
         )
-        if faults := check.faults(answer.text):
-            raise _mismatch(answer, faults)
+        if mismatches := check.mismatches(answer.text):
+            raise _mismatch(answer, mismatches)
     answer = replace(answer, data=Data(check.value(answer.text))).with_warnings(check.warnings)
     return await keep_turn(grok, conversation, request, answer, call)
 
@@ -98,19 +98,26 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
     raise error
 
 
-def _repair(request: ChatRequest, answer: Answer, faults: list[str]) -> ChatRequest:
-    """The same conversation with the answer, its faults and the schema, which the model may not have seen."""
+def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> ChatRequest:
+    """The same conversation with the answer, its mismatches and the schema, which the model may not have
+    seen.
+    """
     assert request.response_format is not None
     complaint = "\n".join(
-        ["This is not valid against the schema:", *faults, "Correct it.", request.response_format.in_words]
+        [
+            "This is not valid against the schema:",
+            *mismatches,
+            "Correct it.",
+            request.response_format.in_words,
+        ]
     )
     answered = Message("assistant", answer.text, reasoning=answer.reasoning)
     return replace(request, messages=(*request.messages, answered, Message("user", complaint)), search=None)
 
 
-def _mismatch(answer: Answer, faults: list[str]) -> errors.SchemaMismatchError:
+def _mismatch(answer: Answer, mismatches: list[str]) -> errors.SchemaMismatchError:
     error = errors.SchemaMismatchError(
-        f"Grok's answer is not valid against the schema, also after a correction: {'; '.join(faults)}.",
+        f"Grok's answer is not valid against the schema, also after a correction: {'; '.join(mismatches)}.",
         "Loosen or explain the schema; what Grok wrote stands below.",
     )
     error.usage = answer.usage

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from npm_packages import home_of, node
 
+from grok_mcp.tools import TOOLS
 from tests.clients.servers import Servers
 from tests.support.packages import available, python_package
 
@@ -24,7 +25,6 @@ ERAS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 """What the Inspector calls them."""
 TOOL_ERROR_STATUS = 5
 
-TOOLS = ["ask_grok", "grok_search", "grok_structured", "grok_result"]
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("ask_grok", {"prompt": "What is the sandbox?"}),
@@ -81,7 +81,7 @@ def test_the_inspector_lists_the_tools_and_finds_no_fault_in_their_schemas(
 ) -> None:
     done = inspected["tools/list", transport, era].result()
     assert done.returncode == 0, done.stderr
-    assert [tool["name"] for tool in json.loads(done.stdout)["result"]["tools"]] == TOOLS
+    assert [tool["name"] for tool in json.loads(done.stdout)["result"]["tools"]] == list(TOOLS)
     assert done.stderr == "", "what --strict finds"
 
 
@@ -121,7 +121,7 @@ def test_fastmcp_lists_and_calls_the_tools_and_hears_of_progress(
 ) -> None:
     seen = fastmcp[transport]
     assert seen["protocol"] == "2025-11-25"
-    assert seen["tools"] == TOOLS
+    assert seen["tools"] == list(TOOLS)
     assert [result["is_error"] for result in seen["results"]] == [False, False, False, True]
     for number, result in enumerate(seen["results"]):
         (text,) = result["texts"]

@@ -206,7 +206,7 @@ class ChatGateway:
         """Models that go out unchanged and answer themselves, then those in whose place another answers."""
         others = []
         for name, other in self.others.items():
-            told = f"The model {name.rpartition('/')[2]} was requested; {other} answered."
+            told = f"The model {name.rpartition('/')[2]} was asked for; {other} answered."
             reply = self.stream({"content": "Hi."}, model=other)
             gives = answer("Hi.", other, warnings=[told])
             others.append(ask({"model": name}, at_chat(self.asked(model=name), reply), gives=gives))

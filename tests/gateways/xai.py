@@ -433,8 +433,8 @@ ROWS = [
         with_model("grok-4.20-multi-agent-0309", "grok-4.20-multi-agent-0309"),
         with_model("grok-4.20-multi-agent", "grok-4.20-multi-agent-0309"),
         with_model("grok-build-0.1", "grok-build-0.1"),
-        with_model("grok-4.7", "grok-4.6", "The model grok-4.7 was requested; grok-4.6 answered."),
-        with_model("grok-4", "grok-4.3", "The model grok-4 was requested; grok-4.3 answered."),
+        with_model("grok-4.7", "grok-4.6", "The model grok-4.7 was asked for; grok-4.6 answered."),
+        with_model("grok-4", "grok-4.3", "The model grok-4 was asked for; grok-4.3 answered."),
         *(
             with_model(
                 retired,

@@ -23,7 +23,7 @@ from grok_mcp.cli.main import cli
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.guards import InTurn
-from grok_mcp.serving.http.listen import serve_http
+from grok_mcp.serving.http.listen import serve
 from grok_mcp.settings import Settings
 from tests.network.issuer import Issuer
 from tests.network.place import Place
@@ -61,16 +61,16 @@ def test_an_address_that_others_reach_is_not_served_without_authentication() -> 
     status, lines = refused("--transport", "http", "--host", "0.0.0.0", "--port", "0")
     assert status == 2
     (line,) = lines
-    assert line.startswith("grok-mcp: 0.0.0.0 is no loopback address")
+    assert line.startswith("grok-mcp: 0.0.0.0 is not a loopback address")
     assert "GROK_MCP_TOKEN_FILE" in line and "--insecure-no-auth" in line
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"transport": "http", "host": "192.0.2.7"}, "192.0.2.7 is no loopback address"),
-        ({"transport": "sse", "host": "::"}, ":: is no loopback address"),
-        ({"transport": "http", "host": "host.example"}, "host.example is no loopback address"),
+        ({"transport": "http", "host": "192.0.2.7"}, "192.0.2.7 is not a loopback address"),
+        ({"transport": "sse", "host": "::"}, ":: is not a loopback address"),
+        ({"transport": "http", "host": "host.example"}, "host.example is not a loopback address"),
         ({"transport": "sse", "workers": 2}, "SSE needs one process"),
         ({"transport": "sse", "redis_url": "redis://127.0.0.1:1"}, "SSE needs one process"),
     ],
@@ -80,7 +80,7 @@ def test_what_must_not_be_served_is_said_in_one_line(
     settings: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:  # else a server that is not refused would serve
-        assert serve_http(Settings(**settings, port=taken.getsockname()[1])) == 2
+        assert serve(Settings(**settings, port=taken.getsockname()[1])) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"grok-mcp: {said}")
 

@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, PromptReference, TextContent, TextResourceContents
 
 from grok_mcp.server.connection import GONE_AFTER_S
+from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.tools import TOOLS
 from tests.network.server import (
     BOTH_FORMS,
@@ -130,7 +131,7 @@ async def test_prompts_are_listed_filled_in_and_completed(client: Client, endpoi
     found = await client.complete(PromptReference(name="news_brief"), {"name": "period", "value": "m"})
     with pytest.raises(MCPError, match="fact_check: claim is missing"):
         await client.get_prompt("fact_check", {})
-    assert [prompt.name for prompt in prompts] == ["second_opinion", "fact_check", "news_brief"]
+    assert [prompt.name for prompt in prompts] == list(PROMPTS)
     assert isinstance(message.content, TextContent) and "Water is wet." in message.content.text
     assert found.completion.values == ["month"]
     assert endpoint.requests == []

@@ -141,7 +141,7 @@ async def test_further_answers_are_shown_behind_the_first() -> None:
 async def test_a_model_that_is_redirected_is_named() -> None:
     async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
         text = (await host.ask(model="grok-4-0709")).text
-    assert "Note: The model grok-4-0709 was requested; grok-4.7 answered." in text
+    assert "Note: The model grok-4-0709 was asked for; grok-4.7 answered." in text
 
 
 async def test_a_long_line_is_broken_and_nothing_is_lost() -> None:

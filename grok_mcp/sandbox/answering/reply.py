@@ -77,7 +77,7 @@ def make_reply(question: Question, cached_tokens: int) -> Reply:
         text_tokens=sum(map(count_tokens, texts)),
         web_calls=tools.count("web"),
         x_calls=tools.count("x"),
-        posts=sum(bool(source.handle) for source in sources if not live),
+        posts=len([source for source in sources if source.handle and not live]),
         live_sources=len(sources) if live else 0,
     )
     return Reply(reasoning, searches, sources, calls, tuple(answers), usage)

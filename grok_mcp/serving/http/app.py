@@ -1,6 +1,6 @@
 """MCP over HTTP: one ASGI application with Streamable HTTP, legacy SSE, health, and the checks before them.
 
-`create_app` runs under any ASGI server with any number of workers; `http_serve.py` is our own. From outside
+`create_app` runs under any ASGI server with any number of workers; `listen.py` runs our own. From outside
 in, a request passes: loopback check where there is no authentication, the bearer token, the time limit of
 its body, then the SDK's checks (Host, Origin, size) and its transport.
 """
@@ -32,7 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grok_mcp.addresses import is_wildcard
 from grok_mcp.endpoint import report
-from grok_mcp.environment import read_settings
+from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.pipeline import Grok, InFlight
 from grok_mcp.server import STREAMED
 from grok_mcp.serving.http.guards import CheckedHeaders, InTurn, LoopbackOnly, TimedBody
@@ -49,17 +49,17 @@ def create_app() -> Starlette:
     """The application of this process, from its environment; what any ASGI server can run as a factory."""
     settings = read_settings()
     if settings is None:
-        raise SystemExit(2)
+        raise SystemExit(EXIT_BAD_SETTINGS)
     built = build_process(settings)
     if built is None:
-        raise SystemExit(2)
+        raise SystemExit(EXIT_BAD_SETTINGS)
     settle_memory()
     return build_app(*built, settings, served_transports(settings))
 
 
 def served_transports(settings: Settings) -> tuple[str, ...]:
-    """The network transports that these settings ask for and allow."""
-    wanted = TRANSPORTS if settings.transport in ("stdio", "http") else (settings.transport,)
+    """The network transports that these settings ask for and allow; all where they name none of them."""
+    wanted = (settings.transport,) if settings.transport in TRANSPORTS else TRANSPORTS
     return tuple(name for name in wanted if name != "sse" or settings.sticky or not settings.shared)
 
 
@@ -89,8 +89,8 @@ def build_app(
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
-        told = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
-        return JSONResponse(told, 200 if told["ready"] else 503)
+        readiness = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
+        return JSONResponse(readiness, 200 if readiness["ready"] else 503)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -133,7 +133,7 @@ def _authentication(
 
 
 def _keys_unavailable(connection: HTTPConnection, error: Exception) -> Response:
-    """The one thing that the verifier raises: it can't tell whether a token is good."""
+    """The one thing that the verifier raises: whether a token is good is unknown."""
     return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "5"})
 
 
@@ -162,7 +162,7 @@ class _SseStream:
 
 @contextmanager
 def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
-    """When the process is told to end: take no new call, let those in flight end, then close idle streams.
+    """When the process has to end: take no new call, let those in flight end, then close idle streams.
 
     The ASGI server's own handler runs as well; it stops listening and waits for the responses.
     """

@@ -51,12 +51,12 @@ def _addresses(scope: Scope) -> list[str]:
     """
     headers = Headers(scope=scope)
     client = scope.get("client")
-    found = [client[0] if client else ""]
+    addresses = [client[0] if client else ""]
     for name in ("x-forwarded-for", "x-real-ip"):
-        found += [one for value in headers.getlist(name) for one in value.split(",")]
+        addresses += [part for value in headers.getlist(name) for part in value.split(",")]
     for value in headers.getlist("forwarded"):
-        found += _FORWARDED.findall(value) or [""]
-    return [_without_port(one.strip().strip('"')) for one in found]
+        addresses += _FORWARDED.findall(value) or [""]
+    return [_without_port(address.strip().strip('"')) for address in addresses]
 
 
 def _without_port(address: str) -> str:
@@ -87,11 +87,11 @@ class CheckedHeaders:
 
 
 class InTurn:
-    """Lets one request in at each turn of the event loop.
+    """Lets one request pass at each turn of the event loop.
 
     A crowd that arrives at once would else move in step: the endpoint would see the first request when the
     last one is ready, and all answers would come back together. This way the endpoint works on the first ones
-    meanwhile. A request that arrives alone is let in at once.
+    meanwhile. A request that arrives alone passes at once.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""The signing keys of an OAuth issuer (JWKS, RFC 7517), fetched when needed and kept for a while."""
+"""The signing keys of an OAuth issuer (JWKS, RFC 7517), fetched when needed and cached for a while."""
 
 import json
 import logging
@@ -73,7 +73,7 @@ class IssuerKeys:
     async def find(self, key_id: str | None) -> SigningKey | None:
         """The key of this id, or the only one where the token names none; None for an unknown one.
 
-        Raises KeysUnavailableError where that can't be told.
+        Raises KeysUnavailableError where that is unknown.
         """
         known = self._known(key_id)
         if known and (self._age() < self._kept_for_s or self._fetching.locked()):
@@ -128,9 +128,9 @@ class IssuerKeys:
                 metadata = await _get(client, parts._replace(path=well_known).geturl())
             except (httpx2.HTTPStatusError, ValueError):
                 continue
-            found = metadata.get("jwks_uri")
-            if metadata.get("issuer") == self._issuer and isinstance(found, str) and _is_safe(found):
-                return found
+            jwks_uri = metadata.get("jwks_uri")
+            if metadata.get("issuer") == self._issuer and isinstance(jwks_uri, str) and _is_safe(jwks_uri):
+                return jwks_uri
         raise ValueError("its metadata names no keys; set GROK_MCP_OAUTH_JWKS_URL")
 
 
@@ -150,7 +150,7 @@ async def _get(client: httpx2.AsyncClient, url: str) -> Mapping[str, Any]:
                 raise ValueError(f"{url} is too long")
     document = json.loads(body)
     if not isinstance(document, dict):
-        raise ValueError(f"{url} is no JSON object")
+        raise ValueError(f"{url} is not a JSON object")
     return document
 
 

@@ -1,10 +1,11 @@
-"""Serves the application of `http.py`: the listening socket, one or several worker processes, slow clients.
+"""Serves the application of `app.py`: the listening socket, one or several worker processes, slow clients.
 
 Our own settings of uvicorn: `TCP_NODELAY` (without it each answer waits 40 ms for an acknowledgement), a time
 limit for headers, a small bound for their size, and exit status 0 after a signal.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -16,10 +17,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from grok_mcp.addresses import is_loopback
+from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.serving.http.tokens import token_verifier
 from grok_mcp.settings import Settings
 
-EXIT_BAD_SETTINGS = 2
 EXIT_NO_SOCKET = 1
 HEADERS_S = 20.0
 MAX_HEADER_BYTES = 32 * 1024
@@ -63,8 +64,9 @@ class GuardedProtocol(H11Protocol):
             self.transport.close()
 
 
-def serve_http(settings: Settings) -> int:
+def serve(settings: Settings) -> int:
     """Serve the network until a signal comes; returns the exit status."""
+    gc.enable()
     refusal = _refusal(settings)
     if refusal:
         sys.stderr.write(f"grok-mcp: {refusal}\n")
@@ -105,8 +107,8 @@ def _refusal(settings: Settings) -> str | None:
     """Why these settings must not be served."""
     if token_verifier(settings) is None and not settings.insecure_no_auth and not is_loopback(settings.host):
         return (
-            f"{settings.host} is no loopback address and nobody would have to say who they are: set "
-            "GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER, or spell --insecure-no-auth out"
+            f"{settings.host} is not a loopback address, and nobody would have to authenticate: set "
+            "GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER, or give --insecure-no-auth"
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
@@ -126,7 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(settings: Settings, listening: socket.socket) -> None:
     """One line that says where the server is, for people and for whoever took port 0."""
     host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host
     paths = {"sse": "/sse"}.get(settings.transport, "/mcp")
-    sys.stderr.write(f"grok-mcp: serving http://{shown}:{port}{paths}\n")
+    sys.stderr.write(f"grok-mcp: serving http://{name}:{port}{paths}\n")
     sys.stderr.flush()

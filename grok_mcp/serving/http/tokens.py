@@ -52,13 +52,13 @@ class _Callers:
         """Who holds this token; None for nobody."""
         if len(token) > MAX_TOKEN_CHARS:
             return None
-        if self._file and (found := self._file.holder(token)):
-            return found
-        found = await self._issuer.verify_token(token) if self._issuer else None
-        if found and self._file and found.subject in self._file.names:
+        if self._file and (holder := self._file.holder(token)):
+            return holder
+        holder = await self._issuer.verify_token(token) if self._issuer else None
+        if holder and self._file and holder.subject in self._file.names:
             logger.warning("a token of the issuer was refused: its subject is a name in the token file")
             return None
-        return found
+        return holder
 
 
 class TokenFile:
@@ -79,12 +79,12 @@ class TokenFile:
         return frozenset(self._holders.values())
 
     def holder(self, token: str) -> AccessToken | None:
-        """Who holds this token; every line is compared, so that the time tells nothing."""
+        """Who holds this token; every line is compared, so that the time reveals nothing."""
         self._refresh()
-        given = sha256(token.encode()).hexdigest().encode()
+        digest = sha256(token.encode()).hexdigest().encode()
         holder = None
         for known, name in self._holders.items():
-            if hmac.compare_digest(known, given):
+            if hmac.compare_digest(known, digest):
                 holder = name
         return AccessToken(token=token, client_id=holder, scopes=self._scopes) if holder else None
 
@@ -98,7 +98,7 @@ class TokenFile:
             lines = self._path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, ValueError) as error:
             if self._read is not None:  # once, and not for each request
-                logger.error("the token file can't be read and lets nobody in: %s", error)
+                logger.error("the token file is ignored, because it can't be read: %s", error)
             self._holders, self._read = {}, None
             return
         self._read = version
@@ -112,7 +112,7 @@ def _entry(numbered: tuple[int, str]) -> tuple[bytes, str] | None:
         return None
     name, _, digest = (part.strip() for part in line.rpartition(":"))
     if not _is_name(name) or len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
-        logger.error("line %d of the token file is not name:sha256 and lets nobody in", number)
+        logger.error("line %d of the token file is ignored: it is not name:sha256", number)
         return None
     return digest.lower().encode(), name
 
@@ -167,7 +167,9 @@ def _audiences(settings: Settings) -> list[str]:
 
 
 def _read_header(token: str) -> tuple[str, str | None]:
-    """The algorithm and the key that a token names; raises a PyJWTError for one that is no access token."""
+    """The algorithm and the key that a token names; raises a PyJWTError for one that is not an access
+    token.
+    """
     header = jwt.get_unverified_header(token)
     kind, algorithm = header.get("typ"), header.get("alg")
     if (kind.lower() if isinstance(kind, str) else kind) not in TOKEN_TYPES:
@@ -189,7 +191,7 @@ def _access(token: str, claims: dict[str, Any]) -> AccessToken:
         token=token,
         client_id=client,
         subject=subject,
-        scopes=[one for one in scopes if isinstance(one, str)] if isinstance(scopes, list) else [],
+        scopes=[scope for scope in scopes if isinstance(scope, str)] if isinstance(scopes, list) else [],
         expires_at=int(claims["exp"]) + LEEWAY_S,
         claims={"iss": claims["iss"]},
     )

@@ -13,7 +13,7 @@ from grok_mcp.serving.stdio.pipes import MAX_LINE, OverlongLine
 _LONG_TEXT = 256 * 1024
 """Characters of a text that leaves in slices: in one piece it would be held three times over."""
 
-# The id of a message that can't be parsed as a whole: beside the other short members at its start
+# The id of a message that can't be parsed as a whole: among the other short members at its start
 # or its end, where every client's serialiser puts it.
 _ID = rb'"id"\s*:\s*(-?\d{1,18}|"[^"\\]*")'
 _SHORT = rb'"(?:jsonrpc|method)"\s*:\s*"[^"\\]*"'
@@ -22,7 +22,7 @@ _TRAILING_ID = re.compile(rb",\s*" + _ID + rb"\s*(?:,\s*" + _SHORT + rb"\s*)*\}\
 
 
 class RefusedLineError(Exception):
-    """A line that is no message of the protocol; `answer` tells the client so."""
+    """A line that is not a message of the protocol; `answer` is what the client gets."""
 
     def __init__(self, code: int, reason: str, request_id: object = None) -> None:
         if isinstance(request_id, bool) or not isinstance(request_id, str | int):
@@ -49,7 +49,7 @@ def _decode_doubtful(line: bytes) -> types.JSONRPCMessage:
     text = line.decode("utf-8", "replace")
     try:
         value = json.loads(text.removeprefix("\ufeff"))
-        mended = _without_surrogates(json.dumps(value, ensure_ascii=False))
+        repaired = _without_surrogates(json.dumps(value, ensure_ascii=False))
     except RecursionError:
         reason = "Invalid Request: nested too deeply"
         raise RefusedLineError(types.INVALID_REQUEST, reason, _outer_id(line)) from None
@@ -61,7 +61,7 @@ def _decode_doubtful(line: bytes) -> types.JSONRPCMessage:
             types.INVALID_REQUEST, "Invalid Request: begins with a byte order mark", request_id
         )
     try:
-        message = types.jsonrpc_message_adapter.validate_json(mended, by_name=False)
+        message = types.jsonrpc_message_adapter.validate_json(repaired, by_name=False)
     except ValidationError:
         message = None
     # The SDK takes a request whose id it can't use for a notification, which nobody answers.
@@ -72,10 +72,10 @@ def _decode_doubtful(line: bytes) -> types.JSONRPCMessage:
 
 
 def _outer_id(line: bytes) -> str | int | None:
-    found = _LEADING_ID.match(line) or _TRAILING_ID.search(line[-1024:])
-    if found is None:
+    match = _LEADING_ID.match(line) or _TRAILING_ID.search(line[-1024:])
+    if match is None:
         return None
-    text = found[1].decode("utf-8", "replace")
+    text = match[1].decode("utf-8", "replace")
     return text.strip('"') if text.startswith('"') else int(text)
 
 
@@ -111,7 +111,7 @@ def _in_slices(message: types.JSONRPCMessage, text: str) -> list[bytes]:
     short = message.model_copy(update={"result": {**message.result, "content": [{**block, "text": place}]}})
     head, tail = _dumped(short).split(place.encode())
     slices = (text[start : start + _LONG_TEXT] for start in range(0, len(text), _LONG_TEXT))
-    return [head, *(to_json(one)[1:-1] for one in slices), tail, b"\n"]
+    return [head, *(to_json(piece)[1:-1] for piece in slices), tail, b"\n"]
 
 
 def _without_surrogates(text: str) -> str:

@@ -18,7 +18,7 @@ import anyio
 MAX_LINE = 64 * 1024 * 1024
 _HIGH_WATER = 1024 * 1024  # senders wait while more than this is unwritten
 _CHUNK = 64 * 1024  # what a pipe holds
-_EXCERPT = 1024  # what is kept of either end of a line that is too long
+_EXCERPT = 1024  # how much is kept of either end of a line that is too long
 _STALLED_S = 2.0  # a client that takes nothing for so long is not waited for at the end
 # A write of so little can't block once `poll` has said ready.
 _SAFE_WRITE = getattr(select, "PIPE_BUF", 512)
@@ -122,7 +122,7 @@ class LineReader:
 
 
 class LineWriter:
-    """Writes in order what it is given; what becomes ready in one turn of the loop goes out as one.
+    """Writes lines in order; what becomes ready in one turn of the loop goes out as one.
 
     Straight from the loop where that can't block, else by a thread: a client that does not read
     holds up its senders, and nothing else. Without `poll` (Windows) it is always the thread.
@@ -169,7 +169,7 @@ class LineWriter:
                 return
 
     def gone(self) -> bool:
-        """Whether the client has closed its end, as far as that shows without writing."""
+        """Whether the client has closed its end, if that can be seen without writing."""
         if self._poll is None:
             return self._broken
         return self._broken or any(event & self._gone for _, event in self._poll.poll(0))

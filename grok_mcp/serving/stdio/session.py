@@ -1,7 +1,6 @@
 """The stdio transport: one client on this process's standard input and output, one JSON a line.
 
-Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. `serve.py` calls
-`serve_stdio`; bytes and threads are in `stdio_streams.py`.
+Ours and not the SDK's, see docs/decisions/0002-own-stdio-transport.md. Bytes and threads are in `pipes.py`.
 """
 
 import asyncio
@@ -90,7 +89,7 @@ async def _settled_or_gone(incoming: "_Incoming", writer: LineWriter) -> None:
 
 
 class _Stream:
-    """What the SDK asks of a stream in either direction beside its items."""
+    """What the SDK needs of a stream in either direction apart from its items."""
 
     async def aclose(self) -> None:
         """Nothing to release; what was sent is flushed at the end of `serve_stdio`."""
@@ -110,7 +109,7 @@ class _Incoming(_Stream):
         self._writer = writer
         self._open = 0
         self._progress = asyncio.Event()
-        # The SDK tells of requests that stay unanswered because the client cancelled them.
+        # The SDK reports requests that stay unanswered because the client cancelled them.
         self._metadata = ServerMessageMetadata(on_request_unanswered=self.request_settled)
 
     async def request_settled(self) -> None:

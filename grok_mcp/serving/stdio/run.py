@@ -1,0 +1,32 @@
+"""Runs the stdio transport in this process: builds what it serves, and closes it at the end."""
+
+import sys
+from importlib.util import find_spec
+
+import anyio
+
+from grok_mcp.environment import EXIT_BAD_SETTINGS
+from grok_mcp.serving.process import build_process, close_process, settle_memory
+from grok_mcp.serving.stdio.session import serve_stdio
+from grok_mcp.settings import Settings
+
+
+def serve(settings: Settings) -> int:
+    """Serve until the client leaves or a signal comes; returns the exit status."""
+    if sys.__stdin__ is None or sys.__stdout__ is None:
+        sys.stderr.write("grok-mcp: a server on stdio needs an open stdin and stdout\n")
+        return EXIT_BAD_SETTINGS
+    return anyio.run(_serve, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+
+
+async def _serve(settings: Settings) -> int:
+    built = build_process(settings)
+    if built is None:
+        return EXIT_BAD_SETTINGS
+    server, grok = built
+    settle_memory()
+    try:
+        await serve_stdio(server, grok.in_flight, settings.grace)
+    finally:
+        await close_process(grok)
+    return 0
