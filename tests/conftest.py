@@ -1,25 +1,15 @@
-"""Fixtures of all tests: a clean environment, and a real MCP client on a server on a scripted endpoint."""
+"""Fixtures of all tests: a clean environment, retries without a wait. Helpers are in `support/`."""
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import stamina
-from mcp.client import Client
-from mcp_types import CallToolResult, TextContent
 
-from grok_mcp.pipeline.grok import Grok
-from grok_mcp.server.server import build_server
-from grok_mcp.settings import Settings
-from tests.endpoint import Endpoint
-from tests.pace import within
-
-PAYLOADS = Path(__file__).parent / "payloads"
+pytest.register_assert_rewrite("tests.support", "tests.network.place")
 
 
 @pytest.fixture
@@ -27,9 +17,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def unmeasured() -> dict[str, str]:
-    """This environment, for a process that coverage must not load anything into, nor write beside."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Iterator[None]:
+    """Processes that tests start can be interrupted, also where a shell runs the tests in the background.
+
+    It has its jobs there ignore SIGINT, which children inherit; a handler they do not.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, lambda number, frame: None)
+    yield
+    if ignored:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,81 +55,3 @@ def instant_retries() -> Iterator[None]:
     """Retries happen as often as they should, without any wait."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
-
-
-@dataclass
-class Result:
-    """A tool result in the parts that tests look at."""
-
-    raw: CallToolResult
-    notes: list[tuple[float, str]] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        (block,) = self.raw.content
-        assert isinstance(block, TextContent)
-        return block.text
-
-    @property
-    def structured(self) -> dict[str, Any]:
-        found: dict[str, Any] | None = self.raw.structured_content
-        assert found is not None
-        return found
-
-    @property
-    def answer(self) -> dict[str, Any]:
-        assert not self.raw.is_error, self.text
-        assert self.raw.meta is not None
-        found: dict[str, Any] = self.raw.meta["grok-mcp/answer"]
-        return found
-
-    @property
-    def error(self) -> dict[str, Any]:
-        assert self.raw.is_error, self.text
-        assert self.raw.structured_content is None
-        assert self.raw.meta is not None
-        found: dict[str, Any] = self.raw.meta["grok-mcp/error"]
-        assert self.text.startswith(f"[{found['code']}] ")
-        return found
-
-
-class Host:
-    """An MCP host with a server of ours; `whole(...)` calls return the published `Answer` as data."""
-
-    def __init__(self, client: Client, grok: Grok) -> None:
-        self.client = client
-        self.grok = grok
-
-    async def call(self, tool: str, *, watch: bool = False, **arguments: Any) -> Result:
-        notes: list[tuple[float, str]] = []
-
-        async def note(progress: float, total: float | None, message: str | None) -> None:
-            assert total is None
-            notes.append((progress, message or ""))
-
-        with within(20):
-            raw = await self.client.call_tool(tool, arguments, progress_callback=note if watch else None)
-        assert isinstance(raw, CallToolResult)
-        return Result(raw, notes)
-
-    async def ask(self, prompt: str = "Hello?", **arguments: Any) -> Result:
-        return await self.call("ask_grok", prompt=prompt, **arguments)
-
-    async def search(self, query: str = "What is new?", **arguments: Any) -> Result:
-        return await self.call("grok_search", query=query, **arguments)
-
-
-@asynccontextmanager
-async def host_on(
-    endpoint: Endpoint | str | None, *, legacy: bool = False, extensions: Any = None, **settings: Any
-) -> AsyncIterator[Host]:
-    """A host whose server uses this endpoint; `settings` by the names of the settings model."""
-    url = endpoint.url if isinstance(endpoint, Endpoint) else endpoint
-    grok = Grok(Settings(**{"XAI_BASE_URL": url, "XAI_API_KEY": "xai-test-key-1234567890", **settings}))
-    try:
-        async with Client(
-            build_server(grok), mode="legacy" if legacy else "auto", extensions=extensions
-        ) as client:
-            yield Host(client, grok)
-    finally:
-        await grok.aclose()

@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,10 +14,11 @@ import stamina
 from dirty_equals import IsStr
 
 from grok_mcp.endpoint.reply import Reply as ReadReply
-from tests.conftest import PAYLOADS, Result, host_on
-from tests.endpoint import Endpoint, Reply, Request, body, chat, events, without
-from tests.pace import slowness, within
-from tests.test_payloads import CASES
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events, without
+from tests.support.host import Result, host_on
+from tests.support.pace import slowness, within
+from tests.support.payloads import CASES, PAYLOADS
+from tests.support.side_by_side import Asked, side_by_side
 
 pytestmark = pytest.mark.anyio
 
@@ -193,45 +193,6 @@ def outcome(result: Result, requests: int) -> dict[str, Any]:
     counts = {name: usage.get(name) for name in ("input_tokens", "output_tokens", "total_tokens")}
     counts["cost_usd"] = reported
     return {"ended": ended, "text": text, "calls": calls, "why": why, "usage": counts, "requests": requests}
-
-
-def number_in(request: Request) -> int:
-    """Which of the calls that run side by side this request belongs to."""
-    found = re.search(r"Case (\d+)\.", json.dumps(request.body))
-    assert found
-    return int(found[1])
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A tool that is called, and what the endpoint replies to each of its requests."""
-
-    reply: Reply
-    tool: str = "ask_grok"
-
-
-async def side_by_side(asked: Sequence[Asked], **settings: Any) -> list[tuple[Result, int]]:
-    """All these calls on one host: the result of each, and the number of its requests."""
-    came = [anyio.Event() for _ in asked]
-    results: dict[int, Result] = {}
-
-    def choose(request: Request) -> Reply:
-        came[number_in(request)].set()
-        return asked[number_in(request)].reply
-
-    async with Endpoint(choose=choose) as endpoint, host_on(endpoint, **settings) as host:
-
-        async def call(number: int, tool: str) -> None:
-            ask = host.search if tool == "grok_search" else host.ask
-            results[number] = await ask(f"Case {number}.")
-            came[number].set()
-
-        async with anyio.create_task_group() as group:
-            for number, one in enumerate(asked):
-                group.start_soon(call, number, one.tool)
-                await came[number].wait()  # began all at once, they would themselves make the endpoint silent
-    requests = Counter(number_in(request) for request in endpoint.requests)
-    return [(results[number], requests[number]) for number in range(len(asked))]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)

@@ -3,8 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,36 +17,17 @@ from grok_mcp.accounting.ledger import Ledger
 from grok_mcp.accounting.records import RESERVED_S, Entry, Reservation
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import Usage
-from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body
-from tests.ledger import CENT, file, fill, priced, query, rows
-from tests.pace import within
-from tests.test_ledger import garbage, until
-from tests.test_stdio import mcp_client, program
+from tests.support.endpoint import Endpoint, Reply, body
+from tests.support.host import Result, host_on
+from tests.support.ledger import CENT, file, fill, garbage, held, in_flight, priced, query, rows
+from tests.support.pace import until, within
+from tests.support.stdio import mcp_client, program
 
 pytestmark = pytest.mark.anyio
 
 CAP = 0.01
 FOUR = CENT * 4 // 10
 """Of such calls two are within the cap, and the third reaches it."""
-
-
-def held(ticks: int) -> Reply:
-    """An answer whose end waits to be released."""
-    return Reply(priced(ticks).pieces, hold=1)
-
-
-@asynccontextmanager
-async def in_flight(host: Host, reply: Reply, endpoint: Endpoint) -> AsyncIterator[None]:
-    """A call that is in flight while the block runs, and ends well behind it."""
-    before = len(endpoint.requests)
-    async with anyio.create_task_group() as group:
-        group.start_soon(host.ask)
-        with within(10):
-            while len(endpoint.requests) == before:
-                await anyio.sleep(0.01)
-        yield
-        reply.release.set()
 
 
 async def test_calls_pass_until_the_cap_is_reached_and_the_next_is_told_when_it_resets() -> None:

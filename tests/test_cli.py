@@ -1,7 +1,6 @@
 """The command line as a shell sees it: real processes, their exit status and what they print."""
 
 import json
-import os
 import re
 import select
 import signal
@@ -17,9 +16,9 @@ import pytest
 from pydantic import SecretStr
 
 from grok_mcp import __version__
-from grok_mcp.settings import PREFIX, Settings
+from grok_mcp.settings import Settings
+from tests.support.cli import BOUND_S, environment, run
 
-BOUND_S = 90
 COMMANDS = (
     *("serve", "demo", "sandbox", "token", "ask", "search", "structured", "doctor", "install", "uninstall"),
     "usage",
@@ -29,26 +28,6 @@ INITIALIZE = {
     "capabilities": {},
     "clientInfo": {"name": "test", "version": "1"},
 }
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The environment without any setting of ours but the folder of this test's ledger."""
-    ours = (PREFIX, "XAI_", "COLUMNS")
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(ours)}
-    return kept | {"GROK_MCP_STATE_DIR": os.environ["GROK_MCP_STATE_DIR"]} | more
-
-
-def run(*arguments: str, stdin: str = "", **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "grok_mcp", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=BOUND_S,
-        env=environment(**more),
-        check=False,
-    )
 
 
 def lines(*messages: dict[str, Any]) -> str:

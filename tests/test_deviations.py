@@ -14,10 +14,10 @@ import pytest
 
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.sandbox.faults import WORDS
-from tests.conftest import Host, Result, host_on
 from tests.sandbox_faults import FAULTS, REPLIES
 from tests.sandbox_faults.requests import ANSWERS, REFUSALS
 from tests.sandbox_faults.shapes import BODIES, JSON_BODIES
+from tests.support.host import Host, Result, host_on
 
 pytestmark = pytest.mark.anyio
 

@@ -27,16 +27,13 @@ from grok_mcp.stores import answers as held, conversations
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import AskArguments
 from grok_mcp.tools.search import SearchOptions
+from tests.support.pages import PAGES, PROJECT, ROOT, first_cells, setting_variables, table
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXAMPLE = json.loads((ROOT / "claude_desktop_config.example.json").read_text(encoding="utf-8"))
 DISTRIBUTION = PROJECT["project"]["name"]
 
-ROOT_PAGES = ("README", "SECURITY", "CHANGELOG", "CODE_OF_CONDUCT", "CONTRIBUTING", "AGENTS")
-PAGES = sorted([*(ROOT / f"{name}.md" for name in ROOT_PAGES), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MAX_DECISION_LINES = 40
 
@@ -45,20 +42,6 @@ STRANGER = re.compile(
     r"(?:uvx|pipx run|pipx install|pip install|uv tool install)(?: -\S+)* grok-mcp(?![-\w])"
     r'|"args":\s*\[\s*"grok-mcp"'
 )
-
-
-def table(page: str, *header: str) -> list[list[str]]:
-    """The rows of the one table with this header, in cells."""
-    head = f"| {' | '.join(header)} |\n"
-    assert page.count(head) == 1, head
-    lines = page.split(head)[1].split("\n\n")[0].splitlines()[1:]
-    rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in lines]
-    assert all(len(row) == len(header) for row in rows)
-    return rows
-
-
-def first_cells(page: str, *header: str) -> list[str]:
-    return [row[0].strip("`") for row in table(page, *header)]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -70,10 +53,6 @@ def choices(annotation: Any) -> list[str]:
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     return [choice for part in get_args(annotation) for choice in choices(part)]
-
-
-def setting_variables() -> set[str]:
-    return {variable for name in Settings.model_fields for variable in variables_of(name)}
 
 
 def codes_below(kind: type[GrokError]) -> Iterator[str]:

@@ -22,8 +22,18 @@ from grok_mcp.doctor.entries import package_of
 from grok_mcp.doctor.findings import Check
 from grok_mcp.doctor.installation import STRANGER, check_folder
 from grok_mcp.hosts import HOSTS, Machine
-from tests.doctor import KEY, Report, User, closed_port, entry
-from tests.endpoint import Endpoint, Reply, Request, body, chat
+from tests.support.doctor import (
+    KEY,
+    Report,
+    User,
+    always,
+    closed_port,
+    entry,
+    for_posts,
+    healthy,
+    without_path,
+)
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat
 
 pytestmark = pytest.mark.anyio
 
@@ -31,26 +41,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def user(tmp_path: Path) -> User:
     return User(tmp_path)
-
-
-def healthy(request: Request) -> Reply:
-    """An endpoint that lists two models and refuses what is no request."""
-    if request.method == "GET":
-        return body({"data": [{"id": "grok-4.7"}, {"id": "grok-4.7-fast"}]})
-    return body({"error": {"message": "missing field `messages`"}}, 400)
-
-
-def always(reply: Reply) -> Callable[[Request], Reply]:
-    return lambda request: reply
-
-
-def for_posts(status: int, message: str) -> Callable[[Request], Reply]:
-    refused = body({"error": {"message": message}}, status)
-    return lambda request: healthy(request) if request.method == "GET" else refused
-
-
-def without_path(path: str) -> Callable[[Request], Reply]:
-    return lambda request: body("not found", 404) if request.path.endswith(path) else healthy(request)
 
 
 @dataclass(frozen=True)

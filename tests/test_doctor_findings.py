@@ -17,10 +17,9 @@ from grok_mcp.doctor.run import examine
 from grok_mcp.doctor.settings import check_key
 from grok_mcp.hosts import HOSTS
 from grok_mcp.settings import Settings
-from tests.doctor import KEY, User, closed_port, entry
-from tests.endpoint import Endpoint, Reply, Request, body
 from tests.network.redis import RedisServer, redis  # noqa: F401 - a fixture
-from tests.test_doctor import always, for_posts, healthy, without_path
+from tests.support.doctor import KEY, User, always, closed_port, entry, for_posts, healthy, without_path
+from tests.support.endpoint import Endpoint, Reply, Request, body
 
 pytestmark = pytest.mark.anyio
 

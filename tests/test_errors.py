@@ -13,9 +13,12 @@ import pytest
 import stamina
 from dirty_equals import IsPartialDict, IsStr
 
-from tests.conftest import PAYLOADS, host_on
-from tests.endpoint import Endpoint, Reply, Request, body, chat, events, sse
-from tests.test_broken_streams import Asked, side_by_side
+from grok_mcp import errors
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events, sse
+from tests.support.host import host_on
+from tests.support.pace import within
+from tests.support.payloads import PAYLOADS
+from tests.support.side_by_side import Asked, side_by_side
 
 pytestmark = pytest.mark.anyio
 
@@ -220,6 +223,30 @@ async def test_upstream_text_is_quoted_short_and_without_control_characters() ->
         text = (await host.ask()).text
     assert len(text) < 450
     assert "\x1b" not in text and "\u202e" not in text
+
+
+async def test_of_a_refusal_that_does_not_end_64_kib_are_read() -> None:
+    refused = Reply((b"very " * 1_639,) * 8, status=400, content_type="text/plain", end="hang")
+    async with Endpoint(refused) as endpoint, host_on(endpoint, max_retries=0) as host:
+        with within(5):
+            result = await host.ask()
+    assert result.error["code"] == "invalid_argument"
+    assert len(result.text) < 450
+
+
+@pytest.mark.parametrize("kind", [errors.GrokError, errors.ConfigurationError, errors.UpstreamError])
+def test_the_text_of_any_error_is_bounded(kind: type[errors.GrokError]) -> None:
+    text = kind("A long story. " * 1_000, "Do this. " * 1_000).text
+    assert text.startswith(f"[{kind.code}] A long story.")
+    assert len(text) == 1_990
+
+
+async def test_the_text_of_an_error_about_a_very_long_argument_is_bounded() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
+        result = await host.ask(options={"x" * 100_000: 1})
+    assert result.error["code"] == "invalid_argument"
+    assert len(result.text) < 2_000
+    assert endpoint.requests == []
 
 
 async def test_a_wait_that_the_endpoint_asks_for_in_seconds_is_kept_and_the_call_succeeds() -> None:

@@ -1,10 +1,9 @@
 """Each gateway gets the requests that it documents, and its own shape of answer is understood.
 
-To add a gateway, add its record in `gateways.py`, and a file of rows in `tests/gateways/`.
+To add a gateway, add its record in `gateways.py`, and one of what differs in `tests/gateways/chat_table.py`.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
@@ -13,37 +12,12 @@ from dirty_equals import IsStr
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.settings import GatewayName
-from tests.conftest import Result, host_on
-from tests.endpoint import Endpoint, Request
-from tests.gateways import (
-    acedata,
-    generic,
-    nebula,
-    openrouter,
-    sandbox,
-    surgeai,
-    theturbo,
-    xai,
-    xai_chat,
-    xai_us,
-)
+from tests.gateways.columns import COLUMNS, NOTICE
 from tests.gateways.table import FEATURES, Call, Failure, Row
+from tests.support.endpoint import Endpoint, Request
+from tests.support.host import Result, host_on
 
 pytestmark = pytest.mark.anyio
-
-COLUMNS: Mapping[str, tuple[list[Row], Mapping[str, str]]] = {
-    "xai": (xai.ROWS, xai.NOT_APPLICABLE),
-    "xai chat": (xai_chat.ROWS, xai_chat.NOT_APPLICABLE),
-    "xai-us": (xai_us.ROWS, xai_us.NOT_APPLICABLE),
-    "nebula": (nebula.ROWS, nebula.NOT_APPLICABLE),
-    "theturbo": (theturbo.ROWS, theturbo.NOT_APPLICABLE),
-    "acedata": (acedata.ROWS, acedata.NOT_APPLICABLE),
-    "surgeai": (surgeai.ROWS, surgeai.NOT_APPLICABLE),
-    "openrouter": (openrouter.ROWS, openrouter.NOT_APPLICABLE),
-    "generic": (generic.ROWS, generic.NOT_APPLICABLE),
-    "sandbox": (sandbox.ROWS, sandbox.NOT_APPLICABLE),
-}
-"""What each column of the feature table shows, and why a feature is missing there."""
 
 ROWS = [row for rows, _ in COLUMNS.values() for row in rows]
 
@@ -138,7 +112,7 @@ async def test_the_sandbox_itself_answers_what_its_rows_ask() -> None:
     from_replies = ("functions", "responses")  # those of the rows, not the sandbox's own
     calls = [
         call
-        for row in sandbox.ROWS
+        for row in COLUMNS["sandbox"][0]
         for call in row.calls
         if row.feature not in from_replies
         and call.continues is None
@@ -151,4 +125,4 @@ async def test_the_sandbox_itself_answers_what_its_rows_ask() -> None:
         assert not result.raw.is_error, result.text
         assert isinstance(call.gives, dict)
         assert call.gives.keys() <= result.structured.keys()
-        assert sandbox.NOTICE in result.structured["warnings"]
+        assert NOTICE in result.structured["warnings"]

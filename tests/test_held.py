@@ -1,7 +1,6 @@
 """Answers that are collected later: handed over while they run, by their `answer_id`, on one process."""
 
 import json
-import re
 from typing import Any
 
 import anyio
@@ -17,31 +16,15 @@ from grok_mcp.messages import Answer, Call, Collected, Running
 from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.runs import Runs
 from grok_mcp.stores.answers import LocalAnswers
-from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events as stream
-from tests.ledger import file, rows
-from tests.pace import within
+from tests.support.answers import SCHEMA, collected, sentence, slow
+from tests.support.endpoint import Endpoint, Reply, body, chat, events as stream
+from tests.support.host import Result, host_on
+from tests.support.ledger import file, rows
+from tests.support.pace import within
 
 pytestmark = pytest.mark.anyio
 
 SOON_S = 0.2
-SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
-
-
-def slow(*texts: str, written: int = 1, **extra: Any) -> Reply:
-    """An answer that stops after so many pieces until it is released."""
-    return Reply(chat(*texts, **extra).pieces, hold=written)
-
-
-def sentence(result: Result) -> tuple[str, int]:
-    """The id and the offset that the result names in words."""
-    found = re.search(r'call grok_result with answer_id "(ans_[\w-]{22})" and offset (\d+)\.', result.text)
-    assert found is not None, result.text
-    return found[1], int(found[2])
-
-
-async def collected(host: Host, answer_id: str, offset: int = 0, **more: Any) -> Result:
-    return await host.call("grok_result", answer_id=answer_id, offset=offset, **more)
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "2025-11-25"])

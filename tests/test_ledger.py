@@ -25,25 +25,18 @@ from grok_mcp.accounting.records import Entry
 from grok_mcp.accounting.sqlite import VERSION
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
-from tests.conftest import host_on, unmeasured
-from tests.endpoint import Endpoint, Reply, body, chat, events
-from tests.ledger import CENT, file, priced, query, rows
-from tests.pace import within
-from tests.test_cli import run
-from tests.test_stdio import INITIALIZE, INITIALIZED, ask, program, request, session
+from tests.support.cli import run, unmeasured
+from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.host import host_on
+from tests.support.ledger import CENT, file, garbage, priced, query, rows
+from tests.support.pace import until, within
+from tests.support.stdio import INITIALIZE, INITIALIZED, ask, program, request, session
 
 pytestmark = pytest.mark.anyio
 
 SERVERS = 4
 PROCESSES = 8
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another thread or process does."""
-    with within(20):
-        while not condition():
-            await anyio.sleep(0.01)
 
 
 async def test_a_call_is_one_row_with_every_count_and_no_word_of_it() -> None:
@@ -246,11 +239,6 @@ async def test_a_row_is_on_disk_while_the_server_lives_and_when_it_is_ended(numb
 
 
 # --- a ledger that can't be used
-
-
-def garbage(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b"not a database" * 500)
 
 
 def newer(path: Path) -> None:

@@ -9,8 +9,8 @@ from mcp.shared.exceptions import MCPError
 
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.models import MODELS, RETIRED
-from tests.conftest import Host, host_on
-from tests.endpoint import Endpoint, Reply, body, chat
+from tests.support.endpoint import Endpoint, Reply, body, chat
+from tests.support.host import Host, host_on
 
 pytestmark = pytest.mark.anyio
 

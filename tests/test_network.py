@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,9 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, chat
-from tests.pace import within
+from grok_mcp.endpoint.failures import Endpoint as Named
+from grok_mcp.endpoint.upstream import CALLS_PER_POOL, Timeouts, Upstream
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import host_on
+from tests.support.pace import until, within
 
 pytestmark = pytest.mark.anyio
 
@@ -128,6 +131,55 @@ async def test_a_connection_that_the_endpoint_has_closed_meanwhile_is_not_used_a
         await host.ask()
         assert "Again." in (await host.ask()).text
     assert endpoint.connections == 2
+
+
+async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_those_of_one_pool() -> None:
+    crowd = 3 * CALLS_PER_POOL
+    reply = Reply(chat("Hi.").pieces, hold=0)
+    async with Endpoint(reply) as endpoint:
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_pool_s=0.05)
+        url = f"{endpoint.url}/chat/completions"
+
+        async def call() -> None:
+            async with upstream.stream(url, {}, {}) as answer:
+                assert len([payload async for payload in answer.payloads()]) == 2
+                await answer.drain()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(crowd):
+                group.start_soon(call)
+            await until(lambda: len(endpoint.requests) == crowd)
+            assert endpoint.open == crowd
+            reply.release.set()
+        await until(lambda: endpoint.open <= CALLS_PER_POOL)
+        assert endpoint.open > 0
+        await call()
+        assert endpoint.connections == crowd, "the pool that is kept is used again"
+        await upstream.aclose()
+        await until(lambda: endpoint.open == 0)
+
+
+@asynccontextmanager
+async def nothing_tidied_up() -> AsyncIterator[None]:
+    """Streams that are left half read stay open: the event loop does not close what nobody refers to."""
+    left: list[Any] = []
+    loop_closes = sys.get_asyncgen_hooks().finalizer
+    sys.set_asyncgen_hooks(finalizer=left.append)
+    try:
+        yield
+    finally:
+        sys.set_asyncgen_hooks(finalizer=loop_closes)
+        for stream in left:
+            await stream.aclose()
+
+
+async def test_the_response_to_a_refusal_of_more_than_64_kib_is_closed() -> None:
+    refused = Reply((b"very " * 1_639,) * 10, status=400, content_type="text/plain", end="hang")
+    async with Endpoint(refused) as endpoint, host_on(endpoint, max_retries=0) as host:
+        async with nothing_tidied_up():
+            assert (await host.ask()).error["code"] == "invalid_argument"
+            with within(5):
+                await endpoint.closed.wait()
 
 
 async def test_an_address_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

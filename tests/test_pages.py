@@ -14,7 +14,7 @@ from grok_mcp.pipeline import search
 from grok_mcp.settings import Settings
 from grok_mcp.tools.json_schema import MAX_DEPTH, MAX_SCHEMA_CHARS, SchemaCheck
 from grok_mcp.tools.structured import MAX_ATTACHED
-from tests.test_docs import PAGES, ROOT, table
+from tests.support.pages import PAGES, ROOT, table
 
 GATEWAYS_PAGE = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
 SEARCH_PAGE = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, chat, events
-from tests.test_held import sentence
-from tests.test_payloads import payload_reply
+from tests.support.answers import sentence
+from tests.support.endpoint import Endpoint, chat, events
+from tests.support.host import Host, Result, host_on
+from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 

@@ -1,6 +1,7 @@
 """What a host hears while a call runs: status lines, every piece of text, or nothing."""
 
-import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,11 +13,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from grok_mcp import events
 from grok_mcp.dialects import parse
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.rendering.progress import DeltaProgress
-from tests.conftest import PAYLOADS, Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, chat, sse
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, StatusProgress
+from tests.support.endpoint import Endpoint, Reply, chat, sse
+from tests.support.host import Host, Result, host_on
+from tests.support.pace import until, within
+from tests.support.payloads import PAYLOADS, payload_reply, payloads_of
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +89,38 @@ async def test_the_first_note_comes_when_the_endpoint_is_silent_too() -> None:
     assert message.startswith("waiting for the endpoint")
 
 
+def test_a_call_of_which_nothing_is_heard_gives_a_sign_of_life_every_five_seconds() -> None:
+    assert INTERVALS == (1.0, 1.0, 0.05, 5.0)
+
+
+@pytest.mark.parametrize("mode", ["status", "deltas"])
+async def test_while_nothing_happens_notes_come_at_the_heartbeat_and_not_before(mode: str) -> None:
+    notes: list[str] = []
+
+    async def report(seconds: float, message: str) -> None:
+        notes.append(message)
+
+    @asynccontextmanager
+    async def pumping(heartbeat_s: float) -> AsyncIterator[None]:
+        notes.clear()
+        intervals = Intervals(first_s=0.01, status_s=0.01, shortest_s=0.001, heartbeat_s=heartbeat_s)
+        status = StatusProgress(report, "The endpoint", intervals)
+        async with anyio.create_task_group() as group:
+            group.start_soon((status if mode == "status" else DeltaProgress(report, intervals)).pump)
+            yield
+            group.cancel_scope.cancel()
+
+    at_once = 1 if mode == "status" else 0
+    async with pumping(heartbeat_s=3_600):
+        await until(lambda: len(notes) >= at_once)
+        await anyio.sleep(0.1)
+        assert len(notes) == at_once
+    async with pumping(heartbeat_s=0.05):
+        await until(lambda: len(notes) == at_once + 3)
+    words = "waiting for the endpoint" if mode == "status" else ""
+    assert all(note.startswith(words) if words else note == "" for note in notes)
+
+
 async def test_no_token_no_notes_and_off_sends_none() -> None:
     async with Endpoint(chat("Hi.")) as endpoint:
         async with watched_host_on(endpoint, progress="off") as host:
@@ -155,11 +188,6 @@ def answer_of(payloads: list[dict[str, Any]]) -> tuple[str, list[str], str | Non
             fold.add(event)
     calls = ["".join(call.arguments) for call in fold.tool_calls.values()]
     return fold.text(), calls, fold.finish_reasons.get(0)
-
-
-def payloads_of(file: str) -> list[dict[str, Any]]:
-    lines = (PAYLOADS / file).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
 
 
 @pytest.mark.parametrize("file", [file for file in STREAMS if "responses" in file])

@@ -21,9 +21,9 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.settings import ReasoningEffort
 from grok_mcp.tools import TOOLS
-from tests.conftest import Host, host_on
-from tests.endpoint import Endpoint, Reply, body
-from tests.pace import within
+from tests.support.endpoint import Endpoint, Reply, body
+from tests.support.host import Host, host_on
+from tests.support.pace import within
 
 pytestmark = pytest.mark.anyio
 

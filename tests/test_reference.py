@@ -11,8 +11,8 @@ from grok_mcp.tools import TOOLS
 from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.search import SearchOptions
 from grok_mcp.usage import Usage
-from tests.conftest import host_on
 from tests.reference.page import FILE, TEXTS, meaning, page, steady
+from tests.support.host import host_on
 
 pytestmark = pytest.mark.anyio
 

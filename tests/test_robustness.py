@@ -15,8 +15,7 @@ from grok_mcp.messages import ChatRequest, Search
 from grok_mcp.pipeline.answer import build_answer
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.rendering.markdown import markdown
-from tests.conftest import PAYLOADS
-from tests.test_progress import payloads_of
+from tests.support.payloads import PAYLOADS, payloads_of
 
 Path = tuple[str | int, ...]
 

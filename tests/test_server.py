@@ -23,10 +23,10 @@ from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import ASK, AskArguments
 from grok_mcp.tools.published import PUBLISHED
-from tests.conftest import Result, host_on
-from tests.endpoint import Endpoint, Reply, chat
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import Result, host_on
+from tests.support.pace import within
+from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +104,7 @@ async def test_both_eras_get_the_same_tools_and_instructions(legacy: bool) -> No
 
 
 def test_a_tool_without_a_published_schema_says_how_to_make_one() -> None:
-    with pytest.raises(LookupError, match=r"^grok_new .*: run python -m grok_mcp\.tools\.published$"):
+    with pytest.raises(LookupError, match=r"^grok_new .*: run make snapshots$"):
         _ = ASK._replace(name="grok_new").input_schema
 
 

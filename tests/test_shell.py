@@ -19,9 +19,9 @@ from anyio.abc import Process
 
 from grok_mcp.cli.call import CONTINUING
 from grok_mcp.tools import TOOLS
-from tests.endpoint import Endpoint, Reply, body, chat, events
-from tests.pace import within
-from tests.test_cli import environment, run
+from tests.support.cli import environment, run
+from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.pace import within
 
 pytestmark = pytest.mark.anyio
 

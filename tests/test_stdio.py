@@ -1,75 +1,24 @@
 """The program as a host runs it: a subprocess, JSON-RPC on its pipes, nothing else on stdout."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
 import pytest
 from dirty_equals import IsPartialDict
-from mcp import StdioServerParameters
-from mcp.client import Client
-from mcp.client.stdio import stdio_client
 
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.tools import TOOLS
-from tests.conftest import Result, unmeasured
-from tests.endpoint import Endpoint, Reply, chat
-from tests.pace import within
-from tests.test_payloads import payload_reply
-
-COMMAND = [sys.executable, "-m", "grok_mcp"]
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2024-11-05",
-        "capabilities": {},
-        "clientInfo": {"name": "raw", "version": "1"},
-    },
-}
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-
-
-def request(number: int, method: str, **params: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-
-
-def ask(number: int, prompt: str = "Hi") -> dict[str, Any]:
-    return request(number, "tools/call", name="ask_grok", arguments={"prompt": prompt})
-
-
-@contextmanager
-def program(**variables: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """The server process with these variables; gone at the end, whatever happens."""
-    process = subprocess.Popen(
-        COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, **variables},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def session(*lines: Any, **variables: str) -> tuple[list[dict[str, Any]], str, int]:
-    """Give the program these lines and the end of its input; its answers, its stderr and its status."""
-    sent = b"".join(
-        (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines
-    )
-    with program(**variables) as process:
-        out, err = process.communicate(sent, timeout=90)
-    return [json.loads(line) for line in out.splitlines()], err.decode(), process.returncode
+from tests.support.cli import unmeasured
+from tests.support.endpoint import Endpoint, Reply, body, chat
+from tests.support.host import Result
+from tests.support.pace import within
+from tests.support.payloads import payload_reply
+from tests.support.stdio import COMMAND, INITIALIZE, INITIALIZED, ask, mcp_client, program, request, session
 
 
 def test_a_raw_session_with_the_sandbox_answers_and_stdout_holds_nothing_but_json_rpc() -> None:
@@ -168,6 +117,26 @@ def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:
     assert "Traceback" not in stderr
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("form", ["text", "json"])
+async def test_at_log_level_debug_nothing_of_a_request_upstream_reaches_stderr(form: str) -> None:
+    key = "xai-never-logged-0815-4711-abcdefghijk"
+    refused = body({"error": {"message": "no"}}, status=400, x_request_id="never-logged-either")
+    async with Endpoint(chat("Hello."), refused) as endpoint:
+        settings = {"XAI_BASE_URL": endpoint.url, "XAI_API_KEY": key, "GROK_MCP_LOG_FORMAT": form}
+        asks = (INITIALIZE, INITIALIZED, ask(2), ask(3))
+        answers, stderr, status = await anyio.to_thread.run_sync(
+            lambda: session(*asks, GROK_MCP_LOG_LEVEL="debug", **settings)
+        )
+    assert (len(answers), len(endpoint.requests), status) == (3, 2, 0)
+    logged = stderr.lower()
+    assert logged.count("call ended") == 2
+    address = endpoint.url.split("/")[2]
+    headers = ("authorization", "bearer", "user-agent", "content-type", "never-logged-either")
+    for never in (key, address, "/chat/completions", *headers, "httpx", "httpcore"):
+        assert never not in logged
+
+
 def test_version_is_answered_without_starting_anything() -> None:
     done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=90, check=True)
     assert done.stdout.startswith("grok-mcp-server 0.")
@@ -203,14 +172,6 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "platformdirs",
         "grok_mcp.accounting.sqlite",
     }
-
-
-@asynccontextmanager
-async def mcp_client(url: str, *, legacy: bool = False, **variables: str) -> AsyncIterator[Client]:
-    environment = {**os.environ, "XAI_BASE_URL": url, "XAI_API_KEY": "x", **variables}
-    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment)
-    async with Client(stdio_client(parameters), mode="legacy" if legacy else "auto") as client:
-        yield client
 
 
 @pytest.mark.anyio

@@ -20,7 +20,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from grok_mcp.serving.stdio.pipes import LineReader, LineWriter
 
-ECHO = Path(__file__).with_name("stdio_echo.py")
+ECHO = Path(__file__).parent / "support" / "stdio_echo.py"
 BOUND_S = 60
 SHORT_GRACE_S = 0.2
 LONG_GRACE_S = 300.0  # longer than any test waits

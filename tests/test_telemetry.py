@@ -33,10 +33,10 @@ from grok_mcp.messages import Call, ChatRequest, Message
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events as stream
-from tests.pace import within
-from tests.test_stdio import INITIALIZE, INITIALIZED, ask, session
+from tests.support.endpoint import Endpoint, Reply, body, chat, events as stream
+from tests.support.host import host_on
+from tests.support.pace import within
+from tests.support.stdio import INITIALIZE, INITIALIZED, ask, session
 
 pytestmark = pytest.mark.anyio
 

@@ -1,11 +1,14 @@
-"""What the repository holds: a short list at the top level, and nowhere anything built or downloaded."""
+"""What the repository holds: a short list at the top level, nothing built, tests that stand alone."""
 
+import ast
 import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.test_docs import ROOT
+from tests.support.pages import ROOT
 
 TOP_LEVEL = {
     *(
@@ -55,3 +58,26 @@ def test_nothing_that_is_built_or_downloaded_is_tracked(tracked: list[str]) -> N
         path for path in tracked if path.endswith(BUILT) or BUILT_FOLDERS.intersection(path.split("/")[:-1])
     ]
     assert found == []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def test_no_module_imports_from_a_test_module_or_a_conftest() -> None:
+    files = [
+        path for folder in ("tests", "benchmarks", "packaging") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert ROOT / "tests" / "support" / "endpoint.py" in files
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in imported(path)
+        if any(part.startswith("test_") or part == "conftest" for part in name.split(".")[:-1])
+    ]
+    assert found == [], "what tests share belongs into tests/support/"

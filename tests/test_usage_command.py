@@ -21,9 +21,8 @@ from grok_mcp.accounting.records import Entry, midnight
 from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.cli.main import cli
 from grok_mcp.usage import Usage
-from tests.ledger import file, fill, query
-from tests.test_cli import BOUND_S, environment, run
-from tests.test_ledger import garbage
+from tests.support.cli import BOUND_S, environment, run
+from tests.support.ledger import file, fill, garbage, query
 
 NOW = time.time()
 DAY_S = 86_400.0

@@ -60,7 +60,9 @@ def _parsed(url: str) -> httpx2.URL:
 class Upstream:
     """One endpoint with its key; shared by all calls of the process, connects when first used."""
 
-    def __init__(self, endpoint: Endpoint, key: str | None, timeouts: Timeouts) -> None:
+    def __init__(
+        self, endpoint: Endpoint, key: str | None, timeouts: Timeouts, *, idle_pool_s: float = IDLE_POOL_S
+    ) -> None:
         self.endpoint = endpoint
         self._own = {
             "User-Agent": f"grok-mcp-server/{__version__}",
@@ -68,6 +70,7 @@ class Upstream:
             **({"Authorization": f"Bearer {key}"} if key else {}),
         }
         self._timeouts = timeouts
+        self._idle_pool_s = idle_pool_s
         self._pools: list[_Pool] = []
         self._closing: set[asyncio.Future[None]] = set()
         self._tls: ssl.SSLContext | None = None
@@ -119,7 +122,7 @@ class Upstream:
         finally:
             pool.calls -= 1
             if pool.calls == 0 and len(self._pools) > 1:
-                asyncio.get_running_loop().call_later(IDLE_POOL_S, self._retire, pool)
+                asyncio.get_running_loop().call_later(self._idle_pool_s, self._retire, pool)
 
     def _pool(self, url: str) -> _Pool:
         """The least loaded pool: one large pool costs quadratically in simultaneous calls."""

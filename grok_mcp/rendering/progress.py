@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import anyio
 
@@ -16,10 +17,18 @@ from grok_mcp.pipeline import StreamedText
 from grok_mcp.redaction import one_line
 
 MAX_MESSAGE = 160
-FIRST_NOTE_S = 1.0
-STATUS_INTERVAL_S = 1.0
-SHORTEST_INTERVAL_S = 0.05
-HEARTBEAT_S = 5.0
+
+
+class Intervals(NamedTuple):
+    """Seconds: until the first note, between notes, and until one that says that the call still runs."""
+
+    first_s: float = 1.0
+    status_s: float = 1.0
+    shortest_s: float = 0.05
+    heartbeat_s: float = 5.0
+
+
+INTERVALS = Intervals()
 
 Report = Callable[[float, str], Awaitable[None]]
 """Sends one note: seconds since the call began, and the message."""
@@ -30,8 +39,9 @@ logger = logging.getLogger(__name__)
 class Progress:
     """The pump of one call: give it to `Grok` as observer, and run `pump` while the call runs."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, intervals: Intervals = INTERVALS) -> None:
         self._report = report
+        self._intervals = intervals
         self._started = time.monotonic()
         self._last = 0.0
         self._wake = anyio.Event()
@@ -79,8 +89,8 @@ class Progress:
 class StatusProgress(Progress):
     """One line: the phase, counters, and the tail of the text."""
 
-    def __init__(self, report: Report, upstream: str) -> None:
-        super().__init__(report)
+    def __init__(self, report: Report, upstream: str, intervals: Intervals = INTERVALS) -> None:
+        super().__init__(report, intervals)
         self._phase = f"waiting for {upstream.replace('The ', 'the ', 1)}"
         self._since = self._started
         self._changed = False
@@ -145,30 +155,30 @@ class StatusProgress(Progress):
             await self._send(self._message())
 
     async def _send_notes(self) -> None:
-        await self._wait(FIRST_NOTE_S)
+        await self._wait(self._intervals.first_s)
         while not self._finished:
             self._changed = False
             await self._send(self._message())
-            await anyio.sleep(SHORTEST_INTERVAL_S)
+            await anyio.sleep(self._intervals.shortest_s)
             happened = await self._quiet_second()
             if not happened and not self._changed:
-                await self._wait(HEARTBEAT_S - STATUS_INTERVAL_S)
+                await self._wait(self._intervals.heartbeat_s - self._intervals.status_s)
 
     async def _quiet_second(self) -> bool:
         """Hold the next note back, but not beyond a change of phase; whether anything happened."""
-        until, happened = time.monotonic() + STATUS_INTERVAL_S, False
+        until, happened = time.monotonic() + self._intervals.status_s, False
         while not self._changed and (left := until - time.monotonic()) > 0:
             happened = await self._wait(left) or happened
             if happened and not self._changed:
-                await anyio.sleep(min(SHORTEST_INTERVAL_S, left))
+                await anyio.sleep(min(self._intervals.shortest_s, left))
         return happened
 
 
 class DeltaProgress(Progress):
     """Every piece of the first answer's text; all messages of a call concatenate to exactly that text."""
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(report)
+    def __init__(self, report: Report, intervals: Intervals = INTERVALS) -> None:
+        super().__init__(report, intervals)
         self._text = StreamedText()
         self._taken = 0
         self._known = 0
@@ -197,7 +207,7 @@ class DeltaProgress(Progress):
 
     async def _send_notes(self) -> None:
         while not self._finished:
-            await self._wait(HEARTBEAT_S)
+            await self._wait(self._intervals.heartbeat_s)
             async with self._sending:
                 await self._send(self._take())
-            await anyio.sleep(SHORTEST_INTERVAL_S)
+            await anyio.sleep(self._intervals.shortest_s)

@@ -15,8 +15,8 @@ import pytest
 from npm_packages import home_of, node
 
 from grok_mcp.tools import TOOLS
-from tests.clients.conftest import Servers
-from tests.packages import available, python_package
+from tests.clients.servers import Servers
+from tests.support.packages import available, python_package
 
 INSPECTOR = ("@modelcontextprotocol/inspector", "2.12.0")
 FASTMCP = ("fastmcp-slim", "3.4.10")

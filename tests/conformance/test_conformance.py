@@ -19,7 +19,7 @@ from tests.conformance.suite import (
     Results,
     Suite,
 )
-from tests.packages import available
+from tests.support.packages import available
 
 Reasons = Mapping[str, tuple[str, ...]]
 

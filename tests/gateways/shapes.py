@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tests.endpoint import Reply
 from tests.gateways.table import Json, cited
+from tests.support.endpoint import Reply
 
 RESPONSE: Json = {
     "id": "9f0c2b4e-7a11-4d6e-b1f7-1f2a3b4c5d05_us-east-1",

@@ -1,8 +1,9 @@
 """What a row of the gateway tables says, and which rows there have to be.
 
-The rows stand in one file per gateway, as literals that a reader can hold beside the gateway's own page:
-what a host calls, the requests that have to go out, the replies in that gateway's own shape, and the whole
-answer that a host has to get. `tests/test_gateways.py` plays them.
+The rows of xAI's own API stand in `xai.py` as literals; those of chat completions are made from one table of
+what differs between gateways, `chat_table.py`; `columns.py` has them all. A row says what a host calls, the
+requests that have to go out, the replies in that gateway's own shape, and the whole answer that a host has to
+get. Nothing of it is taken from grok_mcp. `tests/test_gateways.py` plays them.
 """
 
 import re
@@ -12,7 +13,7 @@ from typing import Any
 
 from dirty_equals import IsFloat, IsStr
 
-from tests.endpoint import Reply
+from tests.support.endpoint import Reply
 
 Json = dict[str, Any]
 

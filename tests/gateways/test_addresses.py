@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from grok_mcp.gateways import GATEWAYS
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, body, chat
+from tests.support.endpoint import Endpoint, body, chat
+from tests.support.host import host_on
 
 pytestmark = pytest.mark.anyio
 

@@ -3,9 +3,8 @@
 Facts: docs.x.ai, REST reference, tools, citations, structured outputs, cost tracking.
 """
 
-from tests.endpoint import body
-from tests.gateways import xai_chat
 from tests.gateways.chat_form import assistant, user
+from tests.gateways.chat_table import XAI_CHAT, xai_two_answers
 from tests.gateways.shapes import (
     FOUND,
     FOUND_TEXT,
@@ -61,6 +60,10 @@ from tests.gateways.xai_form import (
     with_model,
     without_effort,
 )
+from tests.support.endpoint import body
+
+CHAT_HELLO = XAI_CHAT.stream({"content": "Hi"}, {"content": "."})
+CHAT_HI = answer("Hi.", "grok-4.7")
 
 ROWS = [
     row(
@@ -96,13 +99,13 @@ ROWS = [
         ask(
             {},
             at_responses(asked(), NOT_FOUND),
-            at_chat(xai_chat.SHAPE.asked(), xai_chat.HELLO),
+            at_chat(XAI_CHAT.asked(), CHAT_HELLO),
             gives={
-                **xai_chat.HI,
+                **CHAT_HI,
                 "warnings": ["The endpoint does not speak responses; chat_completions was used."],
             },
         ),
-        ask({}, at_chat(xai_chat.SHAPE.asked(), xai_chat.HELLO), gives=xai_chat.HI),
+        ask({}, at_chat(XAI_CHAT.asked(), CHAT_HELLO), gives=CHAT_HI),
     ),
     row(
         "search",
@@ -307,20 +310,20 @@ ROWS = [
             gives=HI,
         ),
     ),
-    row("seed", xai_chat.SHAPE.hello(xai_chat.SHAPE.asked(seed=7), {"options": {"seed": 7}})),
+    row("seed", XAI_CHAT.hello(XAI_CHAT.asked(seed=7), {"options": {"seed": 7}})),
     row(
         "n",
         ask(
             {"options": {"n": 2}},
-            at_chat(xai_chat.SHAPE.asked(n=2), xai_chat.TWO_ANSWERS),
+            at_chat(XAI_CHAT.asked(n=2), xai_two_answers(XAI_CHAT)[0]),
             gives=answer("Yes.", "grok-4.7", alternatives=["No."]),
         ),
     ),
     row(
         "stop",
         hello(asked(), {"options": {"stop": ["END"]}}, "stop was left out: grok-4.7 does not take it."),
-        xai_chat.SHAPE.hello(
-            xai_chat.SHAPE.asked(model="grok-4.20-0309-non-reasoning", stop=["END"]),
+        XAI_CHAT.hello(
+            XAI_CHAT.asked(model="grok-4.20-0309-non-reasoning", stop=["END"]),
             {"model": "grok-4.20-0309-non-reasoning", "options": {"stop": ["END"]}},
         ),
     ),
@@ -332,8 +335,8 @@ ROWS = [
             "presence_penalty was left out: grok-4.7 does not take it.",
             "frequency_penalty was left out: grok-4.7 does not take it.",
         ),
-        xai_chat.SHAPE.hello(
-            xai_chat.SHAPE.asked(
+        XAI_CHAT.hello(
+            XAI_CHAT.asked(
                 model="grok-4.20-0309-non-reasoning", presence_penalty=0.5, frequency_penalty=-0.5
             ),
             {
@@ -395,12 +398,12 @@ ROWS = [
             {"prompt": "Or?", "options": {"seed": 7}},
             at_chat(
                 {
-                    **xai_chat.SHAPE.asked(seed=7),
+                    **XAI_CHAT.asked(seed=7),
                     "messages": [user("Hello?"), assistant("Hi."), user("Or?")],
                 },
-                xai_chat.HELLO,
+                CHAT_HELLO,
             ),
-            gives=xai_chat.HI,
+            gives=CHAT_HI,
             continues=0,
         ),
         ask({}, at_responses(asked(), HELLO), gives=HI),

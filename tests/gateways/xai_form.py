@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tests.endpoint import Reply, body
 from tests.gateways.chat_form import LIVE_SEARCH_IS_GONE, user
 from tests.gateways.shapes import message, reasoning, response_stream
 from tests.gateways.table import (
@@ -18,6 +17,7 @@ from tests.gateways.table import (
     search,
     today,
 )
+from tests.support.endpoint import Reply, body
 
 USAGE: Json = {
     "input_tokens": 6120,

@@ -12,7 +12,6 @@ import anyio
 import pytest
 from npm_packages import UnavailableError
 
-from tests.endpoint import Endpoint, Reply
 from tests.hosts.fake_model import NAMES, Call, FakeModel
 from tests.hosts.hosts import HOSTS, Given, Host
 from tests.hosts.relay import Relay
@@ -20,6 +19,7 @@ from tests.hosts.running import POLL_S, Running, installed, on_stdio, running
 from tests.hosts.table import note
 from tests.hosts.traffic import Traffic, read_traffic
 from tests.network.server import serving
+from tests.support.endpoint import Endpoint, Reply
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 

@@ -2,7 +2,7 @@
 
 from tests.hosts.hosts import HOSTS
 from tests.hosts.table import HEAD, PAGE, kept, with_rows
-from tests.test_docs import first_cells
+from tests.support.pages import first_cells
 
 TEXT = PAGE.read_text(encoding="utf-8")
 

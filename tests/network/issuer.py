@@ -21,6 +21,8 @@ RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 WEAK = rsa.generate_private_key(65537, 1024)
 """Published, but too short to be trusted."""
+LEAKED = rsa.generate_private_key(65537, 2048)
+"""Published with its private part: anybody can sign by it."""
 FOREIGN = rsa.generate_private_key(65537, 2048)
 """Of somebody else: in no published set."""
 
@@ -46,6 +48,7 @@ KEY_SET = {
         published(EC, kid="ec", alg="ES256"),
         published(WEAK, kid="weak"),
         published(FOREIGN, kid="for encryption", use="enc"),
+        jwt.algorithms.RSAAlgorithm.to_jwk(LEAKED, as_dict=True) | {"kid": "leaked"},
         {"kty": "oct", "kid": "shared", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMw"},
         {"kty": "RSA", "kid": "broken", "n": 5},
         "no key at all",

@@ -16,12 +16,11 @@ from grok_mcp.accounting.records import RESERVED_S, Reservation, midnight
 from grok_mcp.accounting.redis import RedisBudget
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.tokens import new_token
-from tests.conftest import Host, host_on
-from tests.endpoint import Endpoint
-from tests.ledger import CENT, priced, query
 from tests.network.redis import RedisServer, redis
 from tests.network.server import modern, serving
-from tests.test_budget import held, in_flight
+from tests.support.endpoint import Endpoint
+from tests.support.host import Host, host_on
+from tests.support.ledger import CENT, held, in_flight, priced, query
 
 __all__ = ["redis"]
 

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from grok_mcp.serving.http.guards import MAX_HEADERS, TimedBody
-from tests.network.conftest import MAX_BODY_BYTES, Place
+from tests.network.place import MAX_BODY_BYTES, Place
 from tests.network.server import (
     BOTH_FORMS,
     INITIALIZE,

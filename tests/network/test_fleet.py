@@ -17,11 +17,11 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 
 from grok_mcp.sandbox import SandboxServer
-from tests.conftest import Result
 from tests.network.redis import RedisServer
 from tests.network.server import Served, serving
-from tests.pace import within
 from tests.sandbox_faults import FAULTS
+from tests.support.host import Result
+from tests.support.pace import within
 
 pytestmark = [
     pytest.mark.anyio,

@@ -20,8 +20,6 @@ from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult
 
 from grok_mcp.serving.http.tokens import new_token
-from tests.conftest import Result
-from tests.endpoint import Endpoint, Reply, chat
 from tests.network.redis import RedisServer, redis
 from tests.network.server import (
     INITIALIZE,
@@ -35,8 +33,10 @@ from tests.network.server import (
     rpc,
     serving,
 )
-from tests.pace import slowness, within
-from tests.test_held import sentence, slow
+from tests.support.answers import sentence, slow
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import Result
+from tests.support.pace import slowness, within
 
 __all__ = ["redis"]
 

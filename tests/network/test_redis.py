@@ -21,10 +21,10 @@ from grok_mcp.messages import FunctionCall, Message
 from grok_mcp.stores.conversations import LIFETIME_S, Conversation
 from grok_mcp.stores.redis import ATTEMPT_S, MAX_CONNECTIONS
 from grok_mcp.stores.redis_conversations import RedisConversations
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, chat
 from tests.network.redis import RedisServer, address_of, redis, require_redis
-from tests.pace import within
+from tests.support.endpoint import Endpoint, chat
+from tests.support.host import host_on
+from tests.support.pace import within
 
 __all__ = ["redis"]
 

@@ -22,11 +22,11 @@ from grok_mcp.stores.answers import LIFETIME_S
 from grok_mcp.stores.redis import RedisAccess
 from grok_mcp.stores.redis_answers import RedisAnswers
 from grok_mcp.usage import Usage
-from tests.conftest import Host, Result, host_on
-from tests.endpoint import Endpoint, chat
 from tests.network.redis import RedisServer, redis
-from tests.pace import within
-from tests.test_held import SCHEMA, collected, sentence, slow
+from tests.support.answers import SCHEMA, collected, sentence, slow
+from tests.support.endpoint import Endpoint, chat
+from tests.support.host import Host, Result, host_on
+from tests.support.pace import within
 
 __all__ = ["redis"]
 

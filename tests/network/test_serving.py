@@ -25,9 +25,8 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.guards import InTurn
 from grok_mcp.serving.http.listen import serve
 from grok_mcp.settings import Settings
-from tests.conftest import Result
-from tests.network.conftest import Place
 from tests.network.issuer import Issuer
+from tests.network.place import Place
 from tests.network.server import (
     UVICORN,
     exchange,
@@ -37,7 +36,8 @@ from tests.network.server import (
     serving,
     wire,
 )
-from tests.pace import within
+from tests.support.host import Result
+from tests.support.pace import within
 
 ELSEWHERE = "203.0.113.9"
 FAULTY = (sys.executable, "-m", "tests.network.faulty")
@@ -202,6 +202,20 @@ def test_ready_is_who_has_a_key_that_is_not_known_to_fail(
             assert (ready.status_code, ready.json()["key"], ready.json()["closing"]) == (status, key, False)
             httpx2.get(f"{url}/readyz")
             assert len(upstream.requests) <= 1, "a probe may come every second"
+
+
+@pytest.mark.parametrize("mark", ["team_blocked", "api_key_blocked", "api_key_disabled"])
+def test_a_key_that_xai_has_blocked_is_not_ready(mark: str) -> None:
+    told = {"team_blocked": False, "api_key_blocked": False, "api_key_disabled": False}
+    with Issuer() as upstream:
+        for blocked, status, key in ((False, 200, "works"), (True, 503, "refused")):
+            upstream.documents = {"/v1/api-key": {**told, mark: blocked}}
+            with in_process(gateway="xai", XAI_BASE_URL=f"{upstream.url}/v1") as url:
+                ready = httpx2.get(f"{url}/readyz")
+            assert (ready.status_code, ready.json()) == (
+                status,
+                {"ready": not blocked, "key": key, "closing": False},
+            )
 
 
 def test_an_endpoint_that_can_t_be_reached_leaves_the_server_ready() -> None:

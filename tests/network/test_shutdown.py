@@ -14,10 +14,10 @@ from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp_types import CallToolResult
 
-from tests.conftest import Result
-from tests.endpoint import Endpoint, Reply, Request, chat
 from tests.network.server import BOTH_FORMS, INITIALIZE, SERVE, UVICORN, Served, serving
-from tests.pace import slowness, within
+from tests.support.endpoint import Endpoint, Reply, Request, chat
+from tests.support.host import Result
+from tests.support.pace import slowness, within
 
 pytestmark = pytest.mark.anyio
 

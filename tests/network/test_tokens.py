@@ -16,13 +16,13 @@ import pytest
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from grok_mcp.serving.http.listen import HEADERS_S
 from grok_mcp.serving.http.tokens import new_token
-from tests.network.conftest import SCOPE, Place
 from tests.network.issuer import (
     AUDIENCE,
     EC,
     FOREIGN,
     KEY_SET,
     KEYS,
+    LEAKED,
     METADATA,
     OPENID_METADATA,
     PUBLIC_PEM,
@@ -31,6 +31,7 @@ from tests.network.issuer import (
     Issuer,
     published,
 )
+from tests.network.place import SCOPE, Place
 from tests.network.server import exchange, in_process, wire
 
 HOUR_S = 3600
@@ -86,6 +87,7 @@ BAD_TOKENS: dict[str, Callable[[Issuer], str]] = {
     ),
     "signed by another key": lambda issuer: issuer.token(FOREIGN),
     "signed by an encryption key": lambda issuer: issuer.token(FOREIGN, kid="for encryption"),
+    "signed by a key whose private part is published": lambda issuer: issuer.token(LEAKED, kid="leaked"),
     "signed by a weak key": lambda issuer: issuer.token(WEAK, kid="weak"),
     "signed by a key of another type": lambda issuer: issuer.token(EC, "ES256", "rsa"),
     "signed by a key of a type that its algorithm has not": lambda issuer: issuer.token(kid="ec"),
@@ -189,6 +191,22 @@ def test_a_token_is_out_as_soon_as_its_line_is(tmp_path: Path) -> None:
         assert allowed(url, new) == 401
         file.write_text(f"{new_line}\n")
         assert allowed(url, new) == 200
+
+
+@pytest.mark.parametrize("differs", [0, -1], ids=["in its first digit", "in its last digit"])
+def test_a_token_is_refused_whose_hash_is_like_a_known_one_but_for_one_digit(
+    differs: int, tmp_path: Path
+) -> None:
+    token, line = new_token("alice")
+    name, _, known = line.partition(":")
+    digits = list(known)
+    digits[differs] = "0" if digits[differs] != "0" else "1"
+    file = tmp_path / "tokens"
+    file.write_text(f"{name}:{''.join(digits)}\n")
+    with in_process(token_file=file) as url:
+        assert allowed(url, token) == 401
+        file.write_text(f"{line}\n# so that it has another length\n")
+        assert allowed(url, token) == 200
 
 
 @contextmanager

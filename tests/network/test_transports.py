@@ -20,8 +20,6 @@ from mcp_types import CallToolResult, PromptReference, TextContent, TextResource
 from grok_mcp.server.connection import GONE_AFTER_S
 from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.tools import TOOLS
-from tests.conftest import Result
-from tests.endpoint import Endpoint, Reply, Request, body, chat
 from tests.network.server import (
     BOTH_FORMS,
     INITIALIZE,
@@ -35,7 +33,9 @@ from tests.network.server import (
     rpc,
     serving,
 )
-from tests.pace import slowness, within
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat
+from tests.support.host import Result
+from tests.support.pace import slowness, within
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from npm_packages import installed, node
 from project import ROOT, Project
 
 from grok_mcp.environment import load_settings
-from tests.packages import available
-from tests.packaging.conftest import lists_its_tools, outside, script
+from tests.packaging.outside import lists_its_tools, outside, script
+from tests.support.packages import available
 
 pytestmark = pytest.mark.anyio
 

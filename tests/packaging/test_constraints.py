@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from project import ROOT
 
-from tests.test_docs import PROJECT
+from tests.support.pages import PROJECT
 
 TEXT = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 PIN = re.compile(r"([a-z0-9-]+)==([\w.+!]+)( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+")

@@ -12,7 +12,7 @@ import pytest
 from project import ROOT
 
 from tests.network.server import serving
-from tests.packaging.conftest import Run, outside, script
+from tests.packaging.outside import Run, outside, script
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the image's steps are for Linux")
 

@@ -10,8 +10,8 @@ import pytest
 from npm_packages import installed, node
 from project import ROOT, Project
 
-from tests.packages import available
-from tests.packaging.conftest import Run, outside
+from tests.packaging.outside import Run, outside
+from tests.support.packages import available
 
 pytestmark = pytest.mark.hosts
 

@@ -17,8 +17,8 @@ from project import KEY, ROOT, Project, read_project, variable
 from grok_mcp import __version__
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
-from tests.packaging.conftest import script
-from tests.test_docs import PAGES, setting_variables
+from tests.packaging.outside import script
+from tests.support.pages import PAGES, setting_variables
 
 SVG_BYTES = 2048
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from project import ROOT, Project
 
-from tests.packaging.conftest import Run, lists_its_tools, outside, script
+from tests.packaging.outside import Run, lists_its_tools, outside, script
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.arguments import SamplingOptions
 from grok_mcp.tools.search import SearchOptions
-from tests.conftest import Host, host_on
+from tests.support.host import Host, host_on
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "tools.md"

@@ -9,10 +9,10 @@ import pytest
 from dirty_equals import IsPartialDict, IsStr
 
 from grok_mcp.errors import ConversationNotFoundError
-from tests.conftest import PAYLOADS, host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.host import host_on
+from tests.support.pace import within
+from tests.support.payloads import PAYLOADS, payload_reply
 
 pytestmark = pytest.mark.anyio
 

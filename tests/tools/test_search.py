@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.conftest import host_on
-from tests.endpoint import Endpoint, Reply, body, chat, events
-from tests.test_payloads import payload_reply
+from tests.gateways.shapes import annotation, message, response_stream, web_search
+from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.host import host_on
+from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 
@@ -239,6 +240,30 @@ async def test_text_from_the_web_loses_invisible_characters_and_its_spans_still_
     ((begin, end),) = cited["spans"]
     assert answer["text"][begin:end] == marker
     assert cited["title"] == "T it le"
+
+
+async def test_sources_that_the_text_cites_come_before_those_only_met_in_the_order_of_the_text() -> None:
+    met, first, second = (f"https://{name}.example/" for name in ("met", "first", "second"))
+    reply = response_stream(
+        "grok-4.7",
+        web_search("tram vote", met, second, first),
+        message(
+            "It is approved. Residents cheer.",
+            annotations=[
+                annotation(met, "1", 0, 0),
+                annotation(second, "2", 16, 31),
+                annotation(first, "3", 0, 15),
+            ],
+        ),
+    )
+    async with Endpoint(reply) as endpoint:
+        async with host_on(endpoint, gateway="xai", results="structured") as host:
+            result = (await host.search()).structured
+    assert [(one["index"], one["url"], one["spans"]) for one in result["citations"]] == [
+        (1, first, [[0, 15]]),
+        (2, second, [[16, 31]]),
+        (3, met, []),
+    ]
 
 
 async def test_a_marker_without_a_listed_source_is_told_and_not_made_up() -> None:

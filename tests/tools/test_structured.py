@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.conftest import PAYLOADS, Host, Result, host_on
-from tests.endpoint import Endpoint, Reply, body, chat
-from tests.pace import within
-from tests.test_payloads import payload_reply
+from tests.gateways.shapes import message, response_stream, web_search
+from tests.support.endpoint import Endpoint, Reply, body, chat
+from tests.support.host import Host, Result, host_on
+from tests.support.pace import within
+from tests.support.payloads import PAYLOADS, payload_reply
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +90,22 @@ async def test_an_answer_that_does_not_fit_is_repaired_once_and_both_turns_are_c
     assert "corrected" in result.structured["warnings"][0]
     complaint = endpoint.requests[1].body["messages"][-1]["content"]
     assert "/city" in complaint and "required" in complaint
+
+
+async def test_a_repair_turn_does_not_search_again() -> None:
+    found = web_search("capital of Palau", "https://city.example/ngerulmud")
+    replies = [
+        response_stream("grok-4.7", found, message('{"city": 3}')),
+        response_stream("grok-4.7", message(json.dumps(NGERULMUD))),
+    ]
+    async with Endpoint(*replies) as endpoint, host_on(endpoint, gateway="xai") as host:
+        result = await get_json(host, search=True)
+    first, repair = (request.body for request in endpoint.requests)
+    assert first["tools"] == [{"type": "web_search"}, {"type": "x_search"}]
+    assert first["tool_choice"] == "required"
+    assert not {"tools", "tool_choice", "search_parameters"} & repair.keys()
+    assert "This is not valid against the schema:" in repair["input"][-1]["content"]
+    assert result.structured["data"] == NGERULMUD
 
 
 async def test_an_answer_that_never_fits_is_an_error_with_paths_text_and_usage() -> None:

@@ -4,6 +4,7 @@ On a quiet machine a bound is what it says. Where others take the processor away
 """
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -34,3 +35,10 @@ def slowness() -> float:
 def within(seconds: float) -> AbstractContextManager[Any]:
     """A deadline of so many seconds of a quiet machine; what is late raises TimeoutError."""
     return anyio.fail_after(seconds * slowness())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another thread or process does."""
+    with within(20):
+        while not condition():
+            await anyio.sleep(0.01)

@@ -2,16 +2,20 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from grok_mcp.accounting import ledger_path
 from grok_mcp.accounting.records import Entry
 from grok_mcp.accounting.sqlite import Store
 from grok_mcp.usage import TICKS_PER_USD
-from tests.endpoint import Reply, chat
+from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.host import Host
+from tests.support.pace import within
 
 CENT = TICKS_PER_USD // 100
 
@@ -47,3 +51,26 @@ def fill(entries: Iterable[Entry]) -> None:
     store = Store(file())
     store.write(entries)
     store.close()
+
+
+def garbage(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"not a database" * 500)
+
+
+def held(ticks: int) -> Reply:
+    """An answer whose end waits to be released."""
+    return Reply(priced(ticks).pieces, hold=1)
+
+
+@asynccontextmanager
+async def in_flight(host: Host, reply: Reply, endpoint: Endpoint) -> AsyncIterator[None]:
+    """A call that is in flight while the block runs, and ends well behind it."""
+    before = len(endpoint.requests)
+    async with anyio.create_task_group() as group:
+        group.start_soon(host.ask)
+        with within(10):
+            while len(endpoint.requests) == before:
+                await anyio.sleep(0.01)
+        yield
+        reply.release.set()

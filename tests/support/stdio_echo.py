@@ -1,6 +1,6 @@
 """A server with one `echo` tool on the stdio transport, run as a process by its tests.
 
-`python tests/stdio_echo.py [grace seconds]`
+`python tests/support/stdio_echo.py [grace seconds]`
 """
 
 import os

@@ -5,13 +5,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+
+from tests.support.endpoint import Reply, Request, body
 
 BOUND_S = 120
 KEY = "xai-doctor-4711-secret-0815-abcdefghijklmnop"
@@ -120,3 +122,23 @@ def entry(**changes: Any) -> dict[str, Any]:
     """A good entry of ours, with some of it changed; what is None is left out."""
     good = {"command": "uvx", "args": ["grok-mcp-server"], "env": {"XAI_API_KEY": KEY}}
     return {name: value for name, value in (good | changes).items() if value is not None}
+
+
+def healthy(request: Request) -> Reply:
+    """An endpoint that lists two models and refuses what is no request."""
+    if request.method == "GET":
+        return body({"data": [{"id": "grok-4.7"}, {"id": "grok-4.7-fast"}]})
+    return body({"error": {"message": "missing field `messages`"}}, 400)
+
+
+def always(reply: Reply) -> Callable[[Request], Reply]:
+    return lambda request: reply
+
+
+def for_posts(status: int, message: str) -> Callable[[Request], Reply]:
+    refused = body({"error": {"message": message}}, status)
+    return lambda request: healthy(request) if request.method == "GET" else refused
+
+
+def without_path(path: str) -> Callable[[Request], Reply]:
+    return lambda request: body("not found", 404) if request.path.endswith(path) else healthy(request)

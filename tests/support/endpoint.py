@@ -90,6 +90,8 @@ class Endpoint:
         self.closed = anyio.Event()
         """Set when a client has closed its connection while a reply hung, dripped or was held."""
         self.connections = 0
+        """All that were ever made; `open` are those that have not ended."""
+        self.open = 0
         self._served = 0
 
     @property
@@ -114,6 +116,13 @@ class Endpoint:
     async def serve_connection(self, stream: anyio.abc.ByteStream) -> None:
         """Answer what comes over one connection."""
         self.connections += 1
+        self.open += 1
+        try:
+            await self._serve_requests(stream)
+        finally:
+            self.open -= 1
+
+    async def _serve_requests(self, stream: anyio.abc.ByteStream) -> None:
         async with stream:
             with suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 buffered = b""

@@ -1,0 +1,93 @@
+"""An MCP host: a real client on a server of ours, which uses a scripted endpoint."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp.client import Client
+from mcp_types import CallToolResult, TextContent
+
+from grok_mcp.pipeline.grok import Grok
+from grok_mcp.server.server import build_server
+from grok_mcp.settings import Settings
+from tests.support.endpoint import Endpoint
+from tests.support.pace import within
+
+
+@dataclass
+class Result:
+    """A tool result in the parts that tests look at."""
+
+    raw: CallToolResult
+    notes: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        (block,) = self.raw.content
+        assert isinstance(block, TextContent)
+        return block.text
+
+    @property
+    def structured(self) -> dict[str, Any]:
+        found: dict[str, Any] | None = self.raw.structured_content
+        assert found is not None
+        return found
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        assert not self.raw.is_error, self.text
+        assert self.raw.meta is not None
+        found: dict[str, Any] = self.raw.meta["grok-mcp/answer"]
+        return found
+
+    @property
+    def error(self) -> dict[str, Any]:
+        assert self.raw.is_error, self.text
+        assert self.raw.structured_content is None
+        assert self.raw.meta is not None
+        found: dict[str, Any] = self.raw.meta["grok-mcp/error"]
+        assert self.text.startswith(f"[{found['code']}] ")
+        return found
+
+
+class Host:
+    """An MCP host with a server of ours; `whole(...)` calls return the published `Answer` as data."""
+
+    def __init__(self, client: Client, grok: Grok) -> None:
+        self.client = client
+        self.grok = grok
+
+    async def call(self, tool: str, *, watch: bool = False, **arguments: Any) -> Result:
+        notes: list[tuple[float, str]] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            assert total is None
+            notes.append((progress, message or ""))
+
+        with within(20):
+            raw = await self.client.call_tool(tool, arguments, progress_callback=note if watch else None)
+        assert isinstance(raw, CallToolResult)
+        return Result(raw, notes)
+
+    async def ask(self, prompt: str = "Hello?", **arguments: Any) -> Result:
+        return await self.call("ask_grok", prompt=prompt, **arguments)
+
+    async def search(self, query: str = "What is new?", **arguments: Any) -> Result:
+        return await self.call("grok_search", query=query, **arguments)
+
+
+@asynccontextmanager
+async def host_on(
+    endpoint: Endpoint | str | None, *, legacy: bool = False, extensions: Any = None, **settings: Any
+) -> AsyncIterator[Host]:
+    """A host whose server uses this endpoint; `settings` by the names of the settings model."""
+    url = endpoint.url if isinstance(endpoint, Endpoint) else endpoint
+    grok = Grok(Settings(**{"XAI_BASE_URL": url, "XAI_API_KEY": "xai-test-key-1234567890", **settings}))
+    try:
+        async with Client(
+            build_server(grok), mode="legacy" if legacy else "auto", extensions=extensions
+        ) as client:
+            yield Host(client, grok)
+    finally:
+        await grok.aclose()
