@@ -139,11 +139,8 @@ GATEWAYS: Mapping[str, Gateway] = {
 class _Choice(Protocol):
     """The settings that choose a gateway."""
 
-    @property
-    def gateway(self) -> str | None: ...
-
-    @property
-    def base_url(self) -> str | None: ...
+    gateway: str | None
+    base_url: str | None
 
 
 def resolve(settings: _Choice) -> Gateway:

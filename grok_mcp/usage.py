@@ -189,16 +189,14 @@ def _sum(one: Any, other: Any) -> Any:
 class UsageMeter:
     """What the endpoint has counted for one tool call so far; known also where the call is cancelled.
 
-    `usage` is None while it has counted nothing.
+    `usage` is None while it has counted nothing; `sent` says whether any request went out, `has_content`
+    whether anything of an answer has come.
     """
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.model = ""
-        self.sent = False
-        """Whether any request went out."""
-        self.has_content = False
-        """Whether anything of an answer has come."""
+        self.sent = self.has_content = False
 
     def add(self, usage: Usage | None, model: str, *, sent: bool, has_content: bool) -> None:
         """Add one request up that has ended, however it did."""

@@ -24,11 +24,6 @@ class InFlight:
         """Whether a call that no host waits for is useful to anybody once this process is gone."""
         self._interrupted = False
 
-    @property
-    def ends_soon(self) -> bool:
-        """Whether the server is about to end, or has no client left to ask again."""
-        return self.ending or self.closing
-
     def __len__(self) -> int:
         return len(self._scopes)
 

@@ -153,7 +153,8 @@ class Runs:
         run = Run(call, work, as_data=as_data)
         try:
             ended = await run.ended(call.wait_s)
-            if not ended and self._in_flight.ends_soon and not self._store.shared:  # nobody could collect it
+            ending = self._in_flight.ending or self._in_flight.closing
+            if not ended and ending and not self._store.shared:  # nobody could collect it
                 await run.ended(None)
             return run.outcome or await self._hand_over(run, call.caller)
         except BaseException:

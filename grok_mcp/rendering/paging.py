@@ -32,16 +32,6 @@ class Page(NamedTuple):
     end: int
     """Where in the text it stops."""
 
-    @property
-    def markdown(self) -> str:
-        """The page as a host's model reads it."""
-        return markdown(self.rendered)
-
-    @property
-    def is_data(self) -> bool:
-        """Whether the page is JSON that was requested."""
-        return "data" in self.published
-
 
 def whole(answer: Answer) -> Page:
     """All of an answer on one page."""

@@ -10,10 +10,9 @@ from mcp.server.context import ServerRequestContext
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
-Context = ServerRequestContext[Any]
+from grok_mcp.messages import LOCAL
 
-LOCAL = "local"
-"""The caller where nobody has to say who they are: on stdio, and on loopback without authentication."""
+Context = ServerRequestContext[Any]
 
 APPS_EXTENSION = "io.modelcontextprotocol/ui"
 STREAMED = "grok_mcp.streamed"

@@ -10,7 +10,7 @@ from typing import Any
 from mcp_types import CallToolResult, TextContent
 
 from grok_mcp.errors import GrokError
-from grok_mcp.rendering import Page
+from grok_mcp.rendering import Page, markdown
 
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
@@ -33,9 +33,11 @@ def render_page(
     published = page.published
     names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
     meta = {ANSWER_META: {name: published[name] for name in names if name in published}}
-    if not page.is_data:
+    if "data" not in published:
         data = published if structured else None
-        return CallToolResult(content=[TextContent(text=page.markdown)], structured_content=data, _meta=meta)
+        return CallToolResult(
+            content=[TextContent(text=markdown(page.rendered))], structured_content=data, _meta=meta
+        )
     if not structured:
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
     return CallToolResult(

@@ -74,7 +74,13 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
             warnings=(*answer.warnings, "The first answer did not fit the schema; Grok corrected it."),
         )
         if mismatches := check.mismatches(answer.text):
-            raise _mismatch(answer, mismatches)
+            listed = "; ".join(mismatches)
+            mismatch = errors.SchemaMismatchError(
+                f"Grok's answer is not valid against the schema, also after a correction: {listed}.",
+                "Loosen or explain the schema; what Grok wrote stands below.",
+            )
+            mismatch.usage, mismatch.attachment = answer.usage, answer.text[:MAX_ATTACHED]
+            raise mismatch
     answer = replace(answer, data=Data(check.value(answer.text))).with_warnings(check.warnings)
     return await keep_turn(grok, conversation, request, answer, call)
 
@@ -93,8 +99,7 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
         error = errors.InterruptedAnswerError(answer.warnings[-1], "Ask again.", retryable=True)
     else:
         return answer
-    error.usage = answer.usage
-    error.attachment = answer.text[:MAX_ATTACHED]
+    error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
     raise error
 
 
@@ -113,16 +118,6 @@ def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> Chat
     )
     answered = Message("assistant", answer.text, reasoning=answer.reasoning)
     return replace(request, messages=(*request.messages, answered, Message("user", complaint)), search=None)
-
-
-def _mismatch(answer: Answer, mismatches: list[str]) -> errors.SchemaMismatchError:
-    error = errors.SchemaMismatchError(
-        f"Grok's answer is not valid against the schema, also after a correction: {'; '.join(mismatches)}.",
-        "Loosen or explain the schema; what Grok wrote stands below.",
-    )
-    error.usage = answer.usage
-    error.attachment = answer.text[:MAX_ATTACHED]
-    return error
 
 
 STRUCTURED = ToolSpec(

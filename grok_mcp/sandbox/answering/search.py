@@ -2,57 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-_CORPUS = """
-news 2026-11-12 https://city.example/council/minutes-1112
-Council minutes of 12 November: tram extension
-The city council approved the tram extension to the harbour on 12 November
-
-news 2026-11-14 https://transit.example/news/extension
-Tram extension: what happens next
-Construction of the tram extension starts in March and takes two years
-
-web 2026-11-15 https://forum.example/t/9917
-Harbour residents discuss the tram
-Residents of the harbour ask how loud the new tram will be
-
-news 2026-11-18 https://news.example/space/probe-orbit
-Probe reaches lunar orbit
-The space probe Lantern entered lunar orbit on 18 November
-
-news 2026-11-20 https://weather.example/warnings/storm
-Storm warning for the coast
-A storm brings gusts of 110 km/h and 4 °C to the coast this weekend
-
-web 2026-10-07 https://docs.python-guide.example/releases
-Python release calendar
-A new Python release comes out every October and is supported for five years
-
-web 2026-09-21 https://models.example/grok/overview
-Grok models in brief
-Grok is a family of language models made by xAI
-
-x 2026-11-12 https://x.com/i/status/1988800000000000042 320 41000
-@harbour_news on the tram
-@harbour_news: people at the harbour mostly welcome the tram extension 🚋
-
-x 2026-11-13 https://x.com/i/status/1988800000000000077 12 900
-@quiet_streets on the tram
-@quiet_streets: two years of tram construction noise, no thanks
-
-x 2026-11-18 https://x.com/i/status/1990900000000000003 5400 600000
-@lantern_probe on the orbit
-@lantern_probe: orbit insertion worked, all lunar instruments are awake 🌙
-
-x 2026-10-07 https://x.com/i/status/1975500000000000031 1500 90000
-@py_calendar on Python
-@py_calendar: this year's Python release is here 🐍
-
-x 2026-09-21 https://x.com/i/status/1969700000000000007 9900 2000000
-@xai on Grok
-@xai: a new Grok model is out today
-"""
+FILE = Path(__file__).with_name("corpus.txt")
 
 _COMMON_WORDS = """
 the and for are was what when where who how why with that this from about has have not you your all any
@@ -94,7 +47,7 @@ POSTS = frozenset({"x"})
 MAX_DOMAINS = 5
 MAX_HANDLES = 20
 
-CORPUS = tuple(map(_read_source, _CORPUS.split("\n\n")))
+CORPUS = tuple(map(_read_source, FILE.read_text(encoding="utf-8").split("\n\n")))
 
 
 @dataclass(frozen=True)
