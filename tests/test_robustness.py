@@ -14,7 +14,7 @@ from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Search
 from grok_mcp.pipeline.answer import build_answer
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.rendering.markdown import markdown
+from grok_mcp.rendering.markdown import as_markdown
 from tests.support.payloads import PAYLOADS, payloads_of
 
 Path = tuple[str | int, ...]
@@ -71,4 +71,4 @@ def test_any_wrong_value_in_any_place_still_gives_an_answer_or_an_error_that_can
     request = ChatRequest("grok-4.7", (), search=Search())
     answer = build_answer(fold, request, GATEWAYS["generic"], broken=data.draw(st.booleans()))
     assert json.dumps(answer.to_dict(), ensure_ascii=False).encode()
-    assert markdown(answer).encode()
+    assert as_markdown(answer).encode()

@@ -5,8 +5,8 @@ Hosts and the command line render by the same functions, so that both show the s
 
 from grok_mcp.rendering.markdown import (
     alternatives as alternatives,
+    as_markdown as as_markdown,
     facts as facts,
-    markdown as markdown,
     supplements as supplements,
     usage_facts as usage_facts,
 )

@@ -12,7 +12,7 @@ from grok_mcp.usage import Usage
 MAX_LINE = 2_000
 
 
-def markdown(answer: Answer) -> str:
+def as_markdown(answer: Answer) -> str:
     """The answer first, then sources, tool calls, warnings, and one line of facts."""
     sections = [broken_lines(body(answer)), *supplements(answer)]
     if answer.warnings:

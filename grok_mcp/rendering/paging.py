@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.messages import Answer, Data, Running
-from grok_mcp.rendering.markdown import body, markdown
+from grok_mcp.rendering.markdown import as_markdown, body
 
 _ENDS = (
     r"\n[ \t\r]*\n(?![ \t]*\r?\n)",  # of a paragraph
@@ -43,7 +43,7 @@ def is_too_long(answer: Answer, limit: int) -> bool:
     if not limit or answer.data:
         return False
     length = len(answer.text) + sum(map(len, answer.alternatives))
-    return length > limit or (length > limit // 2 and len(markdown(answer)) > limit)
+    return length > limit or (length > limit // 2 and len(as_markdown(answer)) > limit)
 
 
 def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) -> Page:
@@ -107,7 +107,7 @@ def _end(answer: Answer, text: str, start: int, limit: int) -> int:
     """Where the page from `start` on ends, so that the result keeps within the limit if it can."""
     if not limit:
         return len(text)
-    around = len(markdown(replace(answer, text="", alternatives=()))) + _MORE
+    around = len(as_markdown(replace(answer, text="", alternatives=()))) + _MORE
     room = max(limit - around, limit // 2, 1)
     if len(text) - start <= room:
         return len(text)

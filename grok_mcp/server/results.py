@@ -10,7 +10,7 @@ from typing import Any
 from mcp_types import CallToolResult, TextContent
 
 from grok_mcp.errors import GrokError
-from grok_mcp.rendering import Page, markdown
+from grok_mcp.rendering import Page, as_markdown
 
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
@@ -36,7 +36,7 @@ def render_page(
     if "data" not in published:
         data = published if structured else None
         return CallToolResult(
-            content=[TextContent(text=markdown(page.rendered))], structured_content=data, _meta=meta
+            content=[TextContent(text=as_markdown(page.rendered))], structured_content=data, _meta=meta
         )
     if not structured:
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
