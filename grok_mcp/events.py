@@ -131,10 +131,6 @@ class Waiting(NamedTuple):
     reason: str
 
 
-class Began(NamedTuple):
-    """Our own note that an attempt begins: what earlier ones have brought is void."""
-
-
 class Resumed(NamedTuple):
     """Our own note that who watches from now on has the text up to this offset already."""
 
@@ -157,7 +153,6 @@ Event = (
     | Ended
     | Failed
     | Waiting
-    | Began
     | Resumed
 )
 

@@ -10,10 +10,10 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from grok_mcp.errors import GrokError
-from grok_mcp.events import Observer, Reason, ignore
+from grok_mcp.events import Event, Observer, Reason, ignore
 from grok_mcp.usage import Usage, UsageMeter
 
 Role = Literal["user", "assistant", "tool"]
@@ -26,6 +26,14 @@ LOCAL = "local"
 
 CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
 """A citation in a text, as Grok writes it: `[[1]](url)`."""
+
+
+class Attempt(Protocol):
+    """An attempt at an answer, which can tell its events again in the fewest that matter."""
+
+    def replay(self) -> Iterable[tuple[Event, str]]:
+        """Events, each with the text that it added."""
+        ...
 
 
 class Call:
@@ -48,6 +56,12 @@ class Call:
         self.wait_s = wait_s
         self.request_id = secrets.token_hex(4)
         self.meter = UsageMeter()
+        self.attempt: Attempt | None = None
+        """What the present attempt has brought so far."""
+
+    def replay(self) -> Iterable[tuple[Event, str]]:
+        """What has been observed so far, for an observer who comes late."""
+        return self.attempt.replay() if self.attempt else ()
 
     def watched_by(self, observe: Observer) -> "Call":
         """The same call with another observer."""

@@ -4,7 +4,7 @@
 joins them when asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
@@ -58,6 +58,11 @@ class Part:
         if self.held:
             self.pieces.append(join_surrogates(self.held))
             self.held = ""
+        return self.so_far
+
+    @property
+    def so_far(self) -> str:
+        """The text while more may come: half a surrogate pair waits for the other half."""
         self._join_pieces()
         self.blocks = ["".join(self.blocks)]
         return self.blocks[0]
@@ -162,6 +167,17 @@ class Fold:
 
     def _keep_end(self, event: events.Ended) -> None:
         self.ended = True
+
+    def replay(self) -> Iterator[tuple[Event, str]]:
+        """The fewest events that bring a late observer to where the others are."""
+        if self.model:
+            yield events.Started(self.model), ""
+        yield from ((step, "") for step in self.searches.values())
+        if self.sources:
+            yield events.SourcesFound(tuple(self.sources)), ""
+        for place, part in self.parts.items():
+            yield events.TextDelta(part.so_far, place), part.so_far
+        yield from ((done, "") for done in self.done.values())
 
     def text(self, choice: int = 0) -> str:
         """The text of one alternative."""

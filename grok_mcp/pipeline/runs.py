@@ -14,7 +14,7 @@ from grok_mcp import events
 from grok_mcp.errors import GrokError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
-from grok_mcp.pipeline.fold import Part, StreamedText
+from grok_mcp.pipeline.fold import StreamedText
 from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.stores import LIFETIME_S, AnswerStore, fresh, interrupted, new_answer_id, not_found
 
@@ -29,67 +29,22 @@ Work = Callable[[Call], Awaitable[Ended]]
 """Serves one call to its end; raises no GrokError."""
 
 
-class Transcript:
-    """What an attempt has brought so far, for observers who come late."""
-
-    def __init__(self) -> None:
-        self._started: events.Started | None = None
-        self._searches: dict[str, events.SearchStep] = {}
-        self._urls: dict[str, None] = {}
-        self._parts: dict[events.Place, Part] = {}
-        self._done: list[events.ItemDone] = []
-
-    def add(self, event: events.Event, added: str) -> None:
-        """Record one event, and the text that it added."""
-        if isinstance(event, events.TextDelta | events.TextDone):
-            if added:
-                part = self._parts.get(event.place)
-                if part is None:
-                    part = self._parts[event.place] = Part()
-                part.append(added, clean=False)
-        elif isinstance(event, events.Started):
-            self._started = event
-        elif isinstance(event, events.SearchStep):
-            if event.query or event.key not in self._searches:
-                self._searches[event.key] = event
-        elif isinstance(event, events.SourcesFound):
-            self._urls.update(dict.fromkeys(event.urls))
-        elif isinstance(event, events.ItemDone):
-            self._done.append(event)
-
-    def replay(self) -> Iterator[tuple[events.Event, str]]:
-        """The fewest events that bring a late observer to where the others are."""
-        if self._started:
-            yield self._started, ""
-        for step in self._searches.values():
-            yield step, ""
-        if self._urls:
-            yield events.SourcesFound(tuple(self._urls)), ""
-        for place, part in self._parts.items():
-            yield events.TextDelta(part.text, place), part.text
-        for done in self._done:
-            yield done, ""
-
-
 class Run:
     """One call in a task of its own, and what it has brought so far."""
 
     def __init__(self, call: Call, work: Work, *, as_data: bool) -> None:
         self._as_data = as_data
         self._observers = [call.observe]
-        self._transcript = Transcript()
+        self._call = call.watched_by(self._observe)
         self._outcome: Ended | None = None
         self._scope = anyio.CancelScope()
-        self._task = asyncio.create_task(self._run(work, call.watched_by(self._observe)))
+        self._task = asyncio.create_task(self._run(work))
 
-    async def _run(self, work: Work, call: Call) -> None:
+    async def _run(self, work: Work) -> None:
         with self._scope:
-            self._outcome = await work(call)
+            self._outcome = await work(self._call)
 
     def _observe(self, event: events.Event, added: str) -> None:
-        if type(event) is events.Began:
-            self._transcript = Transcript()
-        self._transcript.add(event, added)
         for observe in self._observers:
             observe(event, added)
 
@@ -107,7 +62,7 @@ class Run:
     def running(self, answer_id: str) -> Running:
         """How far the call has come."""
         text = StreamedText()
-        for event, added in self._transcript.replay():
+        for event, added in self._call.replay():
             text.add(event, added)
         return Running(answer_id, text.take(), text.model, as_data=self._as_data)
 
@@ -118,7 +73,7 @@ class Run:
     @contextmanager
     def watched(self, observe: Observer) -> Iterator[None]:
         """Let one more observer watch while the block runs, after what has been so far."""
-        for event, added in self._transcript.replay():
+        for event, added in self._call.replay():
             observe(event, added)
         self._observers.append(observe)
         try:

@@ -32,10 +32,9 @@ class Turn:
 
     def restart(self) -> None:
         """Begin an attempt with nothing received; what an earlier one has spent still counts."""
-        self.call.observe(events.Began(), "")
         if self.fold.report:
             self._earlier.append(self.fold)
-        self.fold = Fold(clean=self.plan.form.request.search is not None)
+        self.fold = self.call.attempt = Fold(clean=self.plan.form.request.search is not None)
 
     def receive(self, event: events.Event) -> None:
         """Take one event in and pass it on to the observer."""

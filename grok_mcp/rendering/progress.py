@@ -110,8 +110,6 @@ class StatusProgress(Progress):
         elif isinstance(event, events.SourcesFound) and not self._sources.issuperset(event.urls):
             self._sources.update(event.urls)
             self._enter(f"reading {len(self._sources)} sources")
-        elif isinstance(event, events.Began):
-            return
         else:
             self._enter_by(event)
         self._notice()
