@@ -63,6 +63,12 @@ class Call:
         """What has been observed so far, for an observer who comes late."""
         return self.attempt.replay() if self.attempt else ()
 
+    def forget(self) -> None:
+        """Let go of the attempt and the observer once the call has ended, so that no memory waits for a
+        collection.
+        """
+        self.attempt, self.observe = None, ignore
+
     def watched_by(self, observe: Observer) -> "Call":
         """The same call with another observer."""
         watched = copy.copy(self)

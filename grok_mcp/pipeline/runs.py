@@ -41,8 +41,11 @@ class Run:
         self._task = asyncio.create_task(self._run(work))
 
     async def _run(self, work: Work) -> None:
-        with self._scope:
-            self._outcome = await work(self._call)
+        try:
+            with self._scope:
+                self._outcome = await work(self._call)
+        finally:
+            self._call.forget()
 
     def _observe(self, event: events.Event, added: str) -> None:
         for observe in self._observers:

@@ -6,6 +6,7 @@ Nothing that fails inside reaches the SDK: no traceback and no secret can get to
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import anyio
@@ -46,14 +47,8 @@ class ToolCall:
         mode, meta = self._grok.settings.progress, self._ctx.meta
         if mode == "off" or not meta or "progress_token" not in meta:
             return None
-        return DeltaProgress(self._report) if mode == "deltas" else StatusProgress(self._report, self._title)
-
-    @property
-    def _title(self) -> str:
-        return self._grok.gateway.title
-
-    async def _report(self, seconds: float, message: str) -> None:
-        await self._ctx.session.report_progress(seconds, None, message)
+        report = partial(_report, self._ctx)  # not a method: a cycle would hold the answer until a collection
+        return DeltaProgress(report) if mode == "deltas" else StatusProgress(report, self._grok.gateway.title)
 
     async def run(self) -> CallToolResult:
         """The result, whatever happens; progress notes go out meanwhile."""
@@ -161,3 +156,7 @@ class ToolCall:
             "duration_s": round(duration_s, 3),
         }
         logger.info("call ended", extra={FIELDS: fields})
+
+
+async def _report(ctx: Context, seconds: float, message: str) -> None:
+    await ctx.session.report_progress(seconds, None, message)
