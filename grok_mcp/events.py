@@ -76,6 +76,7 @@ class ToolCallDelta(NamedTuple):
     name: str = ""
     arguments: str = ""
     complete: bool = False
+    choice: int = 0
 
 
 class SearchStep(NamedTuple):

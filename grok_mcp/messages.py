@@ -83,13 +83,37 @@ class FunctionCall(NamedTuple):
     name: str
     arguments: str
 
+    @property
+    def parsed(self) -> Any:
+        """The arguments as a JSON value; raises ValueError where they are not valid JSON."""
+        try:
+            return json.loads(self.arguments or "{}", parse_constant=_refuse_constant)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the arguments are valid JSON."""
+        try:
+            json.dumps(self.parsed, allow_nan=False)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
     def to_dict(self) -> dict[str, Any]:
         """The published form: arguments as an object, as text where they are not a JSON object."""
-        try:
-            arguments = json.loads(self.arguments or "{}")
-        except ValueError:
-            arguments = self.arguments
+        arguments = self.parsed if self.is_valid else self.arguments
         return {"id": self.id, "name": self.name, "arguments": arguments}
+
+    def echoed(self) -> "FunctionCall":
+        """The call as the next turn sends it: arguments that are not JSON would be refused."""
+        if self.is_valid:
+            return self
+        return self._replace(arguments=json.dumps({"invalid_arguments": self.arguments}))
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 class Message(NamedTuple):

@@ -12,6 +12,10 @@ TICKS_PER_USD = 10_000_000_000
 """`cost_in_usd_ticks`: 10^10 ticks are one USD (docs.x.ai/developers/cost-tracking)."""
 
 
+MAX_TICKS = 10**15
+"""A cost of more is not read: nobody is billed 100,000 USD for one answer."""
+
+
 class UsageReport(NamedTuple):
     """Counts as an endpoint gave them; None is unknown.
 
@@ -171,11 +175,24 @@ def count(value: Any) -> int | None:
 def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:
     """The cost in USD that an endpoint reported: xAI's ticks, else OpenRouter's `cost`."""
     ticks = usage.get("cost_in_usd_ticks")
-    if isinstance(ticks, int) and not isinstance(ticks, bool) and ticks >= 0:
+    if isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < MAX_TICKS:
         return Decimal(ticks) / TICKS_PER_USD
-    cost = usage.get("cost")
-    if isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1e9:
-        return Decimal(str(cost))
+    if isinstance(ticks, float) and ticks.is_integer() and 0 <= ticks < MAX_TICKS:
+        return Decimal(int(ticks)) / TICKS_PER_USD
+    cost = _usd(usage.get("cost"))
+    details = usage.get("cost_details")
+    upstream = _usd(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
+    if not usage.get("is_byok") or upstream is None:
+        return cost
+    if cost is None:
+        return upstream
+    return cost if cost >= upstream else cost + upstream  # a fee that is larger includes it
+
+
+def _usd(value: Any) -> Decimal | None:
+    """An amount in USD from foreign JSON, None for what is not one."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
+        return Decimal(str(value))
     return None
 
 

@@ -115,6 +115,7 @@ def code_of(status: int) -> tuple[str, bool]:
         404: ("configuration", False),
         405: ("configuration", False),
         408: ("timeout", True),
+        409: ("overloaded", True),
         410: ("search_unavailable", False),
         413: ("invalid_argument", False),
         415: ("upstream", False),

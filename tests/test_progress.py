@@ -186,7 +186,7 @@ def answer_of(payloads: list[dict[str, Any]]) -> tuple[str, list[str], str | Non
     for payload in payloads:
         for event in parse(payload):
             fold.add(event)
-    calls = ["".join(call.arguments) for call in fold.tool_calls.values()]
+    calls = ["".join(call.arguments) for call in fold.tool_calls]
     return fold.text(), calls, fold.finish_reasons.get(0)
 
 

@@ -32,10 +32,33 @@ _REASONS: Mapping[str, events.Reason] = {
     "length": "length",
     "max_tokens": "length",
     "max_output_tokens": "length",
+    "max_completion_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "context_length_exceeded": "length",
     "tool_calls": "tool_calls",
+    "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
+    "safety": "content_filter",
+    "refusal": "content_filter",
+    "recitation": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
 }
+"""Words for why a model stopped, as OpenAI, Anthropic, Google, Mistral and their gateways write them."""
+
+_FAILURES: Mapping[str, int] = {
+    "error": 502,
+    "network_error": 502,
+    "insufficient_system_resource": 503,
+    "abort": 502,
+    "aborted": 502,
+}
+"""Finish reasons that mean that the endpoint failed, and the status that stands for each."""
+
+_THOUGHTS = ("reasoning", "thinking", "redacted_thinking")
+"""Types of content parts that are not part of the answer."""
 
 
 def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
@@ -159,6 +182,8 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     model = payload.get("model")
     if model != known_model and isinstance(model, str) and model:
         parsed.append(events.Started(model))
+    if payload.get("error") or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
+        parsed.append(events.Failed(payload))
     for position, choice in enumerate(choices):
         _choice(choice, position, parsed)
     if "citations" in payload:
@@ -166,46 +191,101 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     usage = payload.get("usage")
     if usage and isinstance(usage, dict):
         parsed.append(events.UsageReported(read_usage(usage)))
-    if payload.get("error") or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
-        parsed.append(events.Failed(payload))
-    elif choices and "message" in choices[0]:
+    if payload.get("object") != "chat.completion.chunk" and any(map(_is_whole, choices)):
         parsed.append(events.Ended())
     return parsed
 
 
+def _is_whole(choice: Mapping[str, Any]) -> bool:
+    """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk."""
+    return bool(mapping(choice.get("message"))) and not mapping(choice.get("delta"))
+
+
 def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> None:
-    delta = mapping(choice.get("delta")) or mapping(choice.get("message"))
+    """What one choice says: in a `delta`, in a `message` that holds all there is so far, or in both."""
     index = integer(choice.get("index"), position)
     place = Place(index) if index else FIRST
-    reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+    delta, message = choice.get("delta"), choice.get("message")
+    if isinstance(delta, dict):
+        _words(delta, index, place, parsed, events.TextDelta)
+        if "tool_calls" in delta:
+            calls = mappings(delta["tool_calls"])
+            parsed.extend(_tool_call(call, order, index) for order, call in enumerate(calls))
+    if isinstance(message, dict):  # of its text counts what has not come, of its calls each whole
+        _words(message, index, place, parsed, events.TextDone)
+        calls = mappings(message.get("tool_calls"))
+        parsed.extend(_tool_call(call, order, index, complete=True) for order, call in enumerate(calls))
+    if choice.get("finish_reason") or choice.get("native_finish_reason") or choice.get("error"):
+        _ending(choice, index, parsed)
+
+
+def _words(
+    message: Mapping[str, Any],
+    index: int,
+    place: Place,
+    parsed: list[Event],
+    event: type[events.TextDelta] | type[events.TextDone],
+) -> None:
+    """The text, thoughts, refusal and citations of a delta or a message."""
+    content, refusal = message.get("content"), message.get("refusal")
+    if not isinstance(content, str):
+        content, refusal = _parts(content, text_of(refusal), parsed)
+    if content:
+        parsed.append(event(content, place))
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
     if reasoning and isinstance(reasoning, str):
         parsed.append(events.ReasoningDelta(reasoning))
-    text = text_of(delta.get("content")) or text_of(delta.get("refusal"))
-    if text:
-        parsed.append(events.TextDelta(text, place))
-    if index == 0 and "tool_calls" in delta:
-        parsed.extend(_tool_call(call, order) for order, call in enumerate(mappings(delta["tool_calls"])))
-    if "annotations" in delta:
-        parsed.extend(citations_in(delta["annotations"], place))
-    reason = _finish_reason(choice.get("finish_reason"))
-    if reason:
+    if refusal and isinstance(refusal, str):
+        parsed.append(event(refusal, place))
+        parsed.append(events.Finished("content_filter", index))
+    if "annotations" in message:
+        parsed.extend(citations_in(message["annotations"], place))
+
+
+def _parts(content: Any, refusal: str, parsed: list[Event]) -> tuple[str, str]:
+    """Text and refusal among the parts of a content; thoughts are events of their own."""
+    texts = []
+    for part in mappings(content):
+        kind = text_of(part.get("type"))
+        if kind in _THOUGHTS:
+            parsed.append(events.ReasoningDelta(text_of(part.get("text")) or kind))
+        elif kind == "refusal":
+            refusal += text_of(part.get("refusal"))
+        else:
+            texts.append(text_of(part.get("text")))
+    return "".join(texts), refusal
+
+
+def _ending(choice: Mapping[str, Any], index: int, parsed: list[Event]) -> None:
+    """Why the choice ended, where it says so: well, or as a failure that some endpoints only name here."""
+    error = choice.get("error")
+    words = [choice.get("finish_reason"), choice.get("native_finish_reason")]
+    failed = [word for word in words if isinstance(word, str) and word.lower() in _FAILURES]
+    if isinstance(error, dict | str) and error:
+        parsed.append(events.Failed({"error": error}))
+    elif failed:
+        message = f"the model's answer ended with {failed[-1]}"
+        parsed.append(events.Failed({"error": {"message": message, "code": _FAILURES[failed[-1].lower()]}}))
+    elif reason := _finish_reason(choice.get("finish_reason")):
         parsed.append(events.Finished(reason, index))
 
 
 def _finish_reason(value: Any) -> events.Reason | None:
     """One of the four reasons; None where the endpoint has not given one, `stop` for one we don't know."""
-    if not isinstance(value, str) or not value or value == "error":
+    if not isinstance(value, str) or not value:
         return None
-    return _REASONS.get(value, "stop")
+    return _REASONS.get(value.lower(), "stop")
 
 
-def _tool_call(call: Mapping[str, Any], order: int) -> Event:
+def _tool_call(call: Mapping[str, Any], order: int, choice: int, *, complete: bool = False) -> Event:
     function = mapping(call.get("function"))
     return events.ToolCallDelta(
         key=str(integer(call.get("index"), order)),
         id=text_of(call.get("id")),
         name=text_of(function.get("name")),
         arguments=text_of(function.get("arguments")),
+        complete=complete,
+        choice=choice,
     )
 
 

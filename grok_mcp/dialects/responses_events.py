@@ -36,6 +36,20 @@ def _text_delta(payload: Mapping[str, Any]) -> Iterable[Event]:
     return (events.TextDelta(text_of(payload.get("delta")), _place(payload)),)
 
 
+def _refusal_delta(payload: Mapping[str, Any]) -> Iterable[Event]:
+    return (
+        events.TextDelta(text_of(payload.get("delta")), _place(payload)),
+        events.Finished("content_filter"),
+    )
+
+
+def _refusal_done(payload: Mapping[str, Any]) -> Iterable[Event]:
+    return (
+        events.TextDone(text_of(payload.get("refusal")), _place(payload)),
+        events.Finished("content_filter"),
+    )
+
+
 def _text_done(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield events.TextDone(text_of(payload.get("text")), _place(payload))
 
@@ -45,8 +59,7 @@ def _part_done(payload: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _place(payload: Mapping[str, Any]) -> Place:
-    item = text_of(payload.get("item_id")) or f"#{integer(payload.get('output_index'), 0)}"
-    return Place(0, item, integer(payload.get("content_index"), 0))
+    return Place(0, _item_key(payload), integer(payload.get("content_index"), 0))
 
 
 def _annotation_added(payload: Mapping[str, Any]) -> Iterator[Event]:
@@ -70,8 +83,11 @@ def _item_done(payload: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _item_key(payload: Mapping[str, Any]) -> str:
-    item = mapping(payload.get("item"))
-    return text_of(item.get("id")) or f"#{integer(payload.get('output_index'), 0)}"
+    """Where an item stands in the output. Its id counts only without a number: some endpoints change it."""
+    number = payload.get("output_index")
+    if type(number) is int and number >= 0:
+        return f"#{number}"
+    return text_of(payload.get("item_id")) or text_of(mapping(payload.get("item")).get("id")) or "#0"
 
 
 def _search_in_progress(payload: Mapping[str, Any]) -> Iterator[Event]:
@@ -97,15 +113,19 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
         )
     elif kind == "reasoning":
         if item.get("encrypted_content"):
-            yield events.EncryptedReasoning(key, item)
+            yield events.EncryptedReasoning(text_of(item["encrypted_content"]) or key, item)
     elif kind in ("web_search_call", "x_search_call", "custom_tool_call"):
         yield from _search_item(item, key, kind)
 
 
 def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
-    text = text_of(part.get("text")) or text_of(part.get("refusal"))
-    if text:
-        yield events.TextDone(text, place)
+    if text_of(part.get("type")) in ("reasoning", "reasoning_text", "thinking"):
+        return
+    text, refusal = text_of(part.get("text")), text_of(part.get("refusal"))
+    if text or refusal:
+        yield events.TextDone(text or refusal, place)
+    if refusal:
+        yield events.Finished("content_filter")
     yield from citations_in(part.get("annotations"), place)
 
 
@@ -126,7 +146,7 @@ def _search_item(item: Mapping[str, Any], key: str, kind: str) -> Iterator[Event
 def _loaded(text: str) -> Mapping[str, Any]:
     try:
         return mapping(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -140,7 +160,7 @@ def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     if model:
         yield events.Started(model)
     for number, item in enumerate(mappings(response.get("output"))):
-        yield from _item(item, text_of(item.get("id")) or f"#{number}", done=True)
+        yield from _item(item, f"#{number}", done=True)
     yield from citation_list(response.get("citations"))
     usage = mapping(response.get("usage"))
     if usage:
@@ -182,7 +202,8 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.created": _started,
     "response.in_progress": _started,
     "response.output_text.delta": _text_delta,
-    "response.refusal.delta": _text_delta,
+    "response.refusal.delta": _refusal_delta,
+    "response.refusal.done": _refusal_done,
     "response.output_text.done": _text_done,
     "response.content_part.done": _part_done,
     "response.output_text.annotation.added": _annotation_added,

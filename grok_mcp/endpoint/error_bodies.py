@@ -7,11 +7,23 @@ from typing import Any, NamedTuple
 
 _UNSUPPORTED = (
     r"Argument not supported on this model: [`'\"]?(\w+)",
+    r"Argument not supported: [`'\"]?(\w+)[`'\"]?(?:$|[.,;)]|\s*\()",
     r"does not support (?:the )?parameter [`'\"]?(\w+)",
     r"does not support [`'\"](\w+)[`'\"] value",
     r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w+)",
     r"(?i)[`'\"]?(\w+)[`'\"]? is not supported (?:with|by|on|for) this model",
+    r"(?i)unrecognized request arguments? supplied: [`'\"]?(\w+)",
+    r"(?i)property [`'\"]?(\w+)[`'\"]? is (?:unsupported|not supported|not allowed)",
+    r"#/(\w+): extra inputs are not permitted",
+    r"(?i)(\w+): extra (?:inputs are not permitted|fields not permitted)",
+    r"(?i)additional properties are not allowed \([`'\"](\w+)",
 )
+"""How endpoints say that they do not take a parameter; the name is the group."""
+
+_NAMES = ("message", "msg", "error_msg", "error_message", "detail", "reason", "text")
+"""Fields that hold the words of an error."""
+
+_DEPTH = 8
 
 
 class ErrorBody(NamedTuple):
@@ -38,34 +50,66 @@ def read_error_body(body: bytes | str) -> ErrorBody:
 
 def read_error_payload(payload: Any) -> ErrorBody:
     """The words in an error object, as a body or inside a stream."""
+    if isinstance(payload, list) and payload and isinstance(payload[0], Mapping):
+        payload = payload[0]  # as Google's endpoints write it
     if not isinstance(payload, Mapping):
-        return ErrorBody(message=str(payload))
+        return ErrorBody(message=_sentence(payload))
     error = payload.get("error")
     outer = _word(payload.get("code"))
     if isinstance(error, str):
-        return ErrorBody(error, outer)
+        return ErrorBody(error, outer, _status(outer))
     if isinstance(error, Mapping):
         return _read_inner(error, outer)
-    for name in ("message", "detail"):
-        value = payload.get(name)
-        if value:
-            words = value if isinstance(value, str) else json.dumps(value)
-            return ErrorBody(words, outer)
-    return ErrorBody(code=outer)
+    errors = error if isinstance(error, list) else payload.get("errors")
+    if isinstance(errors, list) and errors:
+        return read_error_payload({"error": errors[0], "code": outer})
+    words = next(filter(None, (_sentence(payload.get(name)) for name in _NAMES)), "")
+    status = payload.get("code")
+    return ErrorBody(words, outer, status if _is_status(status) else _status(outer), _param(payload))
 
 
 def _read_inner(error: Mapping[str, Any], outer: str) -> ErrorBody:
-    """An `error` object; its code may be a number, which then is a status."""
-    code, status = error.get("code"), None
-    if isinstance(code, int) and not isinstance(code, bool):
-        status, code = code, None
-    message = _word(error.get("message"))
+    """An `error` object; its code may be a number, or one written as text, which then is a status."""
+    code = error.get("code")
+    status = code if _is_status(code) else _status(code)
+    message = next(filter(None, (_sentence(error.get(name)) for name in _NAMES)), "")
     metadata = error.get("metadata")
     raw = _word(metadata.get("raw")) if isinstance(metadata, Mapping) else ""
     if raw:
         message = f"{message}: {read_error_body(raw).message}"
     words = " ".join(filter(None, (_word(code), _word(error.get("type")), outer)))
     return ErrorBody(message, words, status, _word(error.get("param")))
+
+
+def _sentence(value: Any, depth: int = 0) -> str:
+    """The words in a value: itself, or what its usual fields or its first item hold."""
+    if isinstance(value, str):
+        return value
+    if depth < _DEPTH and isinstance(value, list) and value:
+        return _sentence(value[0], depth + 1)
+    if depth < _DEPTH and isinstance(value, Mapping):
+        inner = (_sentence(value.get(name), depth + 1) for name in (*_NAMES, "error"))
+        return next(filter(None, inner), "") or _sentence(value.get("msg"))
+    return "" if value is None or isinstance(value, bool | list | Mapping) else str(value)
+
+
+def _param(payload: Mapping[str, Any]) -> str:
+    """The field that FastAPI refuses: the last word of `loc`, where its type says that it is unknown."""
+    detail = payload.get("detail")
+    first = detail[0] if isinstance(detail, list) and detail and isinstance(detail[0], Mapping) else {}
+    location = first.get("loc")
+    if not isinstance(location, list) or not location or "extra" not in _word(first.get("type")):
+        return ""
+    return _word(location[-1])
+
+
+def _is_status(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _status(code: Any) -> int | None:
+    """A status that is written as text."""
+    return int(code) if isinstance(code, str) and re.fullmatch(r"[3-5]\d\d", code) else None
 
 
 def _word(value: Any) -> str:
@@ -78,6 +122,6 @@ def unsupported_parameter(body: ErrorBody) -> str | None:
         match = re.search(pattern, body.message)
         if match:
             return re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", match[1])
-    if body.param and "unsupported" in body.code.lower():
+    if body.param and ("unsupported" in body.code.lower() or "extra" in body.message.lower()):
         return body.param.rsplit(".", 1)[0]
     return None

@@ -48,12 +48,13 @@ _AUTH = (
 )
 _SAFETY = (
     r"usage guidelines|safety_check|content.?policy|content_filter|policy violation"
-    r"|moderation|flagged|violates"
+    r"|moderation|flagged|violates [^.]{0,60}(?:polic|guideline|terms|safety)"
 )
 _CREDIT = (
     r"used all available credits|spending limit|insufficient (?:credits|balance|user quota|quota)"
     r"|insufficient_(?:user_)?quota|used_up|used up|out of credits|exceeded your current quota"
-    r"|\bbalance\b"
+    r"|\bbalance\b|quota is not enough|pre_consume_token_quota_failed|quota (?:has been )?exhausted"
+    r"|budget has been exceeded|budget_exceeded|exceeded budget|crossed budget"
 )
 _LIVE_SEARCH = r"live search is deprecated|agent tools api"
 _SEARCH_TOOL = (
@@ -63,7 +64,16 @@ _SEARCH_TOOL = (
 _NO_MODEL = (
     r"model_not_found|no available channel|\bmodel\b.*\b(?:does not exist|not found|not exist)"
     r"|\b(?:does not exist|not found)\b.*\bmodel\b|no endpoints found"
+    r"|is not a valid model|invalid model(?: name| id|:)|unknown model|unsupported model|no such model"
+    r"|(?:\bmodel|grok).*\b(?:deprecated|retired|decommissioned|no longer (?:accessible|available))\b"
+    r"|\b(?:deprecated|retired|decommissioned)\b.*(?:\bmodel|grok)"
+    r"|\bmodel\b.*\bmissing\b"
 )
+_TOO_LONG = (
+    r"context[ _](?:length|window)|maximum (?:prompt|context) length|(?:prompt|input) is too long"
+    r"|too many (?:input )?tokens|token count exceeds"
+)
+_NO_IMAGES = r"image (?:input|content)s? (?:is|are) not supported|does not support image"
 _UNAVAILABLE = r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity"
 
 
@@ -137,6 +147,11 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status == 402 or (status in (400, 403, 429, 200) and re.search(_CREDIT, words)):
         advice = f"Top up or raise the limit of the account behind {endpoint.key_variable}."
         return errors.InsufficientCreditError, advice, False
+    if status in (200, 400, 413, 422, 500) and re.search(_TOO_LONG, words):
+        advice = "Shorten the prompt, or go on without conversation_id; a retry will not help."
+        return errors.BadRequestError, advice, False
+    if status in (200, 400, 422, 500) and re.search(_NO_IMAGES, words):
+        return errors.BadRequestError, "Leave the images out, or name another model.", False
     if re.search(_NO_MODEL, words) and status in (200, 400, 403, 404, 422, 503):
         advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."
         return errors.ModelNotFoundError, advice, False
@@ -152,6 +167,7 @@ _BY_STATUS: dict[int, _Kind] = {
     ),
     404: (errors.EndpointError, "Check the base URL; a retry will not help.", False),
     408: (errors.UpstreamTimeoutError, _WAIT, True),
+    409: (errors.OverloadedError, _WAIT, True),
     413: (errors.BadRequestError, "Send less text or smaller images.", False),
     415: (
         UpstreamError,

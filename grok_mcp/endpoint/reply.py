@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -93,9 +93,9 @@ class Reply:
         async with aclosing(self._from(first.lstrip(BOM))) as pieces:
             async for piece in pieces:
                 for data in splitter.feed(piece):
-                    if (payload := self._decoded_event(data)) is not None:
+                    for payload in self._decoded_event(data):
                         yield payload
-                    elif self.done:
+                    if self.done:
                         return
 
     async def _from(self, first: bytes) -> AsyncGenerator[bytes]:
@@ -111,16 +111,19 @@ class Reply:
             async for _ in self._chunks:
                 pass
 
-    def _decoded_event(self, data: bytes) -> Mapping[str, Any] | None:
+    def _decoded_event(self, data: bytes) -> Sequence[Mapping[str, Any]]:
+        """The payload of one event; of several, where no blank line stands between them."""
         if data == b"[DONE]":
             self.done = True
-            return None
+            return ()
         payload = _loaded(data)
-        if not isinstance(payload, dict):
-            if data.strip():
-                self.unreadable += 1
-            return None
-        return payload
+        if isinstance(payload, dict):
+            return (payload,)
+        if b"\n" in data:
+            return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
+        if data.strip():
+            self.unreadable += 1
+        return ()
 
     def _decoded_body(self, body: bytes) -> Mapping[str, Any]:
         try:

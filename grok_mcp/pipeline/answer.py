@@ -18,19 +18,11 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     text = fold.text()
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)
-    calls = tuple(
-        FunctionCall(
-            join_surrogates(call.id) or f"call_{number}",
-            join_surrogates(call.name),
-            join_surrogates("".join(call.arguments)) or "{}",
-        )
-        for number, call in enumerate(fold.tool_calls.values(), 1)
-        if call.name
-    )
+    calls = _calls(fold, request)
     reason = _finish_reason(fold, calls, broken)
     answer = Answer(
         text=text,
-        alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != 0),
+        alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != fold.first),
         citations=citations,
         search_queries=tuple(
             dict.fromkeys(one_line(step.query) for step in fold.searches.values() if step.query)
@@ -47,8 +39,30 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         searched = bool(fold.searches or citations or any(counted))
         warnings += _search_warnings(request, answer, searched)
     warnings += [gateway.notice] if gateway.notice else []
+    warnings += [
+        f"The arguments of the call {one_line(call.name)} are not JSON: it was cut, or written badly."
+        for call in answer.tool_calls
+        if not call.is_valid
+    ]
     warnings += _redirect(request.model, answer.model, gateway) + _finish_warnings(reason)
     return replace(answer, searched=searched, warnings=tuple(warnings))
+
+
+def _calls(fold: Fold, request: ChatRequest) -> tuple[FunctionCall, ...]:
+    """The calls of the first alternative, each with an id that no other call of the conversation has."""
+    taken = {call.id for message in request.messages for call in message.tool_calls}
+    calls = []
+    for call in fold.tool_calls:
+        if call.choice != fold.first or not call.name:
+            continue
+        wanted = join_surrogates(call.id) or f"call_{len(taken) + 1}"
+        call_id, number = wanted, 2
+        while call_id in taken:
+            call_id, number = f"{wanted}_{number}", number + 1
+        taken.add(call_id)
+        arguments = join_surrogates("".join(call.arguments)) or "{}"
+        calls.append(FunctionCall(call_id, join_surrogates(call.name), arguments))
+    return tuple(calls)
 
 
 def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
@@ -62,7 +76,7 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:
     if broken:
         return "interrupted"
-    reason = fold.finish_reasons.get(0, "stop")
+    reason = fold.finish_reasons.get(fold.first, "stop")
     return "tool_calls" if calls and reason == "stop" else cast(FinishReason, reason)
 
 
@@ -79,7 +93,7 @@ def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> li
     return []
 
 
-_VARIANT = re.compile(r"(-(\d{4,}|beta|latest|reasoning|non-reasoning))*")
+_VARIANT = re.compile(r"(-(\d{4,}|\d\d-\d\d|beta|build|latest|reasoning|non-reasoning)|:\w+)*")
 """What may follow the name of a model without making another model of it."""
 
 
@@ -99,7 +113,7 @@ def _same(wanted: str, got: str) -> bool:
     model = find_model(wanted)
     if model is not None and find_model(got) is not None:
         return model == find_model(got)
-    wanted = wanted.removesuffix("-latest")
+    wanted = wanted.partition(":")[0].removesuffix("-latest")
     return wanted == "grok" or (got.startswith(wanted) and bool(_VARIANT.fullmatch(got, len(wanted))))
 
 

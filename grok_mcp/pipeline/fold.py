@@ -48,6 +48,19 @@ class Part:
             self._join_pieces()
         return text
 
+    def rest_of(self, whole: str, *, clean: bool) -> str:
+        """What a text that begins with this one adds to it; nothing where it does not."""
+        begun = self.so_far
+        if clean:
+            whole = INVISIBLE.sub("", whole)
+        return whole[len(begun) :] if whole.startswith(begun) else ""
+
+    def holds(self, whole: str, *, clean: bool) -> bool:
+        """Whether this is that text, apart from invisible characters where these are taken out."""
+        if not clean:
+            return self.length == len(whole) and self.so_far == whole
+        return abs(self.length - len(whole)) <= len(whole) // 2 and self.so_far == INVISIBLE.sub("", whole)
+
     def _join_pieces(self) -> None:
         self.blocks.append("".join(self.pieces))
         self.pieces.clear()
@@ -71,19 +84,35 @@ class Part:
 class ToolCallParts:
     """A function call as it grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, choice: int) -> None:
+        self.choice = choice
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
+        self._length = 0
 
     def add(self, event: events.ToolCallDelta) -> None:
-        """Take over what this event knows; a name that is repeated is not appended."""
+        """Take over what this event knows; what stands there already is not appended again."""
         self.id = self.id or event.id
         self.name = self.name or event.name
         if event.complete and event.arguments:
             self.arguments = [event.arguments]
-        else:
+            self._length = len(event.arguments)
+        elif event.arguments and not self._repeats(event):
             self.arguments.append(event.arguments)
+            self._length += len(event.arguments)
+
+    def _repeats(self, event: events.ToolCallDelta) -> bool:
+        """Whether an event that names the call holds all of its arguments, which have come in pieces
+        before.
+        """
+        if not (event.id or event.name) or len(event.arguments) != self._length:
+            return False
+        return "".join(self.arguments) == event.arguments
+
+    def is_another(self, event: events.ToolCallDelta) -> bool:
+        """Whether an event under the same key begins another call: with an id and a name of its own."""
+        return bool(event.id and event.name and self.id and event.id != self.id)
 
 
 class Fold:
@@ -94,7 +123,8 @@ class Fold:
         self.model = ""
         self.parts: dict[Place, Part] = {}
         self.done: dict[str, events.ItemDone] = {}
-        self.tool_calls: dict[str, ToolCallParts] = {}
+        self.tool_calls: list[ToolCallParts] = []
+        self._calls_by_key: dict[tuple[int, str], ToolCallParts] = {}
         self.searches: dict[str, events.SearchStep] = {}
         self.sources: dict[str, None] = {}
         self.citations: dict[tuple[str, int, int, Place], events.CitationFound] = {}
@@ -114,7 +144,7 @@ class Fold:
         if kind in events.CONTENT:
             self.has_content = True
         if isinstance(event, events.TextDone):
-            return "" if self._has(event) else self._append(event.text, event.place)
+            return self._append_rest(event)
         keep = _KEEPERS.get(kind)
         if keep:
             keep(self, event)
@@ -126,18 +156,38 @@ class Fold:
             part = self.parts[place] = Part()
         return part.append(text, clean=self._clean)
 
-    def _has(self, done: events.TextDone) -> bool:
-        """Whether the deltas of this text came, perhaps under another name of its place."""
+    def _append_rest(self, done: events.TextDone) -> str:
+        """Add what has not come of a whole text; its deltas may have come under another name of its place."""
         part = self.parts.get(done.place)
         if part is not None and part.length:
-            return True
-        return any(part.length == len(done.text) and part.text == done.text for part in self.parts.values())
+            if len(done.text) <= part.length:
+                return ""
+            rest = part.rest_of(done.text, clean=self._clean)
+            return part.append(rest, clean=self._clean) if rest else ""
+        if any(part.holds(done.text, clean=self._clean) for part in self.parts.values()):
+            return ""
+        return self._append(done.text, done.place)
 
     def _keep_done(self, event: events.ItemDone) -> None:
         self.done[event.item] = event
 
     def _keep_tool_call(self, event: events.ToolCallDelta) -> None:
-        self.tool_calls.setdefault(event.key, ToolCallParts()).add(event)
+        key = (event.choice, event.key)
+        call = self._calls_by_key.get(key)
+        if call is None or call.is_another(event):
+            call = self._same_call(event) or ToolCallParts(event.choice)
+            if call not in self.tool_calls:
+                self.tool_calls.append(call)
+            self._calls_by_key[key] = call
+        call.add(event)
+
+    def _same_call(self, event: events.ToolCallDelta) -> ToolCallParts | None:
+        """The call that came in pieces and now comes whole, under whatever key."""
+        if not (event.complete and event.id):
+            return None
+        return next(
+            (call for call in self.tool_calls if (call.choice, call.id) == (event.choice, event.id)), None
+        )
 
     def _keep_search(self, event: events.SearchStep) -> None:
         known = self.searches.get(event.key)
@@ -160,7 +210,8 @@ class Fold:
         self.report = event.report
 
     def _keep_finish(self, event: events.Finished) -> None:
-        self.finish_reasons[event.choice] = event.reason
+        if event.reason != "stop" or event.choice not in self.finish_reasons:
+            self.finish_reasons[event.choice] = event.reason
 
     def _keep_failure(self, event: events.Failed) -> None:
         self.failure = self.failure or event
@@ -179,12 +230,19 @@ class Fold:
             yield events.TextDelta(part.so_far, place), part.so_far
         yield from ((done, "") for done in self.done.values())
 
-    def text(self, choice: int = 0) -> str:
-        """The text of one alternative."""
+    @property
+    def first(self) -> int:
+        """The number of the first alternative; some endpoints number the only one 1."""
+        numbers = {place.choice for place in self.parts} | self.finish_reasons.keys()
+        return min(numbers | {call.choice for call in self.tool_calls}, default=0)
+
+    def text(self, choice: int | None = None) -> str:
+        """The text of one alternative, the first one for None."""
         return "".join(piece for _, piece in self.layout(choice))
 
-    def layout(self, choice: int = 0) -> list[tuple[Place | None, str]]:
+    def layout(self, choice: int | None = None) -> list[tuple[Place | None, str]]:
         """The pieces that the text is joined from, in order; a separator has no place."""
+        choice = self.first if choice is None else choice
         pieces: list[tuple[Place | None, str]] = []
         items = dict.fromkeys(place.item for place in self.parts if place.choice == choice)
         for item in items:
@@ -198,8 +256,8 @@ class Fold:
 
     @property
     def has_answer(self) -> bool:
-        """Whether there is any text or call."""
-        return bool(self.tool_calls) or any(part.length for part in self.parts.values())
+        """Whether there is any text, or a call that can be made."""
+        return any(call.name for call in self.tool_calls) or any(part.length for part in self.parts.values())
 
     @property
     def choices(self) -> list[int]:

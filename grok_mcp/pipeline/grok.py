@@ -128,10 +128,12 @@ class Grok:
             turn.failure = None
             try:
                 await self._attempts(turn)
+                turn.plan.worked()
                 return
             except GrokError as error:
                 turn.failure = error
                 if turn.fold.has_content:
+                    turn.plan.worked()
                     return
                 if not await self._adapt(turn.plan, error):
                     turn.failure = turn.plan.final_error(error)

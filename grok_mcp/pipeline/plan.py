@@ -20,23 +20,43 @@ from grok_mcp.settings import Settings
 CHAT_ONLY_OPTIONS = ("n", "seed", "stop", "presence_penalty", "frequency_penalty")
 """Sampling options that the Responses API has no field for (docs.x.ai field lists)."""
 
+MAX_OMITTED = 6
+"""So many refused parameters are left out of one call at most; each costs a request."""
+
+_SEARCH_FIELDS = ("search_parameters", "plugins", "tools")
+_ENCRYPTED = re.compile(r"encrypted.{0,80}(?:content|reasoning)|decrypt", re.IGNORECASE)
 _FORMAT = re.compile(
     r"response_?format|json_?schema|json_?object|text\.format|structured output", re.IGNORECASE
 )
 
 
 class Refusals:
-    """What the endpoint turned out not to speak; remembered for the process, shared by all calls."""
+    """What the endpoint does not speak; remembered for the process, shared by all calls."""
 
     def __init__(self) -> None:
         self.dialects: set[str] = set()
         self.models: set[tuple[str, str]] = set()
         """Dialects that a model is not served in, as (dialect, model)."""
         self.search_dialects: set[str] = set()
+        self._worked: set[str] = set()
 
     def rule_out(self, dialect: str, model: str) -> bool:
         """Whether requests for this model need not be tried in this dialect."""
         return dialect in self.dialects or (dialect, model) in self.models
+
+    def learn(self, suspects: "Refusals", dialect: str, search_dialect: str | None) -> None:
+        """Remember what a call found refused, now that it has worked in another form.
+
+        One refused call proves nothing about the others: a form that has ever worked is not ruled out.
+        """
+        self._worked |= {dialect, f"search {search_dialect}"}
+        self.dialects |= suspects.dialects - self._worked
+        self.models |= suspects.models
+        self.search_dialects |= {
+            name for name in suspects.search_dialects if f"search {name}" not in self._worked
+        }
+        self.dialects.discard(dialect)
+        self.search_dialects.discard(search_dialect or "")
 
 
 class Form(NamedTuple):
@@ -58,6 +78,7 @@ class Plan:
         self._gateway = gateway
         self._settings = settings
         self._refusals = refusals
+        self._suspects = Refusals()
         self._adapted: set[str] = set()
         self._notes: list[str] = []
         self._request = self._without_refused_options(request)
@@ -116,21 +137,30 @@ class Plan:
         if self._request.search is None or self._request.search.mode == "off":
             return ()
         known = search_dialects(self._gateway, self._settings.search_dialect)
-        return tuple(name for name in known if name not in self._refusals.search_dialects)
+        return tuple(name for name in known if name not in self._ruled_out_searches)
+
+    @property
+    def _ruled_out_searches(self) -> set[str]:
+        return self._refusals.search_dialects | self._suspects.search_dialects
 
     def _wire_dialect(self) -> str:
         request = self._request
         known = tuple(filter(None, (self._settings.dialect, *self._gateway.dialects)))
-        usable = [name for name in known if not self._refusals.rule_out(name, request.model)] or list(known)
+        ruled_out = [
+            name
+            for name in known
+            if self._refusals.rule_out(name, request.model) or self._suspects.rule_out(name, request.model)
+        ]
+        usable = [name for name in known if name not in ruled_out] or list(known)
         chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
         if chat_only and "chat_completions" in usable and not self._settings.dialect:
             return "chat_completions"
         return usable[0]
 
     def switch_dialect(self) -> None:
-        """Use the other dialect for this model, now and later: it is served in that one only."""
+        """Use the other dialect for this model, and later too if that works."""
         model = self._request.model
-        self._refusals.models.add((self.form.dialect, model))
+        self._suspects.models.add((self.form.dialect, model))
         self._use_other_dialect(f"The endpoint does not serve {model} by {self.form.dialect}")
         self.form = self._choose()
 
@@ -141,21 +171,35 @@ class Plan:
     def adapt(self, error: GrokError) -> bool:
         """Change the form so that this refusal does not come again; False where nothing is left to try."""
         for name, change in (
+            ("reasoning", self._without_reasoning),
             ("parameter", self._leave_out),
             ("format", self._format_in_words),
             ("search", self._search_otherwise),
             ("dialect", self._other_dialect),
         ):
             if name not in self._adapted and change(error):
-                if name not in ("search", "format"):  # of these each form is tried once, and there are few
+                if name in ("dialect", "reasoning"):  # the others try each of their few forms once
                     self._adapted.add(name)
                 self.form = self._choose()
                 return True
         return False
 
+    def _without_reasoning(self, error: GrokError) -> bool:
+        """Leave encrypted reasoning out that another key, team or model can't decrypt."""
+        if not isinstance(error, errors.BadRequestError) or not _ENCRYPTED.search(error.message):
+            return False
+        if not any(message.reasoning for message in self._request.messages):
+            return False
+        messages = tuple(message._replace(reasoning=()) for message in self._request.messages)
+        self._request = replace(self._request, messages=messages)
+        self._notes.append("Earlier thoughts were left out: the endpoint can't decrypt them any more.")
+        return True
+
     def _leave_out(self, error: GrokError) -> bool:
         name = error.parameter if isinstance(error, errors.BadRequestError) else None
-        if name is None or _FORMAT.search(name):
+        if name in _SEARCH_FIELDS and self.form.search_dialect:  # another way to search comes first
+            return False
+        if name is None or _FORMAT.search(name) or len(self._request.omit) >= MAX_OMITTED:
             return False
         without = replace(self.form.request, omit=self.form.request.omit | {name})
         build_body = DIALECTS[self.form.dialect].build_body
@@ -186,7 +230,7 @@ class Plan:
         if not search or not self.form.search_dialect or not self._refuses_search(error):
             return False
         if self.form.other_searches:
-            self._refusals.search_dialects.add(self.form.search_dialect)
+            self._suspects.search_dialects.add(self.form.search_dialect)
             following = f"{self.form.other_searches[0]} was used"
         elif search.mode == "auto":
             self._request = replace(self._request, search=replace(search, mode="off"))
@@ -207,9 +251,13 @@ class Plan:
     def _other_dialect(self, error: GrokError) -> bool:
         if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
             return False
-        self._refusals.dialects.add(self.form.dialect)
+        self._suspects.dialects.add(self.form.dialect)
         self._use_other_dialect(f"The endpoint does not speak {self.form.dialect}")
         return True
+
+    def worked(self) -> None:
+        """Remember for the calls to come what this one found out: its present form has brought an answer."""
+        self._refusals.learn(self._suspects, self.form.dialect, self.form.search_dialect)
 
     def final_error(self, error: GrokError) -> GrokError:
         """The error to report for a refusal that no other form could avoid."""

@@ -54,7 +54,7 @@ class Turn:
             )
         if fold.has_answer:
             return
-        reason = fold.finish_reasons.get(0)
+        reason = fold.finish_reasons.get(fold.first)
         if reason == "length":
             raise errors.LengthError(
                 "The token limit was reached before any text was written.", "Raise max_output_tokens."
@@ -63,6 +63,11 @@ class Turn:
             raise errors.ContentFilterError(
                 f"{endpoint.title} stopped the answer for safety.",
                 "Rephrase the request; a retry will not help.",
+            )
+        if fold.tool_calls:
+            raise errors.UpstreamError(
+                f"{endpoint.title} answered with a call of a function that it does not name.",
+                "Try again, or name another model.",
             )
         unreadable = " that could be read" if self.unreadable else ""
         raise errors.UpstreamError(

@@ -19,6 +19,10 @@ MAX_TOOLS = 128
 """xAI's limit of tools in one request."""
 
 
+NO_OUTPUT = "(no output)"
+"""What goes out for an empty output: endpoints refuse a message without content."""
+
+
 class ToolResult(BaseModel):
     """What the caller's function returned for one tool call; an error text is a result too."""
 
@@ -30,7 +34,8 @@ class ToolResult(BaseModel):
     @field_validator("output", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return text if text.strip() else NO_OUTPUT
 
 
 class AskArguments(Arguments):

@@ -58,7 +58,8 @@ def _decoded(image: str, name: str) -> bytes:
     try:
         if head is None:
             raise ValueError
-        return base64.b64decode(image[head.end() :], validate=True)
+        content = "".join(image[head.end() :].split())
+        return base64.b64decode(content + "=" * (-len(content) % 4), validate=True)
     except (ValueError, binascii.Error):
         raise InvalidArgumentError(
             f"{name}: not a base64 data URI.", "Write it as data:image/png;base64,…"

@@ -65,7 +65,12 @@ async def keep_turn(
     grok: Grok, conversation: Conversation, request: ChatRequest, answer: Answer, call: Call
 ) -> Answer:
     """The answer with a handle to continue from it. A broken answer continues from the text that came."""
-    answered = Message("assistant", answer.text, tool_calls=answer.tool_calls, reasoning=answer.reasoning)
+    answered = Message(
+        "assistant",
+        answer.text,
+        tool_calls=tuple(call.echoed() for call in answer.tool_calls),
+        reasoning=answer.reasoning,
+    )
     longer = Conversation(
         root=conversation.root,
         messages=(*request.messages, answered),

@@ -1,0 +1,618 @@
+"""Every answer whole and true: what endpoints do in other ways than their documents say, kind by kind.
+
+Each row is a form that a public report describes. An answer comes back as it was meant, or as an error or a
+note that names what is wrong; never cut, doubled or empty in silence.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events, sse
+from tests.support.host import Result, host_on
+
+pytestmark = pytest.mark.anyio
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+FUNCTIONS = [
+    {"name": "read_file", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}
+]
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 60
+
+
+def chunk(delta: Any = None, finish: str | None = None, *, index: int = 0, **choice: Any) -> dict[str, Any]:
+    """One chunk of a chat stream with one choice."""
+    whole: dict[str, Any] = {"index": index, **choice}
+    if delta is not None:
+        whole["delta"] = delta
+    if finish:
+        whole["finish_reason"] = finish
+    return {"object": "chat.completion.chunk", "model": "grok-4.7", "choices": [whole]}
+
+
+def text(content: str, **more: Any) -> dict[str, Any]:
+    return chunk({"content": content}, **more)
+
+
+def call(index: int | None, call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    """A chunk with a piece of one tool call."""
+    piece = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
+    return chunk({"tool_calls": [{key: value for key, value in piece.items() if value is not None}]})
+
+
+def end(finish: str = "stop", **more: Any) -> dict[str, Any]:
+    return {**chunk({}, finish, **more), "usage": USAGE}
+
+
+def whole(message: dict[str, Any], finish: str = "stop", **choice: Any) -> Reply:
+    """A chat completion that came as one JSON body."""
+    answered = {"index": 0, "finish_reason": finish, "message": message, **choice}
+    return body({"object": "chat.completion", "model": "grok-4.7", "choices": [answered], "usage": USAGE})
+
+
+def response(*items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The last event of a Responses stream."""
+    held = {"object": "response", "status": "completed", "model": "grok-4.7", "output": list(items), **more}
+    return {"type": "response.completed", "response": held}
+
+
+def message(item_id: str, *parts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "message", "id": item_id, "content": list(parts)}
+
+
+def said(words: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": words}
+
+
+def function(item_id: str, arguments: str) -> dict[str, Any]:
+    return {
+        "type": "function_call",
+        "id": item_id,
+        "call_id": "call_a",
+        "name": "read_file",
+        "arguments": arguments,
+    }
+
+
+def rotating(kind: str, item_id: str, **more: Any) -> dict[str, Any]:
+    return {"type": f"response.{kind}", "item_id": item_id, "output_index": 0, "content_index": 0, **more}
+
+
+READ_A = {"id": "call_a", "name": "read_file", "arguments": {"path": "a"}}
+READ_B = {"id": "call_b", "name": "read_file", "arguments": {"path": "b"}}
+REFUSED = "I can't help with that."
+FOUND = '{"path":"a"}'
+
+
+@dataclass(frozen=True)
+class Row:
+    """One form of a kind, and what comes of it. `note` stands in a warning, `error` is a code."""
+
+    kind: str
+    form: str
+    reply: Reply
+    text: str = ""
+    finish: str = "stop"
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+    error: str = ""
+    requests: int = 1
+
+
+ROWS = (
+    Row(
+        "message",
+        "grows beside each delta",
+        events(
+            text("The ", message={"content": "The "}), text("end.", message={"content": "The end."}), end()
+        ),
+        "The end.",
+    ),
+    Row(
+        "message",
+        "comes once more behind the deltas",
+        events(
+            text("The "),
+            text("end."),
+            {**chunk(None, "stop", message={"content": "The end."}), "usage": USAGE},
+        ),
+        "The end.",
+    ),
+    Row(
+        "message",
+        "grows without deltas",
+        events(chunk(message={"content": "The "}), chunk(message={"content": "The end."}), end()),
+        "The end.",
+    ),
+    Row(
+        "message",
+        "is null beside the deltas",
+        events(text("The ", message=None), text("end.", message=None), end(message=None)),
+        "The end.",
+    ),
+    Row(
+        "calls",
+        "begin anew under the same index",
+        events(
+            call(0, "call_a", "read_file", FOUND),
+            call(0, "call_b", "read_file", '{"path":"b"}'),
+            end("tool_calls"),
+        ),
+        finish="tool_calls",
+        calls=[READ_A, READ_B],
+    ),
+    Row(
+        "calls",
+        "have no index",
+        events(
+            call(None, "call_a", "read_file", FOUND),
+            call(None, "call_b", "read_file", '{"path":"b"}'),
+            end("tool_calls"),
+        ),
+        finish="tool_calls",
+        calls=[READ_A, READ_B],
+    ),
+    Row(
+        "calls",
+        "come whole again behind their pieces",
+        events(
+            call(0, "call_a", "read_file", '{"path":'),
+            call(0, None, None, '"a"}'),
+            call(0, "call_a", "read_file", FOUND),
+            end("tool_calls"),
+        ),
+        finish="tool_calls",
+        calls=[READ_A],
+    ),
+    Row(
+        "calls",
+        "share one id",
+        events(
+            call(0, "call_a", "read_file", FOUND),
+            call(1, "call_a", "read_file", '{"path":"b"}'),
+            end("tool_calls"),
+        ),
+        finish="tool_calls",
+        calls=[READ_A, {**READ_B, "id": "call_a_2"}],
+    ),
+    Row(
+        "calls",
+        "never get a name",
+        events(call(0, "call_a", None, FOUND), end("tool_calls")),
+        error="upstream",
+    ),
+    Row(
+        "items",
+        "change the ids of their text",
+        events(
+            rotating("output_text.delta", "m1", delta="The "),
+            rotating("output_text.delta", "m2", delta="end."),
+            rotating("output_text.done", "m3", text="The end."),
+            response(message("m4", said("The end."))),
+        ),
+        "The end.",
+    ),
+    Row(
+        "items",
+        "change the ids of a call",
+        events(
+            {"type": "response.output_item.added", "output_index": 0, "item": function("f1", "")},
+            rotating("function_call_arguments.delta", "f2", delta=FOUND),
+            {"type": "response.output_item.done", "output_index": 0, "item": function("f3", FOUND)},
+            response(function("f4", FOUND)),
+        ),
+        finish="tool_calls",
+        calls=[READ_A],
+    ),
+    Row(
+        "items",
+        "stand elsewhere in the completed response",
+        events(
+            {**rotating("output_text.delta", "m1", delta="The end."), "output_index": 1},
+            response(message("m9", said("The end."))),
+        ),
+        "The end.",
+    ),
+    Row(
+        "ending",
+        "says error behind text",
+        events(text("One, "), end("error")),
+        "One, ",
+        "interrupted",
+        note="error",
+    ),
+    Row(
+        "ending",
+        "holds an error in the choice",
+        events(
+            text("One, "),
+            chunk({}, "error", error={"code": 502, "message": "Upstream provider disconnected"}),
+        ),
+        "One, ",
+        "interrupted",
+        note="disconnected",
+    ),
+    Row(
+        "ending",
+        "hides the failure in native_finish_reason",
+        events(text("One, "), end(native_finish_reason="network_error")),
+        "One, ",
+        "interrupted",
+        note="network_error",
+    ),
+    Row("ending", "fails before any text", events(end("insufficient_system_resource")), error="overloaded"),
+    Row(
+        "ending",
+        "is cut, in Google's word",
+        events(text("One, "), end("MAX_TOKENS")),
+        "One, ",
+        "length",
+        note="token limit",
+    ),
+    Row("ending", "is cut, in Mistral's word", events(text("One, "), end("model_length")), "One, ", "length"),
+    Row(
+        "ending",
+        "is stopped for safety, in Google's word",
+        events(text("One, "), end("SAFETY")),
+        "One, ",
+        "content_filter",
+    ),
+    Row("ending", "has a word that nobody knows", events(text("One."), end("eos_token_found")), "One."),
+    Row(
+        "cut call",
+        "with the reason length",
+        events(call(0, "call_a", "read_file", '{"path":"/e'), end("length")),
+        finish="length",
+        calls=[{**READ_A, "arguments": '{"path":"/e'}],
+        note="not JSON",
+    ),
+    Row(
+        "cut call",
+        "with the reason tool_calls",
+        events(call(0, "call_a", "read_file", '{"path":"/e'), end("tool_calls")),
+        finish="tool_calls",
+        calls=[{**READ_A, "arguments": '{"path":"/e'}],
+        note="not JSON",
+    ),
+    Row(
+        "cut call",
+        "with NaN in its arguments",
+        events(call(0, "call_a", "read_file", '{"path":NaN}'), end("tool_calls")),
+        finish="tool_calls",
+        calls=[{**READ_A, "arguments": '{"path":NaN}'}],
+        note="not JSON",
+    ),
+    Row("refusal", "in deltas", events(chunk({"refusal": REFUSED}), end()), REFUSED, "content_filter"),
+    Row(
+        "refusal",
+        "as the field of a body",
+        whole({"content": None, "refusal": REFUSED}),
+        REFUSED,
+        "content_filter",
+    ),
+    Row(
+        "refusal",
+        "as a part of a body",
+        whole({"content": [{"type": "refusal", "refusal": REFUSED}]}),
+        REFUSED,
+        "content_filter",
+    ),
+    Row(
+        "refusal",
+        "in a Responses stream",
+        events(
+            rotating("refusal.delta", "m1", delta=REFUSED),
+            response(message("m1", {"type": "refusal", "refusal": REFUSED})),
+        ),
+        REFUSED,
+        "content_filter",
+    ),
+    Row(
+        "thoughts",
+        "as parts of a delta",
+        events(
+            chunk({"content": [{"type": "reasoning", "text": "SECRET"}, {"type": "text", "text": "Four."}]}),
+            end(),
+        ),
+        "Four.",
+    ),
+    Row(
+        "thoughts",
+        "as parts that hold parts",
+        events(
+            chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "SECRET"}]}]}),
+            text("Four."),
+            end(),
+        ),
+        "Four.",
+    ),
+    Row(
+        "thoughts",
+        "redacted, in a body",
+        whole(
+            {"content": [{"type": "redacted_thinking", "data": "SECRET"}, {"type": "text", "text": "Four."}]}
+        ),
+        "Four.",
+    ),
+    Row(
+        "lines",
+        "without blank lines between events",
+        sse(
+            "".join(f"data: {json.dumps(one)}\n" for one in (text("The "), text("end."), end()))
+            + "data: [DONE]\n\n"
+        ),
+        "The end.",
+    ),
+    Row(
+        "lines",
+        "with only [DONE] glued to the last event",
+        sse(f"data: {json.dumps(text('The end.'))}\n\ndata: {json.dumps(end())}\ndata: [DONE]\n\n"),
+        "The end.",
+    ),
+    Row(
+        "lines",
+        "with one event cut off and the next behind it",
+        sse(
+            f'data: {json.dumps(text("So "))}\n\ndata: {{"id":"c1","objdata: {json.dumps(text("I"))}\n\n'
+            f"data: {json.dumps(text('go.'))}\n\ndata: {json.dumps(end())}\n\ndata: [DONE]\n\n"
+        ),
+        "So go.",
+        note="could not be read",
+    ),
+    Row(
+        "choice",
+        "numbered 1 in a stream",
+        events(text("The ", index=1), text("end.", index=1), end(index=1)),
+        "The end.",
+    ),
+    Row("choice", "numbered 1 in a body", whole({"content": "The end."}, index=1), "The end."),
+    Row(
+        "choice",
+        "numbered 1 with a call",
+        events(
+            chunk(
+                {
+                    "tool_calls": [
+                        {"index": 0, "id": "call_a", "function": {"name": "read_file", "arguments": FOUND}}
+                    ]
+                },
+                index=1,
+            ),
+            end("tool_calls", index=1),
+        ),
+        finish="tool_calls",
+        calls=[READ_A],
+    ),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.kind} {row.form}")
+async def test_what_an_endpoint_does_in_its_own_way_comes_back_as_it_was_meant(row: Row) -> None:
+    async with Endpoint(row.reply) as endpoint:
+        async with host_on(endpoint, results="structured", max_retries=0) as host:
+            result = await host.ask(tools=FUNCTIONS)
+    assert len(endpoint.requests) == row.requests
+    if row.error:
+        assert result.error["code"] == row.error
+        return
+    answer = result.structured
+    assert answer.get("text", "") == row.text
+    assert answer["finish_reason"] == row.finish
+    assert answer.get("tool_calls", []) == row.calls
+    assert "alternatives" not in answer
+    assert any(row.note in warning for warning in answer.get("warnings", [""])) if row.note else True
+    assert "SECRET" not in json.dumps(answer)
+
+
+def test_every_kind_has_three_forms_at_least() -> None:
+    kinds = [row.kind for row in ROWS]
+    assert all(kinds.count(kind) >= 3 for kind in kinds)
+
+
+FIELDS = {
+    "xAI, on this model": "Argument not supported on this model: stream_options",
+    "xAI, bare": "Argument not supported: stream_options",
+    "OpenAI": "Unrecognized request argument supplied: stream_options",
+    "a schema's path": "Validation error at #/stream_options: Extra inputs are not permitted",
+    "Groq": "property 'stream_options' is unsupported",
+    "new-api": "Model grok-4.7 does not support parameter streamOptions.",
+}
+
+
+@pytest.mark.parametrize("words", FIELDS.values(), ids=FIELDS)
+async def test_a_field_that_we_always_send_is_left_out_where_it_is_refused(words: str) -> None:
+    def choose(request: Request) -> Reply:
+        refused = body({"error": {"message": words, "code": 400}}, status=400)
+        return refused if "stream_options" in request.body else chat("Ok.")
+
+    async with Endpoint(choose=choose) as endpoint, host_on(endpoint) as host:
+        result = await host.ask()
+    assert result.text.startswith("Ok.") and "Note: stream_options was left out" in result.text
+    assert len(endpoint.requests) == 2
+
+
+async def test_a_field_that_fastapi_refuses_by_its_place_is_left_out() -> None:
+    detail = [
+        {
+            "type": "extra_forbidden",
+            "loc": ["body", "stream_options"],
+            "msg": "Extra inputs are not permitted",
+        }
+    ]
+
+    def choose(request: Request) -> Reply:
+        return body({"detail": detail}, status=422) if "stream_options" in request.body else chat("Ok.")
+
+    async with Endpoint(choose=choose) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).text.startswith("Ok.")
+
+
+async def test_several_refused_fields_are_left_out_one_after_the_other() -> None:
+    def choose(request: Request) -> Reply:
+        for name in ("seed", "top_p", "user"):
+            if name in request.body:
+                return body({"error": f"Argument not supported on this model: {name}"}, status=400)
+        return chat("Ok.")
+
+    async with Endpoint(choose=choose) as endpoint, host_on(endpoint) as host:
+        result = await host.ask(options={"seed": 1, "top_p": 0.5, "user": "ann"})
+    assert result.text.startswith("Ok.") and len(endpoint.requests) == 4
+
+
+ERRORS: list[tuple[int, Any, str]] = [
+    (400, {"error": {"message": "grok-9 is not a valid model ID", "code": 400}}, "model_not_found"),
+    (400, {"error": {"message": "Invalid model name passed in model=grok-9."}}, "model_not_found"),
+    (
+        404,
+        {"error": "The model grok-9 was deprecated and is no longer accessible via the API."},
+        "model_not_found",
+    ),
+    (404, {"error": "No handler found on route. Please double check your URL"}, "configuration"),
+    (403, {"error": {"message": "user quota is not enough", "code": ""}}, "insufficient_credit"),
+    (403, {"error": {"message": "x", "code": "pre_consume_token_quota_failed"}}, "insufficient_credit"),
+    (429, {"error": {"message": "Budget has been exceeded! Current cost: 10.2"}}, "insufficient_credit"),
+    (
+        400,
+        {"error": {"message": "The schema violates the rule that the root is an object"}},
+        "invalid_argument",
+    ),
+    (400, {"error": {"message": "This violates our usage policy"}}, "content_filter"),
+    (500, {"error": {"message": "image input is not supported"}}, "invalid_argument"),
+    (200, {"error": {"message": "slow down", "code": "429"}}, "rate_limited"),
+    (200, {"error": {"message": "who are you", "code": "401"}}, "authentication"),
+    (409, {"error": "conflict"}, "overloaded"),
+]
+
+
+@pytest.mark.parametrize(("status", "refusal", "code"), ERRORS, ids=lambda one: json.dumps(one)[:60])
+async def test_the_words_of_an_error_decide_its_row(status: int, refusal: Any, code: str) -> None:
+    reply = events(refusal) if status == 200 else body(refusal, status=status)
+    async with Endpoint(reply) as endpoint, host_on(endpoint, max_retries=0, gateway="nebula") as host:
+        assert (await host.ask(model="grok-9")).error["code"] == code
+
+
+BODIES: list[Any] = [
+    {"object": "error", "message": "Too odd.", "code": 400},
+    {"code": 500, "msg": "Too odd.", "success": False},
+    {"errors": [{"message": "Too odd."}]},
+    [{"error": {"code": 400, "message": "Too odd."}}],
+    {"error": {"message": {"text": "Too odd."}}},
+    {"error": ["Too odd."]},
+    {"error_msg": "Too odd."},
+    {"detail": [{"msg": "Too odd.", "loc": ["body"]}]},
+    {"detail": {"error": "Too odd."}},
+]
+
+
+@pytest.mark.parametrize("refusal", BODIES, ids=lambda one: json.dumps(one)[:50])
+async def test_the_sentence_of_an_error_body_is_found_in_every_form(refusal: Any) -> None:
+    async with Endpoint(body(refusal, status=400)) as endpoint, host_on(endpoint) as host:
+        assert "“Too odd.”" in (await host.ask()).text
+
+
+async def test_a_wrong_model_name_does_not_steer_the_calls_of_others() -> None:
+    def choose(request: Request) -> Reply:
+        known = request.body["model"] == "grok-4.7"
+        return (
+            chat("Ok.")
+            if known and request.path.endswith("completions")
+            else body({"error": "nothing here"}, status=404)
+        )
+
+    async with Endpoint(choose=choose) as endpoint:
+        async with host_on(endpoint, dialect="chat_completions", gateway="xai") as host:
+            assert (await host.ask(model="grok-none")).error
+            endpoint.requests.clear()
+            result = await host.ask(model="grok-4.7")
+    assert result.text.startswith("Ok.") and "was used" not in result.text
+    assert [request.path.rpartition("/")[2] for request in endpoint.requests] == ["completions"]
+
+
+async def test_ids_that_start_anew_each_round_are_unique_in_the_conversation() -> None:
+    again = events(call(0, "search:1", "read_file", FOUND), end("tool_calls"))
+    async with Endpoint(again, again, chat("Done.")) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            result = (await host.ask(tools=FUNCTIONS)).structured
+            for output in ("one", "two"):
+                results = [{"tool_call_id": result["tool_calls"][0]["id"], "output": output}]
+                handle = result["conversation_id"]
+                result = (await host.ask("", conversation_id=handle, tool_results=results)).structured
+    sent = endpoint.requests[-1].body["messages"]
+    made = [one["id"] for turn in sent for one in turn.get("tool_calls", [])]
+    outputs = {turn["tool_call_id"]: turn["content"] for turn in sent if turn["role"] == "tool"}
+    assert len(set(made)) == 2 and outputs == dict(zip(made, ("one", "two"), strict=True))
+
+
+async def test_a_cut_call_and_an_empty_output_go_back_as_valid_messages() -> None:
+    cut = events(call(0, "call_a", "read_file", '{"path":"/e'), end("length"))
+    async with Endpoint(cut, chat("Done.")) as endpoint, host_on(endpoint, results="structured") as host:
+        result = (await host.ask(tools=FUNCTIONS)).structured
+        outputs = [{"tool_call_id": "call_a", "output": ""}]
+        await host.ask("", conversation_id=result["conversation_id"], tool_results=outputs)
+    *_, made, output = endpoint.requests[-1].body["messages"]
+    assert json.loads(made["tool_calls"][0]["function"]["arguments"]) == {"invalid_arguments": '{"path":"/e'}
+    assert output["content"] == "(no output)"
+
+
+async def test_reasoning_that_can_not_be_decrypted_any_more_is_left_out_with_a_note() -> None:
+    thought = {"type": "reasoning", "id": "rs_1", "encrypted_content": "AAAA"}
+
+    def choose(request: Request) -> Reply:
+        if any(item.get("type") == "reasoning" for item in request.body["input"]):
+            return body({"error": "Could not decrypt the provided encrypted_content."}, status=400)
+        return events(response(thought, message("m1", said("Ok."))))
+
+    async with Endpoint(choose=choose) as endpoint, host_on(endpoint, gateway="xai") as host:
+        first = await host.ask()
+        second = await host.ask("Go on", conversation_id=first.answer["conversation_id"])
+    assert second.text.startswith("Ok.") and "Earlier thoughts were left out" in second.text
+
+
+REFUSALS: dict[str, Callable[[], Reply]] = {
+    "chat": lambda: events(chunk({"refusal": REFUSED}), end()),
+    "a chat body": lambda: whole({"content": None, "refusal": REFUSED}),
+    "responses": lambda: events(response(message("m", {"type": "refusal", "refusal": REFUSED}))),
+}
+
+
+@pytest.mark.parametrize("make", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_of_json_is_an_error_after_one_request(make: Callable[[], Reply]) -> None:
+    async with Endpoint(make()) as endpoint, host_on(endpoint) as host:
+        result = await host.call("grok_structured", prompt="x", schema={"type": "object"})
+    assert result.error["code"] == "content_filter" and len(endpoint.requests) == 1
+
+
+COSTS: list[tuple[dict[str, Any], float | None]] = [
+    ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.036}}, 0.036),
+    ({"cost": 0.002, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.001}}, 0.002),
+    ({"cost": 0.001, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.036}}, 0.001),
+    ({"cost_in_usd_ticks": 7.3e6}, 0.00073),
+]
+
+
+@pytest.mark.parametrize(("fields", "cost"), COSTS)
+async def test_the_bill_is_what_the_account_pays(fields: dict[str, Any], cost: float | None) -> None:
+    async with Endpoint(chat("Ok.", usage={**USAGE, **fields})) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).answer["usage"]["cost_usd"] == pytest.approx(cost)
+
+
+IMAGES = {
+    "without padding": lambda data: data.rstrip("="),
+    "with line ends": lambda data: "\n".join(data[start : start + 20] for start in range(0, len(data), 20)),
+    "with blanks": lambda data: data[:8] + " " + data[8:],
+}
+
+
+@pytest.mark.parametrize("spell", IMAGES.values(), ids=IMAGES)
+async def test_base64_of_an_image_is_read_in_every_spelling(spell: Callable[[str], str]) -> None:
+    data = base64.b64encode(PNG).decode()
+    assert data.endswith("=")
+    async with Endpoint(chat("Seen.")) as endpoint, host_on(endpoint) as host:
+        result: Result = await host.ask(images=[f"data:image/png;base64,{spell(data)}"])
+    assert result.text.startswith("Seen.")
+    sent = endpoint.requests[0].body["messages"][-1]["content"][0]["image_url"]["url"]
+    assert sent == f"data:image/png;base64,{data}"
