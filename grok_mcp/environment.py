@@ -66,12 +66,12 @@ def read_settings() -> Settings | None:
             sys.stderr.write(f"grok-mcp: {problem}\n")
         return None
     for name in unknown_variables():
-        sys.stderr.write(f"grok-mcp: {name} is no setting of this version and has no effect\n")
+        sys.stderr.write(f"grok-mcp: {name} is not a setting of this version and has no effect\n")
     return settings
 
 
 def unknown_variables() -> list[str]:
-    """Names with our prefix that are no setting: misspelt, or of another version."""
+    """Names with our prefix that are not settings: misspelt, or of another version."""
     known = {*VARIABLES, "GROK_MCP_ENV_FILE"}
     return sorted(
         name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known

@@ -29,7 +29,7 @@ CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s
 
 
 class Attempt(Protocol):
-    """An attempt at an answer, which can tell its events again in the fewest that matter."""
+    """An attempt at an answer, which can replay its events in the fewest that matter."""
 
     def replay(self) -> Iterable[tuple[Event, str]]:
         """Events, each with the text that it added."""

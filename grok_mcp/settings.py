@@ -36,7 +36,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-def fault_of(key: str) -> str | None:
+def key_problem(key: str) -> str | None:
     """What is wrong with a key, None for one that can be sent."""
     if not key:
         return "is empty"
@@ -263,17 +263,17 @@ class Settings(BaseSettings):
 
     def key(self) -> str | None:
         """The first usable API key; None where there is none (`missing_key_reason` says why)."""
-        return next((key for _, key in self._keys() if fault_of(key) is None), None)
+        return next((key for _, key in self._keys() if key_problem(key) is None), None)
 
     def key_variable(self) -> str:
         """The variable that the key comes from, or should come from."""
-        return next((name for name, key in self._keys() if fault_of(key) is None), "XAI_API_KEY")
+        return next((name for name, key in self._keys() if key_problem(key) is None), "XAI_API_KEY")
 
     def missing_key_reason(self) -> str:
         """Why there is no key, as the beginning of a sentence."""
         for variable, key in self._keys():
             if key:
-                return f"{variable} {fault_of(key)}"
+                return f"{variable} {key_problem(key)}"
         if self.api_key_file is not None:
             return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
         return "There is no API key"

@@ -88,7 +88,7 @@ def test_a_server_without_a_way_to_its_client_says_so(closed: str) -> None:
 def test_a_variable_that_is_no_setting_is_told_and_does_no_harm() -> None:
     answers, stderr, status = session(INITIALIZE, GROK_MCP_TIMOUT="5")
     assert (len(answers), status) == (1, 0)
-    assert stderr == "grok-mcp: GROK_MCP_TIMOUT is no setting of this version and has no effect\n"
+    assert stderr == "grok-mcp: GROK_MCP_TIMOUT is not a setting of this version and has no effect\n"
 
 
 def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:

@@ -1,7 +1,8 @@
 """What callers have spent today, and have in flight, in Redis: for servers that share no ledger.
 
-Used by `ledger.py`, on its thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is one script,
-so that workers can't pass each other. While Redis is away, no call begins: what others spend is unknown.
+Used by `books.py`, on the ledger's thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is
+one script, so that workers can't pass each other. While Redis is away, no call begins: what others spend is
+unknown.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ ATTEMPT_S = 1.0
 AWAY_S = 1.0
 """How long a Redis that did not answer is left alone: other calls need not wait for it too."""
 
-KEPT_S = 2 * 86_400  # longer than conversations, so that a full Redis drops those first
+LIFETIME_S = 2 * 86_400  # longer than conversations, so that a full Redis drops those first
 SETTLED_S = 3_600  # within which the same call is not counted twice
 
 # Both keys of a caller carry one hash tag, so that they are on one machine of a cluster.
@@ -82,7 +83,7 @@ class RedisBudget:
         self._settle_all()
         keys = _keys(wanted, since)
         standing = self._run(
-            _RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), KEPT_S
+            _RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), LIFETIME_S
         )
         if standing is None or self._unsettled:
             raise OverloadedError(
@@ -102,7 +103,7 @@ class RedisBudget:
         self._settle_all()
         for reservation in reservations:
             key = _keys(reservation, 0)[1:2]
-            if self._run(_RENEW, key, reservation.id, reservation.ticks, int(RESERVED_S), KEPT_S) is None:
+            if self._run(_RENEW, key, reservation.id, reservation.ticks, int(RESERVED_S), LIFETIME_S) is None:
                 return
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class RedisBudget:
         while self._unsettled:
             wanted, ticks, since = self._unsettled[0]
             keys = _keys(wanted, since)
-            if self._run(_SETTLE, keys, wanted.id, ticks, KEPT_S, SETTLED_S) is None:
+            if self._run(_SETTLE, keys, wanted.id, ticks, LIFETIME_S, SETTLED_S) is None:
                 return
             del self._unsettled[0]
 

@@ -1,6 +1,6 @@
 """The ledger on disk: one SQLite file, one row for each tool call, written by many processes at once.
 
-`ledger.py` uses it on a thread of its own; `grok-mcp usage` reads it. A row holds counts and names, never a
+`books.py` uses it on the ledger's thread; `grok-mcp usage` reads it. A row holds counts and names, never a
 word of prompt or answer. Reservations are what calls in flight may cost; they expire unless they are renewed.
 """
 

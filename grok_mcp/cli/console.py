@@ -25,7 +25,7 @@ def symbol(preferred: str, plain: str) -> str:
 
 
 def note(text: str, *, dim: bool = False) -> None:
-    """Print to stderr, beside what a command prints."""
+    """Print to stderr, apart from what a command prints."""
     click.secho(text, err=True, dim=dim or None)
 
 

@@ -36,7 +36,7 @@ from grok_mcp.hosts import (
     plan_uninstall,
 )
 from grok_mcp.redaction import mask_secrets
-from grok_mcp.settings import fault_of
+from grok_mcp.settings import key_problem
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -204,7 +204,7 @@ def _environment(options: _Options) -> dict[str, str]:
 
 def _secret(machine: Machine, variable: str) -> str:
     value = machine.environment.get(variable, "").strip()
-    if error := fault_of(value):
+    if error := key_problem(value):
         raise HostError(f"--write-key: {variable} in your environment {error}; set it and run this again")
     return value
 

@@ -140,7 +140,7 @@ def token(name: str) -> None:
     if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
         fail(f"{name!r} is not a valid name: use at most 64 characters, without : and #", BAD_USAGE)
     made, line = serving.new_token(name.strip())
-    click.echo(f"The token, shown only now:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
+    click.echo(f"The token, printed only this once:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
 
 
 @cli.command()

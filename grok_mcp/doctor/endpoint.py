@@ -145,18 +145,18 @@ class _Probe:
         unsure = [name for name in DIALECTS if self._speaks(name) is None]
         configured, known = self._settings.dialect, self._gateway.dialects
         first = configured or known[0]
-        shown = ", ".join(spoken) or "none for certain"
+        names = ", ".join(spoken) or "none for certain"
         if first in unsure:
             message = f"{first} could not be tried: {self._outcomes[DIALECTS[first].path]}"
             return doubtful("dialects", message, "Try again in a moment, or run with --full.")
         if first in spoken:
-            return fine("dialects", f"{shown}; {first} comes first")
+            return fine("dialects", f"{names}; {first} comes first")
         if not spoken and not unsure:
             return wrong("dialects", "the endpoint knows neither path", _ADDRESS)
         usable = (spoken or unsure)[0]
         fix = f"Set GROK_MCP_DIALECT={usable}."
         if usable in (configured, *known):
-            return doubtful("dialects", f"{shown}; but {first} comes first, and fails", fix)
+            return doubtful("dialects", f"{names}; but {first} comes first, and fails", fix)
         message = f"the endpoint does not speak {first}, the only dialect that calls use"
         return wrong("dialects", message, fix)
 

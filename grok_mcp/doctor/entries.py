@@ -11,7 +11,7 @@ from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import DISTRIBUTION, Forwarded, Host, Part, Reference, TimeLimit
-from grok_mcp.settings import PREFIX, fault_of
+from grok_mcp.settings import PREFIX, key_problem
 
 SHORT_S = 60.0
 
@@ -139,13 +139,13 @@ class HostEntry:
 
     def _check_value(self, name: str, value: str) -> Iterator[Check]:
         """What is wrong with the value of a key's variable; a value that may be a key is never shown."""
-        error, way = fault_of(value), self.host.key
+        error, way = key_problem(value), self.host.key
         placeholder = re.fullmatch(r"\{\w+:\w+\}", value) or (error and "placeholder" in error)
         if placeholder and isinstance(way, Reference) and way.expands(value):
             yield from self._check_reference(name, value)
         elif placeholder:
-            shown = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "it"
-            message = f"{name} is a placeholder, and {self.host.title} does not replace {shown}"
+            quoted = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "it"
+            message = f"{name} is a placeholder, and {self.host.title} does not replace {quoted}"
             if isinstance(way, Reference):
                 yield self._wrong(message, f"Write {way.to(name)} or the key itself.")
             else:

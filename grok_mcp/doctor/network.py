@@ -31,11 +31,11 @@ async def check_way(url: str) -> list[Check]:
         port = parts.port or _PORTS[scheme]
     except ValueError:
         return [wrong("base url", "the port is not a number from 1 to 65535", "Correct XAI_BASE_URL.")]
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-    checks = [fine("base url", shown)]
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    checks = [fine("base url", address)]
     if scheme == "http" and not is_loopback(host):
         fix = "Use https:// in XAI_BASE_URL, unless you own the network between."
-        checks = [doubtful("base url", f"{shown} carries the key in clear text", fix)]
+        checks = [doubtful("base url", f"{address} carries the key in clear text", fix)]
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if proxy and not is_loopback(host) and not proxy_bypass(host):

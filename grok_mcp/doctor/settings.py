@@ -7,7 +7,7 @@ import stat
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.environment import VARIABLES, SettingsError, load_settings, unknown_variables
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.settings import Settings, fault_of
+from grok_mcp.settings import Settings, key_problem
 
 GET_A_KEY = (
     "Set XAI_API_KEY in the host's configuration of this server; get a key at https://console.x.ai. "
@@ -46,7 +46,7 @@ def check_key(settings: Settings) -> list[Check]:
         if name == variable and value != value.strip():
             message = f"{name} has white space around the key, which is ignored"
             checks.append(doubtful("key", message, f"Remove it from {name}."))
-        if value.strip() and (error := fault_of(value.strip())):
+        if value.strip() and (error := key_problem(value.strip())):
             message = f"{name} {error}; the key comes from {variable}"
             checks.append(doubtful("key", message, f"Unset {name}."))
     file = settings.api_key_file
@@ -71,7 +71,7 @@ def _variables(settings: Settings) -> dict[str, str]:
 
 def _missing(settings: Settings) -> Check:
     for name, value in _variables(settings).items():
-        error = fault_of(value.strip()) if value.strip() else None
+        error = key_problem(value.strip()) if value.strip() else None
         if error and "placeholder" in error:
             fix = (
                 f"Set {name} where the host is started, or write the key itself into the host's file; "
@@ -85,7 +85,7 @@ def _missing(settings: Settings) -> Check:
     if file is None:
         return wrong("key", "there is no key", GET_A_KEY)
     try:
-        error = fault_of(file.expanduser().read_text(encoding="utf-8").strip())
+        error = key_problem(file.expanduser().read_text(encoding="utf-8").strip())
     except OSError as failure:
         error = f"can't be read: {failure.strerror or type(failure).__name__}"
     except (ValueError, RuntimeError):

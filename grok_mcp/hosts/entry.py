@@ -7,7 +7,7 @@ from typing import Any
 
 from grok_mcp.hosts.host import Host, HostError, Part, bearer
 from grok_mcp.redaction import mask_secrets
-from grok_mcp.settings import fault_of
+from grok_mcp.settings import key_problem
 
 KEY_VARIABLE = "XAI_API_KEY"
 KEY_FILE_VARIABLE = "GROK_MCP_API_KEY_FILE"
@@ -65,7 +65,7 @@ def looks_secret(name: str, value: str) -> bool:
     if _REFERENCE.fullmatch(value):
         return False
     if _SECRET_NAME.search(name):
-        return fault_of(value) is None
+        return key_problem(value) is None
     return mask_secrets(value) != value or bool(_PASSWORD_IN_URL.search(value))
 
 

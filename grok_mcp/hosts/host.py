@@ -153,7 +153,7 @@ class Host:
     restart: str
     limits: tuple[TimeLimit, ...] = ()
     without_limit: str = ""
-    """The time limit where none can be set, as far as it is documented."""
+    """The time limit where none can be set, if it is documented."""
     windows_files: tuple[str, ...] = ()
     project_file: str | None = None
     withholds: bool = False

@@ -14,7 +14,7 @@ from grok_mcp.usage import Usage, normalise, with_cost_estimate
 
 
 def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: bool) -> Answer:
-    """The answer as far as it came; `broken` marks one whose stream did not end properly."""
+    """The answer so far; `broken` marks one whose stream did not end properly."""
     text = fold.text()
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)

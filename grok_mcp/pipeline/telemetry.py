@@ -128,7 +128,7 @@ class _Instruments(NamedTuple):
 
 @cache
 def _instruments() -> _Instruments:
-    from opentelemetry import metrics  # 8 ms, which only those pay who listen
+    from opentelemetry import metrics  # only where somebody listens
 
     meter = metrics.get_meter("grok_mcp", __version__)
 

@@ -81,7 +81,7 @@ def _frames(events: Iterable[JSON], limit: int | None) -> Iterator[bytes]:
 
 
 def body_pieces(body: JSON, fault: Fault) -> Iterable[bytes]:
-    """The two halves of a body, as far as the fault lets them through."""
+    """The two halves of a body, if the fault lets them through."""
     text = json.dumps(changed(fault.bodies, body), ensure_ascii=False)
     middle = len(text) // 2
     halves = [half.encode() for half in (text[:middle], text[middle:])]

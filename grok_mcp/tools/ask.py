@@ -66,7 +66,7 @@ class AskArguments(Arguments):
         return tuple(_function(tool, number) for number, tool in enumerate(tools))
 
     @model_validator(mode="after")
-    def _prompt_given(self) -> Self:
+    def _check_prompt(self) -> Self:
         if not self.tool_results and not self.prompt.strip():
             raise ValueError("prompt: is empty")
         return self

@@ -18,7 +18,7 @@ class ResultArguments(ToolArguments):
 
     @field_validator("answer_id")
     @classmethod
-    def _id_given(cls, value: str) -> str:
+    def _check_id(cls, value: str) -> str:
         return not_blank(value).strip()
 
 

@@ -63,7 +63,7 @@ class SearchArguments(Arguments):
 
     @field_validator("query")
     @classmethod
-    def _query_given(cls, value: str) -> str:
+    def _check_query(cls, value: str) -> str:
         return not_blank(value)
 
     @field_validator("from_date", "to_date", mode="before")

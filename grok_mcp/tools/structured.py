@@ -31,7 +31,7 @@ class StructuredArguments(Arguments):
 
     @field_validator("prompt")
     @classmethod
-    def _prompt_given(cls, value: str) -> str:
+    def _check_prompt(cls, value: str) -> str:
         return not_blank(value)
 
     @field_validator("name")

@@ -311,9 +311,9 @@ async def test_keys_are_asked_for_again_and_an_old_key_is_good_for_a_while_only(
     with Issuer() as issuer:
         issuer.documents[KEYS] = {"keys": [published(RSA, kid="old")]}
         url = issuer.url + KEYS
-        eager = IssuerKeys(issuer.url, url, kept_for_s=0, again_after_s=0)
+        eager = IssuerKeys(issuer.url, url, cached_for_s=0, again_after_s=0)
         lazy = IssuerKeys(issuer.url, url, again_after_s=0)
-        forgetful = IssuerKeys(issuer.url, url, kept_for_s=0, usable_for_s=0, again_after_s=0)
+        forgetful = IssuerKeys(issuer.url, url, cached_for_s=0, usable_for_s=0, again_after_s=0)
         assert await eager.find("old") and await lazy.find("old")
         assert await forgetful.find("old") is None
         issuer.documents[KEYS] = {"keys": [published(EC, kid="new")]}

@@ -26,6 +26,17 @@ def test_it_serves_between_start_and_stop() -> None:
         httpx2.get(f"{url}/models", headers=KEY)
 
 
+def test_every_name_that_is_served_and_not_retired_stands_in_the_list_of_models() -> None:
+    server = SandboxServer(pace=0)
+    listed = httpx2.get(f"{server.start()}/language-models", headers=KEY).json()["models"]
+    served = {name for model in listed for name in (model["id"], *model["aliases"])}
+    for name in ("grok-latest", "grok-4", "grok-4-latest", "grok-4.20-reasoning"):
+        body = {"model": name, "messages": [{"role": "user", "content": "Hi"}]}
+        answered = httpx2.post(f"{server.url}/chat/completions", json=body, headers=KEY).json()
+        assert name in served and answered["choices"]
+    server.stop()
+
+
 def test_a_second_start_replaces_the_first() -> None:
     server = SandboxServer(pace=0)
     first, second = server.start(), server.start()

@@ -2,7 +2,15 @@
 
 from decimal import Decimal
 
-from grok_mcp.models import LONG_CONTEXT_TOKENS, MODELS, NON_REASONING_ONLY, RETIRED, Model, find_model
+from grok_mcp.models import (
+    EVERY_EFFORT,
+    LONG_CONTEXT_TOKENS,
+    MODELS,
+    NON_REASONING_ONLY,
+    RETIRED,
+    Model,
+    find_model,
+)
 from grok_mcp.sandbox.errors import JSON, RefusalError, no_model
 
 CREATED = 1_795_300_000
@@ -69,10 +77,10 @@ def _entry(model: Model) -> JSON:
         "object": "model",
         "created": CREATED,
         "owned_by": "xai",
-        "aliases": list(model.aliases),
+        "aliases": [*model.aliases, *(name for name, target in _MOVING.items() if target == model.id)],
         "input_modalities": ["text", "image"],
         "context_length": model.context_window,
-        "capabilities": {"reasoning_effort": list(model.efforts)},
+        "capabilities": {"reasoning_effort": sorted(model.efforts, key=EVERY_EFFORT.index)},
         "default_reasoning_effort": default_effort(model),
         **short,
         **{f"{name}_long_context": 2 * price for name, price in short.items()},

@@ -1,4 +1,4 @@
-"""What a request passes before the MCP transports of `http.py`: all of it plain ASGI."""
+"""What a request passes before the MCP transports of `app.py`: all of it plain ASGI."""
 
 import asyncio
 import re

@@ -14,12 +14,12 @@ import jwt
 
 from grok_mcp.addresses import is_loopback
 
-KEPT_FOR_S = 600.0
+CACHED_FOR_S = 600.0
 USABLE_FOR_S = 3600.0
 """How long keys are good for while newer ones can't be had: a stolen one is taken away by its issuer."""
 AGAIN_AFTER_S = 30.0
 """Between two fetches because of a key that is not known: else anyone could make us ask without end."""
-AFTER_FAULT_S = 5.0
+AFTER_FAILURE_S = 5.0
 FETCH_S = 10.0
 MAX_BYTES = 512 * 1024
 MIN_RSA_BITS = 2048
@@ -32,7 +32,7 @@ _BY_TYPE = {
 ALGORITHMS = frozenset[str]().union(*_BY_TYPE.values())
 """Signatures that only the issuer can make; `none` and shared secrets are not among them."""
 
-_FAULTS = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError)
+_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError)
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ class IssuerKeys:
         issuer: str,
         jwks_url: str | None,
         *,
-        kept_for_s: float = KEPT_FOR_S,
+        cached_for_s: float = CACHED_FOR_S,
         usable_for_s: float = USABLE_FOR_S,
         again_after_s: float = AGAIN_AFTER_S,
     ) -> None:
         self._issuer = issuer
         self._jwks_url = jwks_url
-        self._kept_for_s = kept_for_s
+        self._kept_for_s = cached_for_s
         self._usable_for_s = usable_for_s
         self._again_after_s = again_after_s
         self._keys: dict[str, SigningKey] = {}
@@ -103,10 +103,10 @@ class IssuerKeys:
                 keys = dict(_usable((await self._document()).get("keys")))
             if not keys:
                 raise ValueError("there is none that signs tokens")
-        except _FAULTS as error:
+        except _FAILURES as error:
             reason = str(error) or type(error).__name__
             logger.error("the keys of %s can't be fetched: %s", self._issuer, reason)
-            self._failed, self._again_at = True, time.monotonic() + AFTER_FAULT_S
+            self._failed, self._again_at = True, time.monotonic() + AFTER_FAILURE_S
             return
         self._keys, self._failed, self._fetched = keys, False, time.monotonic()
         self._again_at = self._fetched + self._again_after_s

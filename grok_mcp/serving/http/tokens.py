@@ -1,6 +1,6 @@
 """Who may call over HTTP: holders of a token from the token file, or of a JWT of the OAuth issuer.
 
-`http.py` puts these behind the SDK's bearer middleware. A caller's token is never logged and never sent on.
+`app.py` puts these behind the SDK's bearer middleware. A caller's token is never logged and never sent on.
 """
 
 import hmac

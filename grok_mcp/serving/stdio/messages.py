@@ -1,4 +1,4 @@
-"""JSON-RPC messages from and to lines of bytes, also damaged ones and long ones; `stdio.py` uses it."""
+"""JSON-RPC messages from and to lines of bytes, also damaged ones and long ones; `session.py` uses it."""
 
 import json
 import re

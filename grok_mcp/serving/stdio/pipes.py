@@ -1,6 +1,6 @@
 """Lines of bytes over two file descriptors, read and written without a thread hop for each line.
 
-`stdio.py` makes protocol messages of them. All state belongs to the event loop; the two threads
+`session.py` makes protocol messages of them. All state belongs to the event loop; the two threads
 only block in the system, and report with `call_soon_threadsafe`.
 """
 
