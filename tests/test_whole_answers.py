@@ -616,3 +616,34 @@ async def test_base64_of_an_image_is_read_in_every_spelling(spell: Callable[[str
     assert result.text.startswith("Seen.")
     sent = endpoint.requests[0].body["messages"][-1]["content"][0]["image_url"]["url"]
     assert sent == f"data:image/png;base64,{data}"
+
+
+NO_PAGES = [
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+    "data:text/html,x",
+    "https://a.example/" + "x" * 2_000,
+    "n/a",
+]
+
+
+@pytest.mark.parametrize("url", NO_PAGES, ids=lambda url: url[:24])
+async def test_a_source_that_is_not_the_address_of_a_page_is_left_out_with_a_note(url: str) -> None:
+    reply = chat("Yes.", citations=["https://a.example/1", url])
+    async with Endpoint(reply) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.search()).structured
+    assert [citation["url"] for citation in answer["citations"]] == ["https://a.example/1"]
+    assert any("1 sources were left out" in warning for warning in answer["warnings"])
+
+
+async def test_an_argument_that_is_not_ours_is_named_with_those_there_are() -> None:
+    async with Endpoint(chat("Yes.")) as endpoint, host_on(endpoint) as host:
+        result = await host.search(domains=["a.example"], _meta={"host": 1})
+    assert "Note: The argument 'domains' is unknown" in result.text and "_meta" not in result.text
+    assert "allowed_domains" in result.text
+
+
+async def test_a_required_call_that_did_not_come_gets_a_note() -> None:
+    async with Endpoint(chat("No call.")) as endpoint, host_on(endpoint) as host:
+        result = await host.ask(tools=FUNCTIONS, tool_choice="required")
+    assert "Note: tool_choice was required, but the model called no function." in result.text

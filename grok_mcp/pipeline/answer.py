@@ -38,6 +38,8 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
         searched = bool(fold.searches or citations or any(counted))
         warnings += _search_warnings(request, answer, searched)
+    if request.tool_choice == "required" and reason == "stop" and not calls:
+        warnings.append("tool_choice was required, but the model called no function.")
     warnings += [gateway.notice] if gateway.notice else []
     warnings += [
         f"The arguments of the call {one_line(call.name)} are not JSON: it was cut, or written badly."
@@ -85,9 +87,7 @@ def _search_warnings(request: ChatRequest, answer: Answer, searched: bool) -> li
     if request.search.mode == "off":
         return []
     if not searched:
-        if request.search.mode == "on":
-            return ["The endpoint reported no search: this is the model's own knowledge."]
-        return []
+        return ["The endpoint reported no search: this is the model's own knowledge."]
     if not answer.citations and answer.finish_reason == "stop":
         return ["The endpoint searched but named no sources."]
     return []

@@ -4,6 +4,7 @@ Numbers are those of the markers `[[1]](url)` in the text where it has any; sour
 cited follow. Nothing is taken from the model's prose: a marker without a listed source is reported.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from grok_mcp.messages import CITATION_MARKER, Citation, SourceKind
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
 
+MAX_URL = 2_000
 _X_HOSTS = ("x.com", "twitter.com")
 _MAX_TITLE = 120
 
@@ -24,6 +26,9 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     if not (fold.citations or fold.sources or "[[" in text):
         return (), []
     spans, titles = _collect(fold)
+    refused = [url for url in spans if not _is_page(url)]
+    for url in refused:
+        del spans[url]
     markers: dict[str, int] = {}
     for match in CITATION_MARKER.finditer(text):
         markers.setdefault(match[2], int(match[1]))
@@ -42,10 +47,17 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     listed = set(numbers.values())
     missing = sorted({number for url, number in markers.items() if url not in spans} - listed)
     warnings = []
+    if refused:
+        warnings.append(f"{len(refused)} sources were left out, because they are not addresses of web pages.")
     if missing:
         named = ", ".join(f"[{number}]" for number in missing)
         warnings.append(f"The answer points to {named}, which the endpoint does not list as a source.")
     return tuple(cited), warnings
+
+
+def _is_page(url: str) -> bool:
+    """Whether a source is an address that a person may open: not a script, a file or data."""
+    return len(url) <= MAX_URL and re.match(r"https?://[^\s/]", url, re.IGNORECASE) is not None
 
 
 def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str]]:

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.settings import ReasoningEffort
 
+MAX_UNKNOWN = 3
+"""Notes on names that are nothing like ours; more would bury the answer."""
+
 
 class SamplingOptions(BaseModel):
     """The rarely needed options of `ask_grok` and `grok_structured`; any other name is refused."""
@@ -118,6 +121,9 @@ def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str
         close = difflib.get_close_matches(name, properties, n=1, cutoff=0.75)
         if close and close[0] not in raw:
             warnings.append(f"The argument {name[:40]!r} is unknown; {close[0]!r} may have been meant.")
+        elif not name.startswith("_") and len(warnings) < MAX_UNKNOWN:  # hosts mark what is theirs so
+            known = ", ".join(properties)
+            warnings.append(f"The argument {name[:40]!r} is unknown and was ignored; there are {known}.")
     return warnings
 
 

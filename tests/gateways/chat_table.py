@@ -313,7 +313,7 @@ def nebula_searches(nebula: ChatGateway) -> list[Call]:
                 ),
                 nebula.stream({"content": "From memory."}),
             ),
-            gives=answer("From memory.", "grok-4", searched=False),
+            gives=answer("From memory.", "grok-4", searched=False, warnings=[NO_SEARCH_RAN]),
         ),
         search(
             {},

@@ -187,11 +187,11 @@ async def test_mode_on_without_evidence_of_a_search_is_told() -> None:
     assert result.answer["searched"] is False
 
 
-async def test_mode_auto_leaves_the_choice_to_the_model_without_a_warning() -> None:
+async def test_mode_auto_leaves_the_choice_to_the_model_and_says_where_it_did_not_search() -> None:
     async with Endpoint(chat("From memory.")) as endpoint, host_on(endpoint) as host:
         result = await host.search(mode="auto")
     assert "tool_choice" not in endpoint.requests[0].body
-    assert "Note:" not in result.text
+    assert "Note: The endpoint reported no search: this is the model's own knowledge." in result.text
 
 
 async def test_mode_off_sends_no_search_and_is_never_searched() -> None:
