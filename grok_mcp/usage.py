@@ -35,6 +35,13 @@ class UsageReport(NamedTuple):
     cost_usd: Decimal | None = None
     reasoning_inside: bool = False
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether all counts are zero or missing, as some endpoints fill them in: that is unknown, not
+        free.
+        """
+        return not any(self[: self._fields.index("reasoning_inside")])
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -95,6 +102,8 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
     `reasoning_inside` says whether the gateway counts reasoning inside the output; it only decides
     where the total does not.
     """
+    if report.says_nothing:
+        return Usage()
     input_tokens, cached = _split_input(report)
     output, text = _split_output(report, report.reasoning_inside or reasoning_inside, input_tokens)
     total = report.total_tokens
@@ -132,11 +141,16 @@ def _split_output(
 ) -> tuple[int | None, int | None]:
     """Output tokens with reasoning, and those of the text alone."""
     completion, reasoning = report.output_tokens, report.reasoning_tokens or 0
-    if completion is None or not reasoning:
-        return completion, completion
-    inside = reasoning_inside and completion >= reasoning
+    if completion is None:
+        return None, None
+    beyond = 0
     if report.total_tokens is not None and input_tokens is not None:
         beyond = report.total_tokens - input_tokens - completion
+    if not reasoning:  # what the total holds beyond the text was thought, and is billed
+        hidden = beyond if report.reasoning_tokens is None and beyond > 0 else 0
+        return completion + hidden, completion
+    inside = completion >= reasoning and reasoning_inside
+    if report.total_tokens is not None and input_tokens is not None and completion >= reasoning:
         inside = beyond == 0 or (inside and beyond != reasoning)
     if inside:
         return completion, max(completion - reasoning, 0)

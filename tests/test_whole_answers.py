@@ -647,3 +647,53 @@ async def test_a_required_call_that_did_not_come_gets_a_note() -> None:
     async with Endpoint(chat("No call.")) as endpoint, host_on(endpoint) as host:
         result = await host.ask(tools=FUNCTIONS, tool_choice="required")
     assert "Note: tool_choice was required, but the model called no function." in result.text
+
+
+COUNTS: list[tuple[dict[str, Any], dict[str, int]]] = [
+    (
+        {
+            "prompt_tokens": 5,
+            "completion_tokens": 18,
+            "total_tokens": 23,
+            "completion_tokens_details": {"reasoning_tokens": 39},
+        },
+        {"input_tokens": 5, "output_tokens": 57, "reasoning_tokens": 39, "text_tokens": 18},
+    ),
+    (
+        {"prompt_tokens": 10, "completion_tokens": 22, "total_tokens": 75},
+        {"input_tokens": 10, "output_tokens": 65, "text_tokens": 22},
+    ),
+    (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 22,
+            "total_tokens": 75,
+            "completion_tokens_details": {"reasoning_tokens": 43},
+        },
+        {"input_tokens": 10, "output_tokens": 65, "reasoning_tokens": 43, "text_tokens": 22},
+    ),
+    ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0, "cost": 0}, {}),
+]
+
+
+@pytest.mark.parametrize(("counted", "meant"), COUNTS)
+async def test_counts_that_do_not_add_up_are_resolved_by_what_must_hold(
+    counted: dict[str, Any], meant: dict[str, int]
+) -> None:
+    async with Endpoint(chat("Ok.", usage=counted)) as endpoint, host_on(endpoint) as host:
+        usage = (await host.ask()).answer["usage"]
+    named = ("input_tokens", "output_tokens", "reasoning_tokens", "text_tokens")
+    assert {name: usage[name] for name in named if name in usage} == meant
+    assert meant or "cost_usd" not in usage
+
+
+async def test_zeros_in_the_last_chunk_do_not_overwrite_real_usage() -> None:
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    reply = events(text("Ok."), end(), {"choices": [], "usage": zeros})
+    async with Endpoint(reply) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).answer["usage"]["output_tokens"] == 5
+
+
+async def test_a_cost_below_a_millionth_is_shown_with_its_first_digits() -> None:
+    async with Endpoint(chat("Ok.", usage={**USAGE, "cost": 3.47e-8})) as endpoint, host_on(endpoint) as host:
+        assert "· 0.000000035 USD" in (await host.ask()).text

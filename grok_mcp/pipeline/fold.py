@@ -207,7 +207,8 @@ class Fold:
         self.model = event.model
 
     def _keep_report(self, event: events.UsageReported) -> None:
-        self.report = event.report
+        if self.report is None or not event.report.says_nothing:
+            self.report = event.report
 
     def _keep_finish(self, event: events.Finished) -> None:
         if event.reason != "stop" or event.choice not in self.finish_reasons:

@@ -5,6 +5,7 @@ Long lines are broken so that every host shows them; `paging.py` cuts what is to
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 
 from grok_mcp.messages import Answer
 from grok_mcp.usage import Usage
@@ -92,7 +93,13 @@ def usage_facts(usage: Usage) -> list[str]:
         parts.append(f"{usage.input_tokens:,} in{cached} + {usage.output_tokens:,} out{thought} tokens")
     if usage.cost_usd is not None:
         estimated = " estimated" if usage.cost_source == "estimated" else ""
-        parts.append(f"{usage.cost_usd:.6f} USD{estimated}")
+        parts.append(f"{_dollars(usage.cost_usd)} USD{estimated}")
     if usage.duration_s is not None:
         parts.append(f"{usage.duration_s:.1f} s")
     return parts
+
+
+def _dollars(cost: Decimal) -> str:
+    """Six decimals; of less than a millionth its first two digits."""
+    decimals = 1 - cost.adjusted() if 0 < cost < Decimal("0.000001") else 6
+    return f"{cost:.{decimals}f}"
