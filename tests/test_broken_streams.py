@@ -23,7 +23,7 @@ from tests.support.side_by_side import Asked, side_by_side
 pytestmark = pytest.mark.anyio
 
 RETRIES = 2
-IDLE_S = 0.3 * slowness()
+IDLE_S = 2 * slowness()
 
 TOOLS = {case.file: case.tool for case in CASES if case.file.endswith(".sse")}
 FAILURES = {

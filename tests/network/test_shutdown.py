@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 BY_SESSION = ("http-2026", "http-2025", "sse-2026", "sse-2025")
 STATELESS = ("http-2026", "http-2025")
 GRACE_S = 1.5
+WATCHFUL = tuple("tests.network.watchful:create_app" if "create_app" in part else part for part in UVICORN)
 SLACK_S = 3.0
 """For the end of a Python process on a busy machine."""
 WORKERS_S = 5.0
@@ -136,6 +137,22 @@ async def test_calls_in_flight_end_in_the_grace_period_or_come_back_interrupted(
         assert interrupted.answer["finish_reason"] == "interrupted"
         assert interrupted.text.startswith("So far, \n\nNote: The answer is incomplete: [interrupted]")
     assert GRACE_S < took < (GRACE_S + WORKERS_S) * slowness()
+
+
+async def test_streams_end_only_when_every_answer_has_left() -> None:
+    calls = Calls([f"http-{era} {number}" for era in ("2026", "2025") for number in range(5)])
+    async with calls.endpoint:
+        with serving(calls.endpoint.url, command=WATCHFUL, GROK_MCP_GRACE="0.5") as server:
+            async with clients(server, STATELESS) as connected, anyio.create_task_group() as group:
+                for kind in calls.kinds:
+                    client = connected[kind.partition(" ")[0]]
+                    group.start_soon(calls.run, client, f"Ends, {kind}")
+                    group.start_soon(calls.run, client, f"Never ends, {kind}")
+                await calls.started()
+                server.process.send_signal(signal.SIGTERM)
+            await exit_status(server)
+    reasons = {result.answer["finish_reason"] for result in calls.results.values()}
+    assert (len(calls.results), reasons) == (2 * len(calls.kinds), {"interrupted"})
 
 
 async def test_idle_streams_do_not_hold_the_end_up() -> None:

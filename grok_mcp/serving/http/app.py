@@ -41,6 +41,9 @@ from grok_mcp.serving.process import build_process, close_process, settle_memory
 from grok_mcp.settings import Settings
 
 TRANSPORTS = ("streamable-http", "sse")
+TURNS_TO_SEND = 1000
+"""Turns of the event loop between the end of the last call and the end of all streams: an answer passes
+through a handful of tasks on its way out, and a stream that is ended on the way drops it."""
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +174,8 @@ def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
 
     async def drain() -> None:
         await in_flight.drain(grace_s)
+        for _ in range(TURNS_TO_SEND):
+            await asyncio.sleep(0)
         AppStatus.should_exit = True
 
     def begin() -> None:
