@@ -633,7 +633,7 @@ async def test_a_source_that_is_not_the_address_of_a_page_is_left_out_with_a_not
     async with Endpoint(reply) as endpoint, host_on(endpoint, results="structured") as host:
         answer = (await host.search()).structured
     assert [citation["url"] for citation in answer["citations"]] == ["https://a.example/1"]
-    assert any("1 sources were left out" in warning for warning in answer["warnings"])
+    assert any("were left out: 1." in warning for warning in answer["warnings"])
 
 
 async def test_an_argument_that_is_not_ours_is_named_with_those_there_are() -> None:

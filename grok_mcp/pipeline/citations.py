@@ -48,7 +48,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     missing = sorted({number for url, number in markers.items() if url not in spans} - listed)
     warnings = []
     if refused:
-        warnings.append(f"{len(refused)} sources were left out, because they are not addresses of web pages.")
+        warnings.append(f"Sources that are not addresses of web pages were left out: {len(refused)}.")
     if missing:
         named = ", ".join(f"[{number}]" for number in missing)
         warnings.append(f"The answer points to {named}, which the endpoint does not list as a source.")
