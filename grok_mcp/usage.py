@@ -140,20 +140,19 @@ def _split_output(
     report: UsageReport, reasoning_inside: bool, input_tokens: int | None
 ) -> tuple[int | None, int | None]:
     """Output tokens with reasoning, and those of the text alone."""
-    completion, reasoning = report.output_tokens, report.reasoning_tokens or 0
+    completion, reasoning = report.output_tokens, report.reasoning_tokens
     if completion is None:
         return None, None
-    beyond = 0
+    beyond = None
     if report.total_tokens is not None and input_tokens is not None:
         beyond = report.total_tokens - input_tokens - completion
-    if not reasoning:  # what the total holds beyond the text was thought, and is billed
-        hidden = beyond if report.reasoning_tokens is None and beyond > 0 else 0
-        return completion + hidden, completion
-    inside = completion >= reasoning and reasoning_inside
-    if report.total_tokens is not None and input_tokens is not None and completion >= reasoning:
-        inside = beyond == 0 or (inside and beyond != reasoning)
-    if inside:
-        return completion, max(completion - reasoning, 0)
+    if reasoning is None:  # what the total holds beyond the text was thought, and is billed
+        return completion + max(beyond or 0, 0), completion
+    inside = reasoning_inside
+    if beyond is not None:
+        inside = beyond == 0 or (reasoning_inside and beyond != reasoning)
+    if inside and completion >= reasoning:
+        return completion, completion - reasoning
     return completion + reasoning, completion
 
 

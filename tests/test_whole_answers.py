@@ -514,6 +514,24 @@ async def test_the_sentence_of_an_error_body_is_found_in_every_form(refusal: Any
         assert "“Too odd.”" in (await host.ask()).text
 
 
+def nested(start: str, stop: str, depth: int) -> str:
+    return '{"error": ' + depth * start + '"Too odd."' + depth * stop + "}"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "found"),
+    [
+        pytest.param(nested('{"msg": ', "}", 14), False, id="objects"),
+        pytest.param(nested('{"msg": [', "]}", 14), False, id="objects and lists"),
+        pytest.param(nested("[", "]", 900), True, id="lists"),
+    ],
+)
+async def test_words_deep_inside_an_error_are_looked_for_a_few_levels_down(refusal: str, found: bool) -> None:
+    async with Endpoint(body(refusal, status=400)) as endpoint, host_on(endpoint) as host:
+        told = (await host.ask()).error["message"]
+    assert "400" in told and ("Too odd." in told) == found
+
+
 async def test_a_wrong_model_name_does_not_steer_the_calls_of_others() -> None:
     def choose(request: Request) -> Reply:
         known = request.body["model"] == "grok-4.7"

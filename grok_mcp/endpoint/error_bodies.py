@@ -62,7 +62,7 @@ def read_error_payload(payload: Any) -> ErrorBody:
         return _read_inner(error, outer)
     errors = error if isinstance(error, list) else payload.get("errors")
     if isinstance(errors, list) and errors:
-        return read_error_payload({"error": errors[0], "code": outer})
+        return read_error_payload({"error": _first(errors), "code": outer})
     words = next(filter(None, (_sentence(payload.get(name)) for name in _NAMES)), "")
     status = payload.get("code")
     return ErrorBody(words, outer, status if _is_status(status) else _status(outer), _param(payload))
@@ -81,6 +81,13 @@ def _read_inner(error: Mapping[str, Any], outer: str) -> ErrorBody:
     return ErrorBody(message, words, status, _word(error.get("param")))
 
 
+def _first(value: Any) -> Any:
+    """The first item of a list, also of lists in lists."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value
+
+
 def _sentence(value: Any, depth: int = 0) -> str:
     """The words in a value: itself, or what its usual fields or its first item hold."""
     if isinstance(value, str):
@@ -89,7 +96,7 @@ def _sentence(value: Any, depth: int = 0) -> str:
         return _sentence(value[0], depth + 1)
     if depth < _DEPTH and isinstance(value, Mapping):
         inner = (_sentence(value.get(name), depth + 1) for name in (*_NAMES, "error"))
-        return next(filter(None, inner), "") or _sentence(value.get("msg"))
+        return next(filter(None, inner), "")
     return "" if value is None or isinstance(value, bool | list | Mapping) else str(value)
 
 

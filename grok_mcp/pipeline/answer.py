@@ -1,7 +1,10 @@
 """Turns what was added up into an `Answer`: text, citations, calls, reason, usage and honest warnings."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from typing import cast
 
 from grok_mcp.gateways import Gateway
@@ -18,11 +21,11 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     text = fold.text()
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)
-    calls = _calls(fold, request)
+    calls, first = _calls(fold, request), fold.first
     reason = _finish_reason(fold, calls, broken)
     answer = Answer(
         text=text,
-        alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != fold.first),
+        alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != first),
         citations=citations,
         search_queries=tuple(
             dict.fromkeys(one_line(step.query) for step in fold.searches.values() if step.query)
@@ -53,14 +56,14 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
 def _calls(fold: Fold, request: ChatRequest) -> tuple[FunctionCall, ...]:
     """The calls of the first alternative, each with an id that no other call of the conversation has."""
     taken = {call.id for message in request.messages for call in message.tool_calls}
-    calls = []
+    suffixes = defaultdict[str, Iterator[int]](lambda: count(2))
+    calls, first = [], fold.first
     for call in fold.tool_calls:
-        if call.choice != fold.first or not call.name:
+        if call.choice != first or not call.name:
             continue
-        wanted = join_surrogates(call.id) or f"call_{len(taken) + 1}"
-        call_id, number = wanted, 2
+        wanted = call_id = join_surrogates(call.id) or f"call_{len(taken) + 1}"
         while call_id in taken:
-            call_id, number = f"{wanted}_{number}", number + 1
+            call_id = f"{wanted}_{next(suffixes[wanted])}"
         taken.add(call_id)
         arguments = join_surrogates("".join(call.arguments)) or "{}"
         calls.append(FunctionCall(call_id, join_surrogates(call.name), arguments))

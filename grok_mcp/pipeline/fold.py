@@ -125,6 +125,7 @@ class Fold:
         self.done: dict[str, events.ItemDone] = {}
         self.tool_calls: list[ToolCallParts] = []
         self._calls_by_key: dict[tuple[int, str], ToolCallParts] = {}
+        self._calls_by_id: dict[tuple[int, str], ToolCallParts] = {}
         self.searches: dict[str, events.SearchStep] = {}
         self.sources: dict[str, None] = {}
         self.citations: dict[tuple[str, int, int, Place], events.CitationFound] = {}
@@ -175,19 +176,15 @@ class Fold:
         key = (event.choice, event.key)
         call = self._calls_by_key.get(key)
         if call is None or call.is_another(event):
-            call = self._same_call(event) or ToolCallParts(event.choice)
-            if call not in self.tool_calls:
+            # One that came in pieces may now come whole, under whatever key.
+            call = self._calls_by_id.get((event.choice, event.id)) if event.complete else None
+            if call is None:
+                call = ToolCallParts(event.choice)
                 self.tool_calls.append(call)
             self._calls_by_key[key] = call
         call.add(event)
-
-    def _same_call(self, event: events.ToolCallDelta) -> ToolCallParts | None:
-        """The call that came in pieces and now comes whole, under whatever key."""
-        if not (event.complete and event.id):
-            return None
-        return next(
-            (call for call in self.tool_calls if (call.choice, call.id) == (event.choice, event.id)), None
-        )
+        if call.id:
+            self._calls_by_id.setdefault((call.choice, call.id), call)
 
     def _keep_search(self, event: events.SearchStep) -> None:
         known = self.searches.get(event.key)

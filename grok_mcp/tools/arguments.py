@@ -63,9 +63,9 @@ class ToolArguments(BaseModel):
             if value is not None and (name in required or value not in ("", [], {}))
         }
         try:
-            return cls.model_validate(known), _misspelt(raw, properties)
+            return cls.model_validate(known), _unknown(raw, properties)
         except ValidationError as error:
-            hint = " ".join(_misspelt(raw, properties))
+            hint = " ".join(_unknown(raw, properties))
             details = error.errors(include_url=False, include_input=False)
             problems = "; ".join(map(_problem, details))
             raise InvalidArgumentError(f"{problems}.", f"{hint} Correct it and call again.".strip()) from None
@@ -113,7 +113,7 @@ def _parsed(text: str, kind: str) -> Any:
     return text
 
 
-def _misspelt(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
+def _unknown(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
     warnings = []
     for name in raw:
         if name in properties:

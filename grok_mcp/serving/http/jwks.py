@@ -62,7 +62,7 @@ class IssuerKeys:
     ) -> None:
         self._issuer = issuer
         self._jwks_url = jwks_url
-        self._kept_for_s = cached_for_s
+        self._cached_for_s = cached_for_s
         self._usable_for_s = usable_for_s
         self._again_after_s = again_after_s
         self._keys: dict[str, SigningKey] = {}
@@ -76,11 +76,11 @@ class IssuerKeys:
         Raises KeysUnavailableError where that is unknown.
         """
         known = self._known(key_id)
-        if known and (self._age() < self._kept_for_s or self._fetching.locked()):
+        if known and (self._age() < self._cached_for_s or self._fetching.locked()):
             return known  # nobody whose key is known waits for a fetch that somebody else has caused
         async with self._fetching:
             known = self._known(key_id)
-            if (not known or self._age() >= self._kept_for_s) and time.monotonic() >= self._again_at:
+            if (not known or self._age() >= self._cached_for_s) and time.monotonic() >= self._again_at:
                 await self._fetch()
                 known = self._known(key_id)
             if not known and self._failed:
