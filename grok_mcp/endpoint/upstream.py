@@ -208,4 +208,18 @@ class Upstream:
         )
 
     def _reason(self, error: Exception) -> str:
-        return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)
+        """Why, in words: ours for what happened, and those of the system or the peer, if there are any."""
+        happened = next((words for kind, words in _HAPPENED.items() if isinstance(error, kind)), "")
+        told = quote(str(error).rstrip(". "), self.endpoint.secrets)
+        return f"{happened} ({told})" if happened and told else happened or told or "no reason was given"
+
+
+_HAPPENED: Mapping[type[Exception], str] = {
+    httpx2.ConnectTimeout: "it took too long to connect",
+    httpx2.ConnectError: "it could not be made",
+    httpx2.ProxyError: "the proxy refused it",
+    httpx2.WriteError: "it was lost while the request went out",
+    httpx2.ReadError: "it was lost before the answer was complete",
+    httpx2.RemoteProtocolError: "it was closed before the answer was complete",
+}
+"""What the HTTP library's errors mean for a connection; their names say nothing to a user."""
