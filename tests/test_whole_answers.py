@@ -6,14 +6,20 @@ note that names what is wrong; never cut, doubled or empty in silence.
 
 import base64
 import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import anyio
 import pytest
 
+from grok_mcp.messages import Answer, Data
+from grok_mcp.rendering import whole as whole_page
+from grok_mcp.server.results import render_page
 from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events, sse
 from tests.support.host import Result, host_on
+from tests.support.stdio import INITIALIZE, INITIALIZED, request, session
 
 pytestmark = pytest.mark.anyio
 
@@ -716,3 +722,271 @@ async def test_zeros_in_the_last_chunk_do_not_overwrite_real_usage() -> None:
 async def test_a_cost_below_a_millionth_is_shown_with_its_first_digits() -> None:
     async with Endpoint(chat("Ok.", usage={**USAGE, "cost": 3.47e-8})) as endpoint, host_on(endpoint) as host:
         assert "· 0.000000035 USD" in (await host.ask()).text
+
+
+def cut_body(behind: str, message: dict[str, Any] | None = None, *, end: str = "clean") -> Reply:
+    """A JSON body of which what is up to these words comes, and how it ends there."""
+    (piece,) = whole(message or {"content": "One, two, three."}).pieces
+    return replace(whole({}), pieces=(piece[: piece.index(behind.encode()) + len(behind)],), end=end)
+
+
+@pytest.mark.parametrize("end", ["cut", "reset", "clean"])
+async def test_a_json_body_that_breaks_off_is_paid_once_and_gives_back_what_came(end: str) -> None:
+    async with (
+        Endpoint(cut_body("One, t", end=end)) as endpoint,
+        host_on(endpoint, results="structured") as host,
+    ):
+        answer = (await host.ask()).structured
+    assert (answer["text"], answer["finish_reason"], len(endpoint.requests)) == ("One, t", "interrupted", 1)
+    assert "broke off in the middle of its answer" in " ".join(answer["warnings"])
+
+
+@pytest.mark.parametrize("behind", ["{", "grok", '"content": "'])
+@pytest.mark.parametrize("end", ["cut", "clean"])
+async def test_a_json_body_that_breaks_off_before_its_text_is_one_error_and_one_request(
+    behind: str, end: str
+) -> None:
+    async with Endpoint(cut_body(behind, end=end)) as endpoint, host_on(endpoint) as host:
+        error = (await host.ask()).error
+    assert error["code"] == "interrupted" and len(endpoint.requests) == 1
+
+
+async def test_a_call_in_a_json_body_that_breaks_off_is_not_handed_out() -> None:
+    calls = [{"id": "call_a", "function": {"name": "read_file", "arguments": '{"path":"/etc/hosts"}'}}]
+    async with Endpoint(cut_body("etc", {"tool_calls": calls})) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask(tools=FUNCTIONS)).error["code"] == "interrupted"
+
+
+NOTHING_YET: dict[str, Reply] = {
+    "nothing": sse(""),
+    "comments": sse(": working\n\n: working\n\n"),
+    "only a role": events(chunk({"role": "assistant", "content": ""}), done=False),
+    "only the beginning": events({"type": "response.created", "response": {"model": "grok-4.7"}}, done=False),
+    "an empty body": sse("", content_type="application/json"),
+}
+
+
+@pytest.mark.parametrize("reply", NOTHING_YET.values(), ids=NOTHING_YET)
+async def test_a_stream_that_ends_before_its_answer_begins_is_a_broken_connection(reply: Reply) -> None:
+    async with Endpoint(reply, chat("Ok.")) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).text.startswith("Ok.")
+    assert len(endpoint.requests) == 2
+
+
+def added(words: str) -> dict[str, Any]:
+    """A message item that is announced with text in it."""
+    item = message("m", said(words))
+    return {"type": "response.output_item.added", "output_index": 0, "item": item}
+
+
+def delta(words: str) -> dict[str, Any]:
+    return rotating("output_text.delta", "m", delta=words)
+
+
+WHOLE_TEXTS: dict[str, Reply] = {
+    "announced whole, then in deltas": events(
+        added("The long end."),
+        delta("The "),
+        delta("long "),
+        delta("end."),
+        response(message("m", said("The long end."))),
+    ),
+    "announced in part, then continued": events(
+        added("The "),
+        delta("long end."),
+        response(message("m", said("The long end."))),
+    ),
+    "announced in part, then in deltas from the beginning": events(
+        added("The "),
+        delta("The long "),
+        delta("end."),
+        response(message("m", said("The long end."))),
+    ),
+    "with other invisible characters at the end": events(
+        delta("The long "),
+        delta("end."),
+        response(message("m", said("The\u200b long\u2060 end."))),
+    ),
+    "with invisible characters in the deltas alone": events(
+        delta("The\u200b long "),
+        delta("\ufeffend."),
+        response(message("m", said("The long end."))),
+    ),
+    "with a delta that never came": events(
+        delta("The "),
+        delta("end."),
+        response(message("m", said("The long end."))),
+    ),
+    "as a message before the deltas that say it": events(
+        chunk(message={"content": "The long end."}), text("The "), text("long end."), end()
+    ),
+}
+
+
+@pytest.mark.parametrize("progress", ["status", "deltas"])
+@pytest.mark.parametrize("reply", WHOLE_TEXTS.values(), ids=WHOLE_TEXTS)
+@pytest.mark.parametrize("tool", ["ask_grok", "grok_search"])
+async def test_a_text_that_comes_twice_in_other_ways_counts_once(
+    tool: str, reply: Reply, progress: str
+) -> None:
+    question = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
+    async with Endpoint(reply) as endpoint:
+        async with host_on(endpoint, results="structured", progress=progress) as host:
+            answer = (await host.call(tool, watch=True, **question)).structured
+    visible = answer["text"].translate({ord(mark): None for mark in "\u200b\u2060\ufeff"})
+    assert (visible, answer["finish_reason"]) == ("The long end.", "stop")
+
+
+ODD_ARGUMENTS = {
+    "NaN": '{"x":NaN}',
+    "Infinity": '{"x":-Infinity}',
+    "a number beyond all": '{"x":1e999}',
+    "3,000 levels": '{"x":' + 3_000 * "[" + 3_000 * "]" + "}",
+    "150 levels": '{"x":' + 150 * "[" + 150 * "]" + "}",
+}
+
+
+@pytest.mark.parametrize("arguments", ODD_ARGUMENTS.values(), ids=ODD_ARGUMENTS)
+@pytest.mark.parametrize("dialect", ["chat", "responses"])
+async def test_arguments_that_hosts_could_not_read_come_as_text_with_a_note(
+    dialect: str, arguments: str
+) -> None:
+    in_chat = events(call(0, "call_a", "read_file", arguments), end("tool_calls"))
+    reply = in_chat if dialect == "chat" else events(response(function("f", arguments)))
+    async with Endpoint(reply) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.ask(tools=FUNCTIONS)).structured
+    assert answer["tool_calls"] == [{**READ_A, "arguments": arguments}]
+    assert "are not JSON" in " ".join(answer["warnings"])
+
+
+async def test_half_a_surrogate_pair_in_arguments_and_data_is_sent_on_as_valid_unicode() -> None:
+    broken = '{"path":"\\ud83d"}'
+    calls = events(call(0, "call_a", "read_file", broken), end("tool_calls"))
+    async with Endpoint(calls, chat(broken)) as endpoint, host_on(endpoint, results="structured") as host:
+        asked = (await host.ask(tools=FUNCTIONS)).structured
+        found = await host.call("grok_structured", prompt="?", schema={"type": "object"})
+    assert asked["tool_calls"][0]["arguments"] == found.structured["data"] == {"path": "\ufffd"}
+
+
+@pytest.mark.parametrize("data", ['{"x":NaN}', '{"x":1e999}', '{"x":' + 150 * "[" + 150 * "]" + "}"])
+async def test_data_that_hosts_could_not_read_is_a_mismatch_with_what_grok_wrote(data: str) -> None:
+    async with Endpoint(chat(data)) as endpoint, host_on(endpoint) as host:
+        result = await host.call("grok_structured", prompt="?", schema={"type": "object"})
+    assert result.error["code"] == "schema_mismatch" and data in result.text
+    assert len(endpoint.requests) == 2
+
+
+SEARCHED = {
+    "type": "web_search_call",
+    "id": "ws_1",
+    "action": {"type": "search", "query": "trams", "sources": [{"url": "https://city.example/met"}]},
+}
+NOTED = [{"type": "url_citation", "url": "https://city.example/tram", "title": "Trams", "start_index": 0}]
+
+
+def found(text: str) -> Reply:
+    item = message("m", {**said(text), "annotations": NOTED})
+    return events(response(SEARCHED, item, usage={"input_tokens": 3, "output_tokens": 5}))
+
+
+async def test_json_that_had_to_be_corrected_keeps_what_the_first_answer_found() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    async with (
+        Endpoint(found('{"town":"Bern"}'), events(response(message("m", said('{"city":"Bern"}'))))) as (
+            endpoint
+        ),
+        host_on(endpoint, gateway="xai", results="structured") as host,
+    ):
+        result = await host.call("grok_structured", prompt="?", schema=schema, search=True)
+    answer = result.structured
+    assert answer["data"] == {"city": "Bern"} and len(endpoint.requests) == 2
+    urls = [citation["url"] for citation in answer["citations"]]
+    assert urls == ["https://city.example/tram", "https://city.example/met"]
+    assert answer["searched"] is True and answer["search_queries"] == ["trams"]
+    assert all(citation["spans"] == [] for citation in answer["citations"])
+
+
+async def test_a_correction_begins_with_a_note_for_programs_and_what_follows_is_the_text() -> None:
+    call_it = {
+        "name": "grok_structured",
+        "arguments": {"prompt": "?", "schema": {"type": "object", "required": ["city"]}},
+        "_meta": {"progressToken": "p"},
+    }
+    lines = (INITIALIZE, INITIALIZED, request(2, "tools/call", **call_it))
+    async with Endpoint(chat('{"to', 'wn":1}'), chat('{"ci', 'ty":1}')) as endpoint:
+        variables = {"XAI_BASE_URL": endpoint.url, "XAI_API_KEY": "x", "GROK_MCP_PROGRESS": "deltas"}
+        told, _, _ = await anyio.to_thread.run_sync(lambda: session(*lines, **variables))
+    notes = [one["params"] for one in told if one.get("method") == "notifications/progress"]
+    (restart,) = [place for place, note in enumerate(notes) if "_meta" in note]
+    assert notes[restart]["_meta"] == {"grok-mcp/restart": True}
+    assert "".join(note["message"] for note in notes[restart + 1 :]) == '{"city":1}'
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "note"),
+    [
+        ("ask_grok", {"options": {"foo": 1}}, "The option 'foo' is unknown and was ignored; there are top_p"),
+        ("ask_grok", {"options": {"topp": 1}}, "The option 'topp' is unknown; 'top_p' may have been meant."),
+        ("ask_grok", {"a1": 1, "b2": 2}, "The arguments 'a1', 'b2' are unknown and were ignored; there are"),
+        ("grok_search", {"options": {"domains": []}}, "there are top_p, seed"),
+        ("ask_grok", {f"x{number}": 1 for number in range(40)}, "30 more are unknown"),
+    ],
+)
+async def test_a_name_that_is_not_ours_is_told_wherever_it_stands(
+    tool: str, arguments: dict[str, Any], note: str
+) -> None:
+    question = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
+    async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint) as host:
+        assert note in (await host.call(tool, **question, **arguments)).text
+
+
+@pytest.mark.parametrize("zero", [0, "0", 0.0])
+async def test_zero_for_a_number_that_has_to_be_one_at_least_is_absence(zero: Any) -> None:
+    async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint) as host:
+        options = {"n": zero, "max_turns": zero}
+        result = await host.search(max_results=zero, max_output_tokens=zero, options=options)
+    assert result.text.startswith("Ok.") and "max_tokens" not in endpoint.requests[0].body
+    assert "n" not in endpoint.requests[0].body
+
+
+@pytest.mark.parametrize("end", ["cut", "reset", "silent"])
+async def test_no_sentence_names_a_class_of_a_library(end: str) -> None:
+    async with Endpoint(Reply(end=end)) as endpoint:
+        async with host_on(endpoint, max_retries=0, idle_timeout=0.2) as host:
+            text = (await host.ask()).text
+    assert "httpx" not in text and not re.search(r"[a-z]Error|Timeout\b|Exception", text)
+
+
+async def test_a_source_without_a_title_is_shown_once() -> None:
+    cited = [{"url": "https://a.example/tram"}, {"url": "https://b.example/x", "title": "Trams of B"}]
+    async with Endpoint(chat("Yes.", citations=cited)) as endpoint, host_on(endpoint) as host:
+        text = (await host.search()).text
+    assert "1. https://a.example/tram\n2. Trams of B — https://b.example/x\n" in text
+
+
+async def test_sources_that_only_the_text_names_do_not_count_as_a_search() -> None:
+    reply = chat("Yes[[1]](https://a.example/1), no[[2]](javascript:alert).")
+    async with Endpoint(reply) as endpoint, host_on(endpoint, results="structured") as host:
+        answer = (await host.search(mode="auto")).structured
+    (citation,) = answer["citations"]
+    assert citation["url"] == "https://a.example/1" and citation["from_text"] is True
+    assert answer["searched"] is False
+    warnings = " ".join(answer["warnings"])
+    assert "did not list [1] as a source" in warnings and "[2], which is not the address" in warnings
+    assert "reported no search" in warnings
+
+
+def test_a_result_that_no_host_could_read_as_data_is_sent_as_text() -> None:
+    for odd in (float("nan"), "\ud800", nested_lists(130)):
+        page = whole_page(Answer(text="[1]", data=Data(odd)))
+        result = render_page(page, structured=True, with_citations=True)
+        (block,) = result.content
+        assert block.text.startswith("[1]\n") and "only in the text" in block.text
+        assert result.structured_content is None
+
+
+def nested_lists(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value

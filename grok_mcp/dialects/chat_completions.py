@@ -191,14 +191,14 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     usage = payload.get("usage")
     if usage and isinstance(usage, dict):
         parsed.append(events.UsageReported(read_usage(usage)))
-    if payload.get("object") != "chat.completion.chunk" and any(map(_is_whole, choices)):
+    if payload.get("object") == "chat.completion" and any(map(_is_whole, choices)):
         parsed.append(events.Ended())
     return parsed
 
 
 def _is_whole(choice: Mapping[str, Any]) -> bool:
     """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk."""
-    return bool(mapping(choice.get("message"))) and not mapping(choice.get("delta"))
+    return bool(mapping(choice.get("message"))) and not isinstance(choice.get("delta"), dict)
 
 
 def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> None:

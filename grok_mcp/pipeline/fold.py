@@ -60,7 +60,7 @@ class Part:
             return ""
         self.repeated = None
         rest = so_far[start:]
-        return text[len(rest) :] if rest and start and text.startswith(rest) else text
+        return text[len(rest) :] if text.startswith(rest) else text
 
     def rest_of(self, whole: str, *, clean: bool) -> str | None:
         """What a text that begins with this one adds to it; None where it begins in another way."""
