@@ -1,7 +1,6 @@
 """Any answer, with any of the deviations of real endpoints in it at random, comes back whole, or is told.
 
-The answer is drawn first; both streams, the plain one and the one that deviates, are written from it. What has
-to come back follows from the answer alone.
+The answer is drawn first, and the stream is written from it. What has to come back follows from the answer.
 """
 
 import json

@@ -29,6 +29,7 @@ class Part:
         self.length = 0
         self.removed: list[int] = []
         self.held = ""
+        self.announced = ""
         self.repeated: int | None = None
         """Where the text came whole first: how much of it deltas have said again since."""
 
@@ -52,15 +53,14 @@ class Part:
 
     def without_repetition(self, text: str) -> str:
         """What a delta adds to a text that had come whole before: nothing where it says the same again."""
-        so_far, start = self.so_far, self.repeated or 0
-        if not so_far.startswith(text, start):
-            text = INVISIBLE.sub("", text)
-        if so_far.startswith(text, start):
-            self.repeated = start + len(text)
+        visible, start = INVISIBLE.sub("", text), self.repeated or 0
+        if not start:
+            self.announced = INVISIBLE.sub("", self.so_far)
+        if self.announced.startswith(visible, start):
+            self.repeated = start + len(visible)
             return ""
-        self.repeated = None
-        rest = so_far[start:]
-        return text[len(rest) :] if text.startswith(rest) else text
+        rest, self.repeated = self.announced[start:], None
+        return visible[len(rest) :] if rest and visible.startswith(rest) else text
 
     def rest_of(self, whole: str, *, clean: bool) -> str | None:
         """What a text that begins with this one adds to it; None where it begins in another way."""
