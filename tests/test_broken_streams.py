@@ -128,9 +128,9 @@ class End:
 
 
 ENDS = [
-    End("cut", "connection", "RemoteProtocolError", retried=True),
+    End("cut", "connection", "peer closed connection", retried=True),
     # Before anyio 4.16 some resets look like an end.
-    End("reset", "connection", "(?:ReadError|RemoteProtocolError)", retried=True),
+    End("reset", "connection", "(?:[Rr]ead error|reset|closed connection)", retried=True),
     End("hang", "timeout", f"silent for {IDLE_S:g} s", retried=False),
     End("clean", "interrupted", "ended its answer before it was complete", retried=False),
 ]

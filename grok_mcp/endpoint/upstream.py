@@ -5,6 +5,7 @@ It sees statuses and bytes, not what the JSON means.
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -208,4 +209,6 @@ class Upstream:
         )
 
     def _reason(self, error: Exception) -> str:
-        return quote(f"{type(error).__name__} {error}".rstrip(". "), self.endpoint.secrets)
+        """What the library says; where it says nothing, what its class means, in words."""
+        said = str(error).rstrip(". ") or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+        return quote(said, self.endpoint.secrets)
