@@ -225,9 +225,10 @@ class LengthError(AnswerError):
 
 
 class InterruptedAnswerError(AnswerError):
-    """The stream broke before anything useful came."""
+    """The answer broke off."""
 
     code = "interrupted"
+    retryable = True
 
 
 class SchemaMismatchError(AnswerError):

@@ -138,6 +138,12 @@ class Resumed(NamedTuple):
     offset: int
 
 
+class Restarted(NamedTuple):
+    """Our own note that the text begins anew, and why: what came before it does not count."""
+
+    reason: str = ""
+
+
 Event = (
     Started
     | TextDelta
@@ -155,6 +161,7 @@ Event = (
     | Failed
     | Waiting
     | Resumed
+    | Restarted
 )
 
 CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, SearchStep)

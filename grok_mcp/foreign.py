@@ -1,7 +1,14 @@
 """Reads foreign JSON without trusting its types: whatever an endpoint sends, these never raise."""
 
+import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
+
+from grok_mcp.redaction import join_surrogates
+
+MAX_DEPTH = 100
+"""Levels of JSON that we hand on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 
 _EMPTY: Mapping[str, Any] = {}
 
@@ -28,3 +35,45 @@ def text_of(value: Any) -> str:
 def integer(value: Any, default: int) -> int:
     """The value if it is a whole number, else the default."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def depth_of(value: Any, limit: int) -> int:
+    """How deep objects and lists nest, at most one more than the limit; no depth can hurt it."""
+    depth, level = 0, [value]
+    while depth <= limit:
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            break
+        depth += 1
+        level = [child for one in level for child in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
+
+def load_json(text: str) -> Any:
+    """The JSON value in a text, fit to be sent on as JSON: finite, not too deep, valid Unicode.
+
+    Raises ValueError, whose words say why, where there is none.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        too_deep = depth_of(value, MAX_DEPTH) > MAX_DEPTH
+        if "\\u" in text and not too_deep:  # half a surrogate pair may be written so
+            plain = json.dumps(value, ensure_ascii=False)
+            joined = join_surrogates(plain)
+            value = value if joined is plain else json.loads(joined)
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number[:20]} is too large a number")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

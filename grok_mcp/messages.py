@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from grok_mcp.errors import GrokError
 from grok_mcp.events import Event, Observer, Reason, ignore
+from grok_mcp.foreign import load_json
 from grok_mcp.usage import Usage, UsageMeter
 
 Role = Literal["user", "assistant", "tool"]
@@ -83,37 +84,27 @@ class FunctionCall(NamedTuple):
     name: str
     arguments: str
 
-    @property
-    def parsed(self) -> Any:
-        """The arguments as a JSON value; raises ValueError where they are not valid JSON."""
+    def _read(self) -> tuple[Any, bool]:
+        """The arguments as a JSON value, else as they are, and whether they are valid JSON."""
         try:
-            return json.loads(self.arguments or "{}", parse_constant=_refuse_constant)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+            return load_json(self.arguments or "{}"), True
+        except ValueError:
+            return self.arguments, False
 
     @property
     def is_valid(self) -> bool:
         """Whether the arguments are valid JSON."""
-        try:
-            json.dumps(self.parsed, allow_nan=False)
-        except (ValueError, RecursionError):
-            return False
-        return True
+        return self._read()[1]
 
     def to_dict(self) -> dict[str, Any]:
         """The published form: arguments as an object, as text where they are not a JSON object."""
-        arguments = self.parsed if self.is_valid else self.arguments
-        return {"id": self.id, "name": self.name, "arguments": arguments}
+        return {"id": self.id, "name": self.name, "arguments": self._read()[0]}
 
     def echoed(self) -> "FunctionCall":
         """The call as the next turn sends it: arguments that are not JSON would be refused."""
         if self.is_valid:
             return self
         return self._replace(arguments=json.dumps({"invalid_arguments": self.arguments}))
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 class Message(NamedTuple):
@@ -191,23 +182,28 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A page or post that the endpoint names as a source; spans are code-point offsets into the text."""
+    """A page or post that is named as a source; spans are code-point offsets into the text.
+
+    `from_text` marks one that only the model's text names, and the endpoint does not.
+    """
 
     index: int
     url: str
     title: str
     source: SourceKind
     spans: tuple[tuple[int, int], ...] = ()
+    from_text: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The published form."""
-        return {
+        """The published form; `from_text` only where it is so."""
+        published = {
             "index": self.index,
             "url": self.url,
             "title": self.title,
             "source": self.source,
             "spans": [list(span) for span in self.spans],
         }
+        return published | {"from_text": True} if self.from_text else published
 
 
 class Data(NamedTuple):

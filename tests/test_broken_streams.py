@@ -128,13 +128,13 @@ class End:
 
 
 ENDS = [
-    End("cut", "connection", "peer closed connection", retried=True),
+    End("cut", "connection", "it was closed before the answer was complete", retried=True),
     # Before anyio 4.16 some resets look like an end.
-    End("reset", "connection", "(?:[Rr]ead error|reset|closed connection)", retried=True),
+    End("reset", "connection", "it was (?:lost|closed) before the answer was complete", retried=True),
     End("hang", "timeout", f"silent for {IDLE_S:g} s", retried=False),
     End("clean", "interrupted", "ended its answer before it was complete", retried=False),
 ]
-EMPTY = End("clean", "upstream", "answered with neither text nor calls", retried=False)
+EMPTY = End("clean", "connection", "closed the connection before its answer began", retried=True)
 
 
 def counts_told(usage: Mapping[str, Any]) -> dict[str, Any]:

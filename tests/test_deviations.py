@@ -162,7 +162,7 @@ TOLD = [
     Told("failed=60;nousage", "long", RESPONSES, finish="interrupted", note="Internal server error"),
     Told("nofinish;nodone", forms=("chat",), finish="interrupted", note="before it was complete"),
     Told("nofinish;nodone", "data", ("chat",), error="interrupted"),
-    Told("garbage=20", note="1 pieces of the stream could not be read"),
+    Told("garbage=20", finish="interrupted", note="1 pieces of the stream could not be read"),
     # nothing to return
     Told("cut=5", error="connection"),
     Told("reset=5", error="connection"),

@@ -244,7 +244,7 @@ def test_the_text_of_any_error_is_bounded(kind: type[errors.GrokError]) -> None:
 
 async def test_the_text_of_an_error_about_a_very_long_argument_is_bounded() -> None:
     async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
-        result = await host.ask(options={"x" * 100_000: 1})
+        result = await host.ask(temperature="x" * 100_000, options={"x" * 100_000: 1})
     assert result.error["code"] == "invalid_argument"
     assert len(result.text) < 2_000
     assert endpoint.requests == []
@@ -403,7 +403,10 @@ class Unusable:
 
 
 UNUSABLE = [
-    Unusable("an empty stream", sse(""), "upstream"),
+    Unusable("an empty stream", sse(""), "connection"),
+    Unusable("an empty body", sse("", content_type="application/json"), "connection"),
+    Unusable("a stream of blank lines", sse("\n\n \n"), "connection"),
+    Unusable("a stream that only keeps alive", sse(": ping\n\ndata: ping\n\n"), "connection"),
     Unusable("only the end marker", sse("data: [DONE]\n\n"), "upstream"),
     Unusable("garbage", sse("data: {oops\n\ndata: [DONE]\n\n"), "upstream"),
     Unusable("plain text", sse("Hello", content_type="text/plain"), "upstream"),

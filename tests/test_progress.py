@@ -106,7 +106,7 @@ async def test_while_nothing_happens_notes_come_at_the_heartbeat_and_not_before(
         intervals = Intervals(first_s=0.01, status_s=0.01, shortest_s=0.001, heartbeat_s=heartbeat_s)
         status = StatusProgress(report, "The endpoint", intervals)
         async with anyio.create_task_group() as group:
-            group.start_soon((status if mode == "status" else DeltaProgress(report, intervals)).pump)
+            group.start_soon((status if mode == "status" else DeltaProgress(report, report, intervals)).pump)
             yield
             group.cancel_scope.cancel()
 
@@ -171,7 +171,7 @@ async def test_deltas_of_interleaved_items_go_out_in_the_order_of_the_final_text
     async def report(seconds: float, message: str) -> None:
         sent.append(message)
 
-    progress, fold = DeltaProgress(report), Fold()
+    progress, fold = DeltaProgress(report, report), Fold()
     for event in interleaved():
         progress(event, fold.add(event))
     await progress.finish(fold.text())

@@ -361,6 +361,7 @@ ROWS = (
             f"data: {json.dumps(text('go.'))}\n\ndata: {json.dumps(end())}\n\ndata: [DONE]\n\n"
         ),
         "So go.",
+        "interrupted",
         note="could not be read",
     ),
     Row(

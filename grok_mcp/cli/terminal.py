@@ -77,7 +77,7 @@ class ShellView:
     def _pumps(self, grok: Grok) -> list[Progress]:
         pumps: list[Progress] = []
         if not (self._data_only or self._as_json):
-            pumps.append(DeltaProgress(self._stream))
+            pumps.append(DeltaProgress(self._stream, self._begin_anew))
         if self._status:
             self._status.show(f"asking {grok.gateway.title}")
             pumps.append(StatusProgress(self._note, grok.gateway.title))
@@ -86,6 +86,11 @@ class ShellView:
     async def _note(self, seconds: float, message: str) -> None:
         if self._status:
             self._status.show(message)
+
+    async def _begin_anew(self, seconds: float, message: str) -> None:
+        """The text so far has to be read once more: the endpoint had left out a part of it."""
+        await self._stream(seconds, "\n\n")
+        note("Note: the endpoint had left out a part of the text; it follows whole.")
 
     async def _stream(self, seconds: float, message: str) -> None:
         """Write a piece of the text; a reader that has left ends the call."""

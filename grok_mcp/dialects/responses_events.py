@@ -4,14 +4,13 @@ Dispatches on the `type` inside the data, as an `event:` line may be missing. Ev
 (tools, citations) and recorded streams. Unknown events, items and parts are skipped.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import integer, mapping, mappings, text_of
+from grok_mcp.foreign import integer, load_json, mapping, mappings, text_of
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
@@ -145,8 +144,8 @@ def _search_item(item: Mapping[str, Any], key: str, kind: str) -> Iterator[Event
 
 def _loaded(text: str) -> Mapping[str, Any]:
     try:
-        return mapping(json.loads(text))
-    except (ValueError, RecursionError):
+        return mapping(load_json(text))
+    except ValueError:
         return {}
 
 

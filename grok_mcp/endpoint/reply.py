@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
@@ -18,6 +19,8 @@ from grok_mcp.errors import UpstreamError
 from grok_mcp.redaction import quote
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
+_BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
+"""What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
 
 class EventSplitter:
@@ -70,12 +73,14 @@ FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 class Reply:
     """An answer that is being read; iterate `payloads()` once for the decoded JSON objects.
 
-    `done` turns true with `[DONE]` or a whole body, `unreadable` counts stream events that were no JSON.
+    `done` turns true with `[DONE]` or a whole body, `unreadable` counts stream events that were no JSON, and
+    `is_cut` says that a JSON body broke off: what there was of it has come as a payload.
     """
 
     def __init__(self, response: httpx2.Response) -> None:
         self.done = False
         self.unreadable = 0
+        self.is_cut = False
         self._response = response
         self._chunks = response.aiter_bytes()
 
@@ -83,14 +88,16 @@ class Reply:
         """The payloads of a stream, or the one of a JSON body that came in its place."""
         first = b""
         async for chunk in self._chunks:
-            first += chunk
+            first = (first + chunk).lstrip(_BEFORE)
             if not _undecided(first):
                 break
+        if not first:
+            return
         if _is_json(first, self._response.headers.get("content-type", "")):
-            yield self._decoded_body(b"".join([first, *[chunk async for chunk in self._chunks]]))
+            yield await self._body(first)
             return
         splitter = EventSplitter()
-        async with aclosing(self._from(first.lstrip(BOM))) as pieces:
+        async with aclosing(self._from(first)) as pieces:
             async for piece in pieces:
                 for data in splitter.feed(piece):
                     for payload in self._decoded_event(data):
@@ -121,43 +128,51 @@ class Reply:
             return (payload,)
         if b"\n" in data:
             return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
-        if data.strip():
+        if data.strip() and not _BARE_WORD.fullmatch(data):
             self.unreadable += 1
         return ()
 
-    def _decoded_body(self, body: bytes) -> Mapping[str, Any]:
+    async def _body(self, first: bytes) -> Mapping[str, Any]:
+        """The JSON object that the body is. Of one that breaks off, all that had come: it has been billed."""
+        pieces = [first]
         try:
-            payload = json.loads(body)
-        except (ValueError, RecursionError):
-            payload = None
+            async for chunk in self._chunks:
+                pieces.append(chunk)  # noqa: PERF401 - what came before a failure is kept
+        except (httpx2.TransportError, httpx2.DecodingError):
+            self.is_cut = True
+        body = b"".join(pieces)
+        payload = None
+        if not self.is_cut:
+            with suppress(ValueError, RecursionError):
+                payload = json.loads(body)
+        if payload is None and body[:1] == b"{":
+            self.is_cut = True
+            with suppress(ValueError):
+                payload = from_json(body, allow_partial="trailing-strings")
         if not isinstance(payload, dict):
             raise errors.UpstreamError(
                 f"The endpoint answered neither a stream nor JSON: “{quote(read_error_body(body).message)}”.",
                 "Check the base URL; a retry is unlikely to help.",
             )
-        self.done = True
+        self.done = not self.is_cut
         wrapped = payload.get("data")
         return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
 
 
-def _start(first: bytes) -> bytes:
-    return first.lstrip(BOM + b" \t\r\n")
+_BEFORE = BOM + b" \t\r\n"
+"""What may stand before an answer."""
 
 
 def _undecided(first: bytes) -> bool:
     """Whether more bytes are needed to distinguish a stream from JSON."""
-    start = _start(first)
-    return any(name.startswith(start) for name in FIELDS)
+    return any(name.startswith(first) for name in FIELDS)
 
 
 def _is_json(first: bytes, content_type: str) -> bool:
     """Decide by the first bytes; where they say nothing, by the content type."""
-    start = _start(first)
-    if start[:1] in (b"{", b"["):
+    if first[:1] in (b"{", b"["):
         return True
-    if start.startswith(FIELDS):
-        return False
-    return "event-stream" not in content_type
+    return not first.startswith(FIELDS) and "event-stream" not in content_type
 
 
 def _loaded(data: bytes) -> Any:

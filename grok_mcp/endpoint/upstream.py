@@ -5,7 +5,6 @@ It sees statuses and bytes, not what the JSON means.
 
 import asyncio
 import json
-import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -209,6 +208,18 @@ class Upstream:
         )
 
     def _reason(self, error: Exception) -> str:
-        """What the library says; where it says nothing, what its class means, in words."""
-        said = str(error).rstrip(". ") or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-        return quote(said, self.endpoint.secrets)
+        """Why, in words: ours for what happened, and those of the system or the peer, if there are any."""
+        happened = next((words for kind, words in _HAPPENED.items() if isinstance(error, kind)), "")
+        told = quote(str(error).rstrip(". "), self.endpoint.secrets)
+        return f"{happened} ({told})" if happened and told else happened or told or "no reason was given"
+
+
+_HAPPENED: Mapping[type[Exception], str] = {
+    httpx2.ConnectTimeout: "it took too long to connect",
+    httpx2.ConnectError: "it could not be made",
+    httpx2.ProxyError: "the proxy refused it",
+    httpx2.WriteError: "it was lost while the request went out",
+    httpx2.ReadError: "it was lost before the answer was complete",
+    httpx2.RemoteProtocolError: "it was closed before the answer was complete",
+}
+"""What the HTTP library's errors mean for a connection; their names say nothing to a user."""

@@ -39,7 +39,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     searched = None
     if request.search:
         counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
-        searched = bool(fold.searches or citations or any(counted))
+        searched = bool(fold.searches or any(counted) or not all(cited.from_text for cited in citations))
         warnings += _search_warnings(request, answer, searched)
     if request.tool_choice == "required" and reason == "stop" and not calls:
         warnings.append("tool_choice was required, but the model called no function.")

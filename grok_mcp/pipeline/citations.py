@@ -1,7 +1,7 @@
 """Turns the sources that the endpoint named into numbered citations that fit the text.
 
 Numbers are those of the markers `[[1]](url)` in the text where it has any; sources that were read but not
-cited follow. Nothing is taken from the model's prose: a marker without a listed source is reported.
+cited follow. A source that stands in such a marker alone is taken from there, and a warning says so.
 """
 
 import re
@@ -26,12 +26,17 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     if not (fold.citations or fold.sources or "[[" in text):
         return (), []
     spans, titles = _collect(fold)
-    refused = [url for url in spans if not _is_page(url)]
+    refused = {url for url in spans if not _is_page(url)}
     for url in refused:
         del spans[url]
     markers: dict[str, int] = {}
+    unlisted: dict[str, set[tuple[int, int]]] = {}
     for match in CITATION_MARKER.finditer(text):
-        markers.setdefault(match[2], int(match[1]))
+        url = match[2]
+        markers.setdefault(url, int(match[1]))
+        if url not in spans and _is_page(url):
+            unlisted.setdefault(url, set()).add(match.span())
+    spans |= unlisted
     numbers = _number(list(spans), markers, text, spans)
     page_kind = _page_kind(sources)
     cited = [
@@ -41,18 +46,24 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
             title=display_title(titles.get(url, ""), one_line(url)),
             source="x" if _is_x(url) else page_kind,
             spans=tuple(sorted(spans[url])),
+            from_text=url in unlisted,
         )
         for url, number in sorted(numbers.items(), key=lambda one: one[1])
     ]
-    listed = set(numbers.values())
-    missing = sorted({number for url, number in markers.items() if url not in spans} - listed)
+    missing = {number for url, number in markers.items() if url not in spans and url not in refused}
     warnings = []
     if refused:
         warnings.append(f"Sources that are not addresses of web pages were left out: {len(refused)}.")
-    if missing:
-        named = ", ".join(f"[{number}]" for number in missing)
-        warnings.append(f"The answer points to {named}, which the endpoint does not list as a source.")
+    if unlisted:
+        named = _named(numbers[url] for url in unlisted)
+        warnings.append(f"The endpoint did not list {named} as a source: the address is from the text.")
+    if missing := missing - set(numbers.values()):
+        warnings.append(f"The answer points to {_named(missing)}, which is not the address of a page.")
     return tuple(cited), warnings
+
+
+def _named(numbers: Iterable[int]) -> str:
+    return ", ".join(f"[{number}]" for number in sorted(numbers))
 
 
 def _is_page(url: str) -> bool:

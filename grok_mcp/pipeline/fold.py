@@ -29,6 +29,8 @@ class Part:
         self.length = 0
         self.removed: list[int] = []
         self.held = ""
+        self.repeated: int | None = None
+        """Where the text came whole first: how much of it deltas have said again since."""
 
     def append(self, text: str, *, clean: bool) -> str:
         """Add text; returns what was really added (a split surrogate pair waits for its other half)."""
@@ -48,22 +50,36 @@ class Part:
             self._join_pieces()
         return text
 
-    def rest_of(self, whole: str, *, clean: bool) -> str:
-        """What a text that begins with this one adds to it; nothing where it does not."""
+    def without_repetition(self, text: str) -> str:
+        """What a delta adds to a text that had come whole before: nothing where it says the same again."""
+        so_far, start = self.so_far, self.repeated or 0
+        if not so_far.startswith(text, start):
+            text = INVISIBLE.sub("", text)
+        if so_far.startswith(text, start):
+            self.repeated = start + len(text)
+            return ""
+        self.repeated = None
+        rest = so_far[start:]
+        return text[len(rest) :] if rest and start and text.startswith(rest) else text
+
+    def rest_of(self, whole: str, *, clean: bool) -> str | None:
+        """What a text that begins with this one adds to it; None where it begins in another way."""
         begun = self.so_far
         if clean:
             whole = INVISIBLE.sub("", whole)
-        return whole[len(begun) :] if whole.startswith(begun) else ""
+        return whole[len(begun) :] if whole.startswith(begun) else None
 
-    def holds(self, whole: str, *, clean: bool) -> bool:
-        """Whether this is that text, apart from invisible characters where these are taken out."""
-        if not clean:
-            return self.length == len(whole) and self.so_far == whole
-        return abs(self.length - len(whole)) <= len(whole) // 2 and self.so_far == INVISIBLE.sub("", whole)
+    def holds(self, whole: str) -> bool:
+        """Whether this is that text, apart from invisible characters."""
+        if abs(self.length - len(whole)) > len(whole) // 2:
+            return False
+        so_far = self.so_far
+        return so_far == whole or INVISIBLE.sub("", so_far) == INVISIBLE.sub("", whole)
 
     def _join_pieces(self) -> None:
-        self.blocks.append("".join(self.pieces))
-        self.pieces.clear()
+        if self.pieces:
+            self.blocks.append("".join(self.pieces))
+            self.pieces.clear()
 
     @property
     def text(self) -> str:
@@ -77,7 +93,8 @@ class Part:
     def so_far(self) -> str:
         """The text while more may come: half a surrogate pair waits for the other half."""
         self._join_pieces()
-        self.blocks = ["".join(self.blocks)]
+        if len(self.blocks) != 1:
+            self.blocks = ["".join(self.blocks)]
         return self.blocks[0]
 
 
@@ -135,6 +152,8 @@ class Fold:
         self.failure: events.Failed | None = None
         self.ended = False
         self.has_content = False
+        self.is_rewritten = False
+        """Whether a text turned out to be another than its deltas; who watches has to begin anew."""
 
     def add(self, event: Event) -> str:
         """Take one event in; returns the text that it added."""
@@ -155,19 +174,29 @@ class Fold:
         part = self.parts.get(place)
         if part is None:
             part = self.parts[place] = Part()
+        elif part.repeated is not None:
+            text = part.without_repetition(text)
+            if not text:
+                return ""
         return part.append(text, clean=self._clean)
 
     def _append_rest(self, done: events.TextDone) -> str:
         """Add what has not come of a whole text; its deltas may have come under another name of its place."""
         part = self.parts.get(done.place)
-        if part is not None and part.length:
-            if len(done.text) <= part.length:
+        if part is None or not part.length:
+            if any(part.holds(done.text) for part in self.parts.values()):
                 return ""
-            rest = part.rest_of(done.text, clean=self._clean)
-            return part.append(rest, clean=self._clean) if rest else ""
-        if any(part.holds(done.text, clean=self._clean) for part in self.parts.values()):
+            added = self._append(done.text, done.place)
+            self.parts[done.place].repeated = 0
+            return added
+        if len(done.text) <= part.length:
             return ""
-        return self._append(done.text, done.place)
+        rest = part.rest_of(done.text, clean=self._clean)
+        if rest is None and not part.holds(done.text):  # pieces of it never came
+            self.parts[done.place] = Part()
+            self._append(done.text, done.place)
+            self.is_rewritten = True
+        return part.append(rest, clean=self._clean) if rest else ""
 
     def _keep_done(self, event: events.ItemDone) -> None:
         self.done[event.item] = event
@@ -282,8 +311,11 @@ class StreamedText:
     """The first answer's text; all that is taken out of it concatenates to exactly that text."""
 
     def __init__(self) -> None:
-        self.length = 0
         self.model = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.length = 0
         self._settled: list[str] = []
         self._live_item: str | None = None
         self._closed: set[str] = set()
@@ -298,6 +330,8 @@ class StreamedText:
             self._close(event.item)
         elif isinstance(event, events.Started):
             self.model = event.model
+        elif isinstance(event, events.Restarted):
+            self._begin()
         return bool(self._settled)
 
     def _append(self, item: str, text: str) -> None:
@@ -317,6 +351,11 @@ class StreamedText:
             if self._held:
                 following = next(iter(self._held))
                 self._append(following, "".join(self._held.pop(following)))
+
+    @property
+    def settled(self) -> int:
+        """How many characters can be taken out."""
+        return sum(map(len, self._settled))
 
     def take(self) -> str:
         """What has been settled since the last time."""

@@ -91,7 +91,7 @@ class Grok:
                 await self._run(turn)
         if scope.cancelled_caught:
             turn.failure = errors.InterruptedAnswerError(
-                "This server was stopped before the answer was complete.", "Ask again.", retryable=True
+                "This server was stopped before the answer was complete.", "Ask again."
             )
         elif timeout.cancelled_caught:
             turn.failure = errors.UpstreamTimeoutError(
@@ -132,7 +132,7 @@ class Grok:
                 return
             except GrokError as error:
                 turn.failure = error
-                if turn.fold.has_content:
+                if turn.is_billed:
                     turn.plan.worked()
                     return
                 if not await self._adapt(turn.plan, error):
@@ -153,7 +153,7 @@ class Grok:
 
     async def _attempts(self, turn: Turn) -> None:
         def may_retry(error: Exception) -> bool | float:
-            if not isinstance(error, GrokError) or not error.retryable or turn.fold.has_content:
+            if not isinstance(error, GrokError) or not error.retryable or turn.is_billed:
                 return False
             if error.retry_after_s is None:
                 return True
@@ -199,7 +199,7 @@ class Grok:
                         turn.receive(event)
                     if turn.fold.ended or turn.fold.failure:
                         break
-            turn.unreadable = reply.unreadable
+            turn.unreadable, turn.is_cut = reply.unreadable, reply.is_cut
             await reply.drain()
         turn.check_end(self._endpoint, done=reply.done)
 

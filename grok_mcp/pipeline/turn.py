@@ -26,6 +26,7 @@ class Turn:
         self.record = Record()
         self.failure: GrokError | None = None
         self.unreadable = 0
+        self.is_cut = False
         self.started = time.monotonic()
         self.first_content: float | None = None
         self._earlier: list[Fold] = []
@@ -34,11 +35,22 @@ class Turn:
         """Begin an attempt with nothing received; what an earlier one has spent still counts."""
         if self.fold.report:
             self._earlier.append(self.fold)
+        self.unreadable, self.is_cut = 0, False
         self.fold = self.call.attempt = Fold(clean=self.plan.form.request.search is not None)
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether the endpoint has begun an answer, so that nothing is sent again."""
+        return self.fold.has_content or self.is_cut
 
     def receive(self, event: events.Event) -> None:
         """Take one event in and pass it on to the observer."""
         self.call.observe(event, self.fold.add(event))
+        if self.fold.is_rewritten:
+            self.fold.is_rewritten = False
+            self.call.observe(events.Restarted(), "")
+            for known, added in self.fold.replay():
+                self.call.observe(known, added)
         if self.first_content is None and self.fold.has_content:
             self.first_content = time.monotonic()
             self.record.content()
@@ -48,10 +60,19 @@ class Turn:
         fold = self.fold
         if fold.failure:
             raise classify(read_error_payload(fold.failure.payload), endpoint)
-        if not (done or fold.ended or fold.finish_reasons) and fold.has_content:
+        if self.is_cut:
             raise errors.InterruptedAnswerError(
-                f"{endpoint.title} ended its answer before it was complete.", "Ask again."
+                f"{endpoint.title} broke off in the middle of its answer.", "Ask again; it has been billed."
             )
+        if not (done or fold.ended or fold.finish_reasons):
+            if fold.has_content:
+                raise errors.InterruptedAnswerError(
+                    f"{endpoint.title} ended its answer before it was complete.", "Ask again."
+                )
+            if not self.unreadable:
+                raise errors.UpstreamConnectionError(
+                    f"{endpoint.title} closed the connection before its answer began.", "Try again."
+                )
         if fold.has_answer:
             return
         reason = fold.finish_reasons.get(fold.first)
@@ -68,11 +89,12 @@ class Turn:
             raise errors.UpstreamError(
                 f"{endpoint.title} answered with a call of a function that it does not name.",
                 "Try again, or name another model.",
+                retryable=True,
             )
         unreadable = " that could be read" if self.unreadable else ""
         raise errors.UpstreamError(
             f"{endpoint.title} answered with neither text nor calls{unreadable}.",
-            "Try again, or name another model.",
+            "Ask in other words, or name another model.",
         )
 
     def spent(self, gateway: Gateway) -> Usage | None:
@@ -94,6 +116,10 @@ class Turn:
         """The answer with its times and warnings, or the failure where no text came."""
         if self.failure and self._is_whole(self.failure):
             self.failure = None
+        if self.unreadable and self.failure is None:
+            self.failure = errors.InterruptedAnswerError(
+                f"{self.unreadable} pieces of the stream could not be read and are missing.", "Ask again."
+            )
         fold, failure = self.fold, self.failure
         answer = build_answer(fold, self.plan.form.request, gateway, broken=failure is not None)
         usage = answer.usage
@@ -108,8 +134,6 @@ class Turn:
             failure.usage = usage if fold.report or self._earlier else None
             raise failure
         warnings = [*self.plan.warnings, *answer.warnings]
-        if self.unreadable:
-            warnings.append(f"{self.unreadable} pieces of the stream could not be read and are missing.")
         if failure:
             warnings.append(f"The answer is incomplete: [{failure.code}] {failure.message}")
         return replace(answer, usage=usage, warnings=tuple(dict.fromkeys(warnings)))
@@ -117,7 +141,7 @@ class Turn:
     def _is_whole(self, failure: GrokError) -> bool:
         """Whether only the stream broke, behind an answer whose end had been reported."""
         fold = self.fold
-        broke = isinstance(failure, _BROKE) and bool(fold.finish_reasons)
+        broke = isinstance(failure, _BROKE) and bool(fold.finish_reasons) and not self.is_cut
         return broke and set(fold.choices) <= fold.finish_reasons.keys() and fold.has_answer
 
 

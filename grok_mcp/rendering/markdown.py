@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 
-from grok_mcp.messages import Answer
+from grok_mcp.messages import Answer, Citation
 from grok_mcp.usage import Usage
 
 MAX_LINE = 2_000
@@ -26,13 +26,18 @@ def supplements(answer: Answer) -> list[str]:
     """What stands behind the texts and belongs to the answer: sources and tool calls."""
     sections = []
     if answer.citations:
-        lines = [f"{cited.index}. {cited.title} — {cited.url}" for cited in answer.citations]
-        sections.append("\n".join(["Sources:", *lines]))
+        sections.append("\n".join(["Sources:", *map(_source, answer.citations)]))
     if answer.tool_calls:
         calls = [call.to_dict() for call in answer.tool_calls]
         block = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2)
         sections.append(f"```json\n{block}\n```")
     return sections
+
+
+def _source(cited: Citation) -> str:
+    """One line: the address, behind a title where that says more than the address does."""
+    titled = cited.title.rstrip("…") not in cited.url
+    return f"{cited.index}. {cited.title} — {cited.url}" if titled else f"{cited.index}. {cited.url}"
 
 
 def body(answer: Answer) -> str:

@@ -77,11 +77,11 @@ class Progress:
         self._noticed = False
         return happened
 
-    async def _send(self, message: str) -> None:
+    async def _send(self, message: str, report: Report | None = None) -> None:
         """Send one note. A client that can't be reached does not fail the call: it has been paid for."""
         self._last = max(time.monotonic() - self._started, self._last + 0.001)
         try:
-            await self._report(round(self._last, 3), message)
+            await (report or self._report)(round(self._last, 3), message)
         except Exception:
             logger.debug("a progress note could not be sent", exc_info=True)
 
@@ -125,6 +125,10 @@ class StatusProgress(Progress):
             )
         elif isinstance(event, events.Waiting):
             self._enter(event.reason)
+        elif isinstance(event, events.Restarted):
+            self._characters = 0
+            self._tail.clear()
+            self._enter(event.reason or self._phase)
         elif isinstance(event, events.ToolCallDelta) and event.name:
             self._enter(f"calling {one_line(event.name)}")
         elif isinstance(event, events.Started) and not self._begun:
@@ -173,19 +177,28 @@ class StatusProgress(Progress):
 
 
 class DeltaProgress(Progress):
-    """Every piece of the first answer's text; all messages of a call concatenate to exactly that text."""
+    """Every piece of the first answer's text; all messages of a call concatenate to exactly that text.
 
-    def __init__(self, report: Report, intervals: Intervals = INTERVALS) -> None:
+    Where the text begins anew, `restart` says so, and what follows concatenates to it.
+    """
+
+    def __init__(self, report: Report, restart: Report, intervals: Intervals = INTERVALS) -> None:
         super().__init__(report, intervals)
+        self._restart = restart
         self._text = StreamedText()
         self._taken = 0
         self._known = 0
+        self._restarts = False
         self._sending = anyio.Lock()
 
     def __call__(self, event: events.Event, added: str) -> None:
         """Take over new text that nothing can come before any more."""
         if isinstance(event, events.Resumed):
             self._known = event.offset
+        elif isinstance(event, events.Restarted):
+            self._restarts = True
+            self._taken = self._known = 0
+            self._notice()
         if self._text.add(event, added):
             self._notice()
 
@@ -195,17 +208,25 @@ class DeltaProgress(Progress):
         self._taken += len(text)
         return text[max(self._known - before, 0) :]
 
+    async def _send_pending(self, more: str = "") -> None:
+        """Send what has come since the last note, and what is known to follow it."""
+        if self._restarts:
+            self._restarts = False
+            await self._send("", self._restart)
+        await self._send(self._take() + more)
+
     async def finish(self, text: str) -> None:
         """Send the rest of the text that has not gone out as a delta."""
         await super().finish(text)
         async with self._sending:
-            rest = self._take() + text[max(self._taken, self._known) :]
-            if rest:
-                await self._send(rest)
+            settled = self._taken + self._text.settled
+            rest = text[max(settled, self._known) :]
+            if rest or settled > max(self._taken, self._known) or self._restarts:
+                await self._send_pending(rest)
 
     async def _send_notes(self) -> None:
         while not self._finished:
             await self._wait(self._intervals.heartbeat_s)
             async with self._sending:
-                await self._send(self._take())
+                await self._send_pending()
             await anyio.sleep(self._intervals.shortest_s)

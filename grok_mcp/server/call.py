@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import anyio
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, ProgressNotification, ProgressNotificationParams
 
 from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.logs import FIELDS, current_call, log_internal_error
@@ -18,7 +18,7 @@ from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
 from grok_mcp.pipeline import Grok
 from grok_mcp.rendering import DeltaProgress, Page, Progress, StatusProgress, is_too_long, page_of, whole
 from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
-from grok_mcp.server.results import render_error, render_page
+from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.tools import ToolSpec, run_tool
 from grok_mcp.usage import Usage
 
@@ -48,7 +48,9 @@ class ToolCall:
         if mode == "off" or not meta or "progress_token" not in meta:
             return None
         report = partial(_report, self._ctx)  # not a method: a cycle would hold the answer until a collection
-        return DeltaProgress(report) if mode == "deltas" else StatusProgress(report, self._grok.gateway.title)
+        if mode == "deltas":
+            return DeltaProgress(report, partial(_report_restart, self._ctx))
+        return StatusProgress(report, self._grok.gateway.title)
 
     async def run(self) -> CallToolResult:
         """The result, whatever happens; progress notes go out meanwhile."""
@@ -160,3 +162,13 @@ class ToolCall:
 
 async def _report(ctx: Context, seconds: float, message: str) -> None:
     await ctx.session.report_progress(seconds, None, message)
+
+
+async def _report_restart(ctx: Context, seconds: float, message: str) -> None:
+    """A note that programs can read: what follows it, and not what came before, is the text."""
+    token = (ctx.meta or {}).get("progress_token")
+    assert isinstance(token, str | int)
+    params = ProgressNotificationParams(
+        progress_token=token, progress=seconds, message=message, _meta={RESTART_META: True}
+    )
+    await ctx.session.send_notification(ProgressNotification(params=params), ctx.request_id)

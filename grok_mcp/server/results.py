@@ -10,10 +10,18 @@ from typing import Any
 from mcp_types import CallToolResult, TextContent
 
 from grok_mcp.errors import GrokError
+from grok_mcp.foreign import depth_of
+from grok_mcp.redaction import join_surrogates
 from grok_mcp.rendering import Page, as_markdown
 
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
+RESTART_META = "grok-mcp/restart"
+
+MAX_RESULT_DEPTH = 120
+"""Levels of JSON in a result, of which its message adds a few: the parsers of Rust hosts stop at 128."""
+
+_UNSOUND = "The data of this answer is no JSON that every host could read, so it is only in the text."
 
 _META_FIELDS = ("usage", "model", "finish_reason", "conversation_id", "answer_id", "searched")
 _DATA_FIELDS = (
@@ -33,18 +41,28 @@ def render_page(
     published = page.published
     names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
     meta = {ANSWER_META: {name: published[name] for name in names if name in published}}
-    if "data" not in published:
-        data = published if structured else None
-        return CallToolResult(
-            content=[TextContent(text=as_markdown(page.rendered))], structured_content=data, _meta=meta
-        )
-    if not structured:
+    is_data = "data" in published
+    if is_data and not structured:
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
+    data = published if structured or (is_data and keep_data) else None
+    if not _is_sound([published if is_data else data, meta]):  # all that was paid for is in the text
+        text, data, meta = f"{as_markdown(page.rendered)}Note: {_UNSOUND}\n", None, {}
+    else:
+        text = compact(published) if is_data else as_markdown(page.rendered)
     return CallToolResult(
-        content=[TextContent(text=compact(published))],
-        structured_content=published if keep_data or structured else None,
-        _meta=meta,
+        content=[TextContent(text=join_surrogates(text))], structured_content=data, _meta=meta
     )
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether a value is JSON that every host can read: finite, not too deep, valid Unicode."""
+    if depth_of(value, MAX_RESULT_DEPTH) > MAX_RESULT_DEPTH:
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def render_error(error: GrokError, gateway: str) -> CallToolResult:

@@ -56,7 +56,6 @@ def interrupted() -> InterruptedAnswerError:
     return InterruptedAnswerError(
         "The server that was waiting for this answer ended before it was complete.",
         "Ask again.",
-        retryable=True,
     )
 
 

@@ -7,27 +7,39 @@ taken; a name that looks like a misspelling of ours becomes a warning.
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.settings import ReasoningEffort
 
-MAX_UNKNOWN = 3
-"""Notes on names that are nothing like ours; more would bury the answer."""
+MAX_UNKNOWN = 10
+"""Names that are not ours and are named in notes; more would bury the answer."""
+MAX_NAME = 40
+"""Characters of a name that a note repeats."""
+
+
+def _zero_is_absent(value: Any) -> Any:
+    """None for 0, with which some hosts fill in what was left out."""
+    return None if value in (0, "0") and value is not False else value
+
+
+ZERO_IS_ABSENT = BeforeValidator(_zero_is_absent)
+Count = Annotated[Annotated[int, Field(ge=1)] | None, ZERO_IS_ABSENT]
+"""A number of something, where none of it makes no sense."""
 
 
 class SamplingOptions(BaseModel):
-    """The rarely needed options of `ask_grok` and `grok_structured`; any other name is refused."""
+    """The rarely needed options of `ask_grok` and `grok_structured`; any other name gets a note."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # frozen: no copy as a default
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)  # frozen: no copy as a default
 
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     seed: int | None = None
     stop: tuple[str, ...] | None = None
-    n: Annotated[int | None, Field(ge=1, le=8)] = None
+    n: Annotated[Annotated[int, Field(ge=1, le=8)] | None, ZERO_IS_ABSENT] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     parallel_tool_calls: bool | None = None
@@ -62,13 +74,24 @@ class ToolArguments(BaseModel):
             for name, value in known.items()
             if value is not None and (name in required or value not in ("", [], {}))
         }
+        notes = _unknown(raw, list(properties), "argument")
+        options = known.get("options")
+        if isinstance(options, Mapping):
+            notes += _unknown(options, list(cls.option_names()), "option")
         try:
-            return cls.model_validate(known), _unknown(raw, properties)
+            return cls.model_validate(known), notes
         except ValidationError as error:
-            hint = " ".join(_unknown(raw, properties))
+            hint = " ".join(notes)
             details = error.errors(include_url=False, include_input=False)
             problems = "; ".join(map(_problem, details))
             raise InvalidArgumentError(f"{problems}.", f"{hint} Correct it and call again.".strip()) from None
+
+    @classmethod
+    def option_names(cls) -> Iterable[str]:
+        """The names that `options` takes."""
+        options = cls.model_fields["options"].annotation
+        assert isinstance(options, type) and issubclass(options, SamplingOptions)
+        return options.model_fields
 
 
 class Arguments(ToolArguments):
@@ -78,7 +101,7 @@ class Arguments(ToolArguments):
     conversation_id: str | None = None
     model: str | None = None
     reasoning_effort: ReasoningEffort | None = None
-    max_output_tokens: Annotated[int | None, Field(ge=1)] = None
+    max_output_tokens: Count = None
 
 
 def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
@@ -113,18 +136,23 @@ def _parsed(text: str, kind: str) -> Any:
     return text
 
 
-def _unknown(raw: Mapping[str, Any], properties: Mapping[str, Any]) -> list[str]:
-    warnings = []
-    for name in raw:
-        if name in properties:
-            continue
-        close = difflib.get_close_matches(name, properties, n=1, cutoff=0.75)
+def _unknown(raw: Mapping[str, Any], known: Sequence[str], what: str) -> list[str]:
+    """Notes on the names that are not ours: what may have been meant, and what there is."""
+    notes, others = [], []
+    unknown = [name for name in raw if name not in known and not name.startswith("_")]  # hosts mark theirs so
+    for name in unknown[:MAX_UNKNOWN]:
+        close = difflib.get_close_matches(name[:MAX_NAME], known, n=1, cutoff=0.75)
         if close and close[0] not in raw:
-            warnings.append(f"The argument {name[:40]!r} is unknown; {close[0]!r} may have been meant.")
-        elif not name.startswith("_") and len(warnings) < MAX_UNKNOWN:  # hosts mark what is theirs so
-            known = ", ".join(properties)
-            warnings.append(f"The argument {name[:40]!r} is unknown and was ignored; there are {known}.")
-    return warnings
+            notes.append(f"The {what} {name[:MAX_NAME]!r} is unknown; {close[0]!r} may have been meant.")
+        else:
+            others.append(repr(name[:MAX_NAME]))
+    if len(unknown) > MAX_UNKNOWN:
+        others.append(f"{len(unknown) - MAX_UNKNOWN} more")
+    if others:
+        subject = f"{what} {others[0]} is" if len(others) == 1 else f"{what}s {', '.join(others)} are"
+        verb = "was" if len(others) == 1 else "were"
+        notes.append(f"The {subject} unknown and {verb} ignored; there are {', '.join(known)}.")
+    return notes
 
 
 def _problem(error: Any) -> str:

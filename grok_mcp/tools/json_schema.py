@@ -1,17 +1,21 @@
 """JSON Schema for `grok_structured`: what is sent of the caller's schema, and how an answer is held against
 it.
 
-Nothing is ever fetched, and patterns run on an engine whose time is linear in the text. An answer is checked
-against the caller's own schema, so what endpoints do not take is still held. What xAI refuses or ignores:
-docs.x.ai, structured outputs.
+Nothing is ever fetched, and no pattern can run away (`patterns.py`). An answer is checked against the
+caller's own schema, so what endpoints do not take is still held. What xAI refuses or ignores: docs.x.ai,
+structured outputs.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.foreign import depth_of, load_json
+from grok_mcp.tools.patterns import LISTS, MAPS, SINGLE, Sorted, backtracked, options, sort_patterns
+from grok_mcp.tools.schema_words import in_words
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -31,12 +35,14 @@ _FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 class SchemaCheck:
     """A caller's schema, ready to hold answers against it.
 
-    `fitted` is what endpoints are sent; `warnings` name what of the schema they are not sent.
+    `fitted` is what endpoints are sent; `warnings` name what of the schema they are not sent, and what no
+    answer is held to.
     """
 
     def __init__(
         self,
         validator: "jsonschema_rs.Validator",
+        patterns: Sorted,
         fitted: Mapping[str, Any],
         dropped: list[str],
         *,
@@ -46,7 +52,12 @@ class SchemaCheck:
         self.warnings = [
             f"The endpoint takes no {name}: only the answer is held to it here." for name in dropped
         ]
+        self.warnings += [
+            f"The pattern {pattern[:60]!r} was left out: it can't be matched here."
+            for pattern in patterns.unusable
+        ]
         self._validator = validator
+        self._patterns = patterns
         self._wrapped = wrapped
 
     @classmethod
@@ -55,19 +66,19 @@ class SchemaCheck:
 
         Raises InvalidArgumentError for a schema that can't be used.
         """
-        validator = _validator(schema)
+        validator, patterns = _validator(schema)
         dropped: dict[str, None] = {}
-        fitted = _fit(schema, "", dropped)
+        fitted = _fit(patterns.usable, "", dropped)
         fitted.pop("$id", None)
         if fitted.get("type") == "object" or "properties" in fitted:
-            return cls(validator, {"type": "object", **fitted}, list(dropped), wrapped=False)
+            return cls(validator, patterns, {"type": "object", **fitted}, list(dropped), wrapped=False)
         wrapper = {name: fitted[name] for name in _ROOT_ONLY if name in fitted} | {
             "type": "object",
             "properties": {WRAPPER: {name: fitted[name] for name in fitted if name not in _ROOT_ONLY}},
             "required": [WRAPPER],
             "additionalProperties": False,
         }
-        return cls(validator, wrapper, list(dropped), wrapped=True)
+        return cls(validator, patterns, wrapper, list(dropped), wrapped=True)
 
     def value(self, text: str) -> Any:
         """The JSON value in an answer; code fences around it are taken off, nothing else is guessed.
@@ -75,37 +86,38 @@ class SchemaCheck:
         Raises ValueError where there is none.
         """
         fenced = _FENCE.fullmatch(text)
-        try:
-            value = json.loads(fenced[1] if fenced else text, parse_constant=_refuse_constant)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        value = load_json(fenced[1] if fenced else text)
         if self._wrapped and isinstance(value, Mapping) and set(value) == {WRAPPER}:
             return value[WRAPPER]
         return value
 
-    def mismatches(self, text: str) -> list[str]:
+    async def mismatches(self, text: str) -> list[str]:
         """Where and why an answer does not fit, at most a few: `/city/name: 3 is not of type "string"`."""
         try:
             value = self.value(text)
         except ValueError as error:
             return [f"/: not JSON ({error})"]
-        mismatches = []
-        for mismatch in self._validator.iter_errors(value):
-            mismatches.append(f"{_path(mismatch)}: {mismatch.message[:160]}")
-            if len(mismatches) == MAX_MISMATCHES:
-                break
-        return mismatches
+        first = islice(self._validator.iter_errors(value), MAX_MISMATCHES)
+        found = [(_path(one), one.message) for one in first]
+        if not found and self._patterns.full is not None:
+            found = await self._backtracked(self._patterns.full, value)
+        return [f"{path}: {message[:160]}" for path, message in found]
+
+    async def _backtracked(self, schema: Mapping[str, Any], value: Any) -> list[tuple[str, str]]:
+        found = await backtracked(schema, value, draft_07=_is_draft_07(schema))
+        if found is None or any("backtracking" in message for _, message in found):
+            self.warnings.append(
+                "The patterns with look-around took too long: the answer is not held to them."
+            )
+            return []
+        return found
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _validator(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator":
+def _validator(schema: Mapping[str, Any]) -> tuple["jsonschema_rs.Validator", Sorted]:
     """A validator for the caller's schema. Raises InvalidArgumentError for one that can't be used."""
     import jsonschema_rs  # a large extension that only this tool needs
 
-    if _depth(schema) > MAX_DEPTH:
+    if depth_of(schema, MAX_DEPTH) > MAX_DEPTH:
         raise InvalidArgumentError(f"schema: nested more than {MAX_DEPTH} levels deep.", _ADVICE)
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
         raise InvalidArgumentError(f"schema: larger than {MAX_SCHEMA_CHARS // 1024} KiB.", _ADVICE)
@@ -113,23 +125,27 @@ def _validator(schema: Mapping[str, Any]) -> "jsonschema_rs.Validator":
     if "$schema" not in schema and any(isinstance(node.get("items"), list) for node in _nodes(schema)):
         schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples like this
     draft = schema.get("$schema")
-    cls: type[jsonschema_rs.Validator] = jsonschema_rs.Draft202012Validator
-    if isinstance(draft, str) and "draft-07" in draft:
-        cls = jsonschema_rs.Draft7Validator
-    elif draft is not None and "2020-12" not in str(draft):
+    if draft is not None and not _is_draft_07(schema) and "2020-12" not in str(draft):
         raise InvalidArgumentError("schema: $schema must be draft 2020-12 or draft-07.", _ADVICE)
+    patterns = sort_patterns(schema)
+    kind = jsonschema_rs.Draft7Validator if _is_draft_07(schema) else jsonschema_rs.Draft202012Validator
     try:
-        jsonschema_rs.meta.validate(dict(schema))
-        return cls(
-            dict(schema),
+        jsonschema_rs.meta.validate(dict(patterns.usable))
+        validator = kind(
+            dict(patterns.linear),
             validate_formats=True,
-            pattern_options=jsonschema_rs.RegexOptions(),
+            pattern_options=options(linear=True),
             retriever=_refuse_remote,
         )
     except jsonschema_rs.ValidationError as error:
-        raise InvalidArgumentError(f"schema: {_path(error)}: {error.message[:200]}.", _ADVICE) from None
+        raise InvalidArgumentError(f"schema: {in_words(error)}.", _ADVICE) from None
     except ValueError as error:
         raise InvalidArgumentError(f"schema: {str(error)[:200]}.", _ADVICE) from None
+    return validator, patterns
+
+
+def _is_draft_07(schema: Mapping[str, Any]) -> bool:
+    return "draft-07" in str(schema.get("$schema"))
 
 
 def _path(error: "jsonschema_rs.ValidationError") -> str:
@@ -138,22 +154,6 @@ def _path(error: "jsonschema_rs.ValidationError") -> str:
 
 def _refuse_remote(uri: str) -> Any:
     raise ValueError(f"{uri[:80]} is outside the schema")
-
-
-def _depth(schema: Any) -> int:
-    """How deep the schema nests; counted without recursion, so that no depth can hurt."""
-    deepest, level = 0, [schema]
-    while level:
-        deepest += 1
-        if deepest > MAX_DEPTH:
-            break
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, Mapping) else node)
-            if isinstance(child, Mapping | list)
-        ]
-    return deepest
 
 
 def _nodes(node: Any) -> Iterator[Mapping[str, Any]]:
@@ -210,9 +210,6 @@ def _resolve(schema: Any, reference: str) -> Any:
     return node
 
 
-_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SINGLE = ("items", "additionalProperties", "contains", "not", "if", "then", "else", "propertyNames")
 _ROOT_ONLY = ("$schema", "$id", "$defs", "definitions")
 
 # Back-references, \p{…}, \b, look-around and inline flags, as xAI's pattern subset leaves them out.
@@ -221,7 +218,7 @@ _FOREIGN_PATTERN = re.compile(r"\\[1-9]|\\k<|\\[pPbB]|\(\?[=!<imsux-]")
 
 def _fit(schema: Mapping[str, Any], path: str, dropped: dict[str, None]) -> dict[str, Any]:
     """One level of the schema and all below it."""
-    for name in ("enum", *_LISTS):
+    for name in ("enum", *LISTS):
         if schema.get(name) == []:
             raise InvalidArgumentError(
                 f"schema: {path or '/'}: {name} has no members, so that nothing fits.", "Correct the schema."
@@ -250,13 +247,13 @@ def _refused(schema: Mapping[str, Any], dropped: dict[str, None]) -> set[str]:
 
 def _fit_value(name: str, value: Any, path: str, dropped: dict[str, None]) -> Any:
     """What stands under one keyword: a schema, a list of schemas, schemas by name, or plain data."""
-    if name in _MAPS and isinstance(value, Mapping):
+    if name in MAPS and isinstance(value, Mapping):
         return {
             key: _fit_value("items", {} if one is True else one, f"{path}/{key}", dropped)
             for key, one in value.items()
             if one is not False
         }
-    if name not in (*_LISTS, *_SINGLE):
+    if name not in (*LISTS, *SINGLE):
         return value
     if isinstance(value, list):
         return [_fit_value("items", one, f"{path}/{number}", dropped) for number, one in enumerate(value)]

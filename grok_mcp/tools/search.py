@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from grok_mcp.messages import Answer, Call, Message, Search, SearchMode, SourceKind
 from grok_mcp.pipeline import Grok
-from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.arguments import ZERO_IS_ABSENT, Arguments, Count, SamplingOptions, not_blank
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
 
@@ -20,9 +20,9 @@ _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
 
 
 class SearchOptions(SamplingOptions):
-    """The rarely needed options of `grok_search`; any other name is refused."""
+    """The rarely needed options of `grok_search`; any other name gets a note."""
 
-    max_turns: Annotated[int | None, Field(ge=1)] = None
+    max_turns: Count = None
     image_understanding: bool | None = None
     video_understanding: bool | None = None
     safe_search: bool | None = None
@@ -52,7 +52,9 @@ class SearchArguments(Arguments):
     allowed_x_handles: tuple[str, ...] = ()
     excluded_x_handles: tuple[str, ...] = ()
     country: Annotated[str | None, Field(description="ISO 3166")] = None
-    max_results: Annotated[int | None, Field(ge=1, le=50, description="1-50")] = None
+    max_results: Annotated[
+        Annotated[int, Field(ge=1, le=50)] | None, ZERO_IS_ABSENT, Field(description="1-50")
+    ] = None
     options: Annotated[
         SearchOptions,
         Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field, field_validator
 
-from grok_mcp import errors
+from grok_mcp import errors, events
 from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
@@ -60,20 +60,17 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         options=arguments.options.model_dump(exclude_none=True),
     )
     answer = await _complete(grok, request, call)
-    if mismatches := check.mismatches(answer.text):
+    if mismatches := await check.mismatches(answer.text):
         first = answer
         request = _repair(request, first, mismatches)
+        call.observe(events.Restarted("correcting the JSON"), "")
         try:
             answer = await _complete(grok, request, call)
         except errors.GrokError as error:
             error.usage = first.usage + error.usage if error.usage else first.usage
             raise
-        answer = replace(
-            answer,
-            usage=first.usage + answer.usage,
-            warnings=(*answer.warnings, "The first answer did not fit the schema; Grok corrected it."),
-        )
-        if mismatches := check.mismatches(answer.text):
+        answer = _corrected(first, answer)
+        if mismatches := await check.mismatches(answer.text):
             listed = "; ".join(mismatches)
             mismatch = errors.SchemaMismatchError(
                 f"Grok's answer is not valid against the schema, also after a correction: {listed}.",
@@ -96,11 +93,27 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
             "The endpoint stopped the JSON for safety.", "Rephrase the request."
         )
     elif answer.finish_reason == "interrupted":
-        error = errors.InterruptedAnswerError(answer.warnings[-1], "Ask again.", retryable=True)
+        error = errors.InterruptedAnswerError(answer.warnings[-1], "Ask again.")
     else:
         return answer
     error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
     raise error
+
+
+def _corrected(first: Answer, second: Answer) -> Answer:
+    """The second answer with all that the first one brought but its text, into which its spans pointed."""
+    sources = {citation.url: replace(citation, spans=()) for citation in first.citations}
+    sources |= {citation.url: citation for citation in second.citations}
+    numbered = (replace(citation, index=number) for number, citation in enumerate(sources.values(), 1))
+    note = "The first answer did not fit the schema; Grok corrected it."
+    return replace(
+        second,
+        citations=tuple(numbered),
+        searched=first.searched if second.searched is None else second.searched,
+        search_queries=tuple(dict.fromkeys((*first.search_queries, *second.search_queries))),
+        usage=first.usage + second.usage,
+        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings, note))),
+    )
 
 
 def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> ChatRequest:

@@ -1,5 +1,6 @@
 """An MCP host: a real client on a server of ours, which uses a scripted endpoint."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from grok_mcp.server.server import build_server
 from grok_mcp.settings import Settings
 from tests.support.endpoint import Endpoint
 from tests.support.pace import within
+
+CONTRADICTION = {True: r"will not help|unlikely to help", False: r"\b(?:[Tt]ry|[Aa]sk) again\b"}
+"""What no advice may say, by whether a retry can help."""
 
 
 @dataclass
@@ -48,6 +52,7 @@ class Result:
         assert self.raw.meta is not None
         found: dict[str, Any] = self.raw.meta["grok-mcp/error"]
         assert self.text.startswith(f"[{found['code']}] ")
+        assert not re.search(CONTRADICTION[found["retryable"]], self.text), self.text
         return found
 
 

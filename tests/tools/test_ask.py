@@ -281,10 +281,10 @@ async def test_tool_results_go_to_the_responses_api_in_its_form() -> None:
         ({"tools": [{"name": "a b"}]}, "tools"),
         ({"tools": [{"name": "f", "parameters": []}]}, "tools"),
         ({"tools": [{"name": "f"}] * 129}, "tools"),
-        ({"options": {"top_k": 1}}, "options.top_k"),
+        ({"options": {"n": 9}}, "options.n"),
         ({"temperature": 3}, "temperature"),
         ({"reasoning_effort": "extreme"}, "reasoning_effort"),
-        ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_output_tokens": -1}, "max_output_tokens"),
         ({"prompt": " "}, "prompt"),
     ],
 )

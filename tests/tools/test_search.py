@@ -29,10 +29,10 @@ async def test_an_answer_is_followed_by_its_numbered_sources() -> None:
         "[[3]](https://x.com/i/status/1988800000000000042).\n"
         "\n"
         "Sources:\n"
-        "1. city.example/council/minutes-1112 — https://city.example/council/minutes-1112\n"
-        "2. transit.example/news/extension — https://transit.example/news/extension\n"
-        "3. x.com/i/status/1988800000000000042 — https://x.com/i/status/1988800000000000042\n"
-        "4. forum.example/t/9917 — https://forum.example/t/9917\n"
+        "1. https://city.example/council/minutes-1112\n"
+        "2. https://transit.example/news/extension\n"
+        "3. https://x.com/i/status/1988800000000000042\n"
+        "4. https://forum.example/t/9917\n"
         "\n"
         "grok-4.7 · 6,120 in (2,048 cached) + 402 out (265 reasoning) tokens · 0.056580 USD · …\n"
     )
@@ -266,7 +266,7 @@ async def test_sources_that_the_text_cites_come_before_those_only_met_in_the_ord
     ]
 
 
-async def test_a_marker_without_a_listed_source_is_told_and_not_made_up() -> None:
+async def test_a_source_that_only_the_text_names_is_taken_from_there_and_marked() -> None:
     item = {
         "type": "message",
         "id": "m",
@@ -279,10 +279,13 @@ async def test_a_marker_without_a_listed_source_is_told_and_not_made_up() -> Non
         ],
     }
     reply = body({"object": "response", "status": "completed", "output": [item]})
-    async with Endpoint(reply) as endpoint, host_on(endpoint) as host:
-        text = (await host.search()).text
-    assert "Sources:\n2. a.example — https://a.example/\n" in text
-    assert "points to [7], which the endpoint does not list" in text
+    async with Endpoint(reply) as endpoint, host_on(endpoint, results="structured") as host:
+        result = await host.search()
+    assert "Sources:\n2. https://a.example/\n7. https://nowhere.example/\n" in result.text
+    assert "The endpoint did not list [7] as a source: the address is from the text." in result.text
+    listed, unlisted = result.structured["citations"]
+    assert "from_text" not in listed and unlisted["from_text"] is True
+    assert [unlisted["index"], unlisted["spans"]] == [7, [[28, 59]]]
 
 
 @pytest.mark.parametrize(

@@ -248,11 +248,75 @@ async def test_a_pattern_that_could_run_away_is_matched_in_linear_time() -> None
             assert (await get_json(host, schema)).error["code"] == "schema_mismatch"
 
 
-async def test_a_pattern_with_look_around_is_refused_as_the_endpoint_would() -> None:
+EMAIL = r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$"
+"""What zod makes of an e-mail address."""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "other"),
+    [
+        pytest.param(EMAIL, "ann@city.example", "ann..lee@city.example", id="look-ahead"),
+        pytest.param(r"^(\w)\w*\1$", "abba", "abc", id="a back-reference"),
+        pytest.param(r"(?<!un)tidy", "tidy", "untidy", id="look-behind"),
+    ],
+)
+async def test_a_pattern_that_needs_to_backtrack_is_held_here(pattern: str, value: str, other: str) -> None:
+    schema = {"type": "object", "properties": {"value": {"type": "string", "pattern": pattern}}}
+    replies = [chat(json.dumps({"value": one})) for one in (other, value)]
+    async with Endpoint(*replies) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, schema)
+    assert result.structured["data"] == {"value": value} and len(endpoint.requests) == 2
+    assert "does not match" in endpoint.requests[1].body["messages"][-1]["content"]
+
+
+async def test_patterns_that_name_properties_may_backtrack_too() -> None:
+    schema = {"patternProperties": {r"^(?!x_)": {"type": "integer"}}, "additionalProperties": False}
+    replies = [chat(json.dumps(one)) for one in ({"a": "one"}, {"x_a": 1})]
+    async with Endpoint(*replies) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, {"type": "object", **schema})
+    assert result.error["code"] == "schema_mismatch" and "x_a" in result.text
+
+
+async def test_a_pattern_that_backtracks_for_ever_is_given_up_with_a_note() -> None:
+    schema = {"type": "string", "pattern": r"(?=.*x)(?=.*y)^.*$"}
+    reply = chat(json.dumps({"result": "a" * 3_000_000}))
+    async with Endpoint(reply) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, schema)
+    assert len(result.structured["data"]) == 3_000_000
+    assert "The patterns with look-around took too long" in " ".join(result.structured["warnings"])
+
+
+@pytest.mark.parametrize("pattern", [r"^[\w-.]+$", r"(?<n>a)\k<n>", r"^a\Z"])
+async def test_a_pattern_that_no_engine_here_knows_is_left_out_with_a_note(pattern: str) -> None:
+    schema = {"type": "object", "properties": {"value": {"type": "string", "pattern": pattern}}}
+    async with Endpoint(chat('{"value":"?"}')) as endpoint, host_on(endpoint) as host:
+        result = await get_json(host, schema)
+    assert result.structured["data"] == {"value": "?"}
+    assert "was left out: it can't be matched here" in " ".join(result.structured["warnings"])
+    assert "pattern" not in json.dumps(endpoint.requests[0].body["response_format"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "strin"}, "/type must be one of array, boolean, integer"),
+        ({"properties": {"a": {"type": ["string", "nul"]}}}, "/properties/a/type must be one of array"),
+        ({"properties": {"type": 5}}, "/properties/type must be a schema: an object, true or false, not 5"),
+        ({"properties": []}, "/properties must be an object that holds schemas by name, not []"),
+        ({"required": "city"}, "/required must be a list of names, each once, not 'city'"),
+        ({"required": [5]}, "/required must be a list of names"),
+        ({"minimum": "3"}, "/minimum must be a number, not '3'"),
+        ({"minLength": -1}, "/minLength must be a whole number, 0 or more, not -1"),
+        ({"anyOf": [5]}, "/anyOf/0 must be a schema"),
+        ({"items": 5}, "/items must be a schema"),
+        ({"pattern": "[a-"}, "the pattern '[a-' is broken"),
+    ],
+)
+async def test_what_is_wrong_in_a_schema_is_said_in_words(schema: dict[str, Any], words: str) -> None:
     async with Endpoint() as endpoint, host_on(endpoint) as host:
-        result = await get_json(host, {"type": "string", "pattern": "^(?=a)a$"})
-    assert result.error["code"] == "invalid_argument"
-    assert endpoint.requests == []
+        result = await get_json(host, {"type": "object", **schema})
+    assert words in result.error["message"] and not endpoint.requests
+    assert "any of the schemas" not in result.text and "is not of type" not in result.text
 
 
 @dataclass(frozen=True)
