@@ -37,6 +37,8 @@ TOOLS = [{"name": name, "parameters": SCHEMA} for name in ("weather", "tides")]
 
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
+NAME: JSON = {"type": "object", "properties": {"name": {"type": "string", "pattern": "^(?!x)[a-z ]+$"}}}
+
 QUESTIONS: dict[str, tuple[str, JSON]] = {
     "text": ("ask_grok", {"prompt": "Why is the sky “blue” 🚋?"}),
     "long": ("ask_grok", {"prompt": "Write 90 words."}),
@@ -46,7 +48,9 @@ QUESTIONS: dict[str, tuple[str, JSON]] = {
     "found data": ("grok_structured", {"prompt": "A city", "schema": SCHEMA, "search": True}),
     "auto": ("grok_search", {"query": "latest tram extension", "mode": "auto"}),
     "image": ("ask_grok", {"prompt": "What is it?", "images": [IMAGE]}),
-    "limit 0": ("ask_grok", {"prompt": "Hi", "options": {"max_output_tokens": 0}}),
+    "limit 0": ("ask_grok", {"prompt": "Hi", "max_output_tokens": 0}),
+    "an option": ("ask_grok", {"prompt": "Hi", "options": {"foo": 1}}),
+    "a pattern": ("grok_structured", {"prompt": "A name", "schema": NAME}),
 }
 
 # how the server is set up to ask: in which dialect, and how it searches there
@@ -233,6 +237,11 @@ SAME_KINDS = [
     Same("served=grok-4.7:online", about=("model",)),
     Same("untitled", about=("titles",)),
     Same("veiled", RESPONSES, about=("spans",)),
+    Same("addedtext=whole", RESPONSES),
+    Same("addedtext=start", RESPONSES),
+    # the second attempt finds the prompt in the cache
+    Same("end=0;times=1", about=("usage.cached_tokens", "usage.cost_usd"), questions=("text",)),
+    Same("end=1;times=1", RESPONSES, about=("usage.cached_tokens", "usage.cost_usd"), questions=("text",)),
     Same("status=409;times=1", questions=("text",)),
     Same("onlyknown"),
     # what these refuse is not sent by these questions
@@ -272,6 +281,8 @@ TOLD_KINDS = [
         for value in ("nan", "infinity", "deep")
     ),
     Told("odddata=huge", "data", error="schema_mismatch"),
+    Told("odddata=surrogate", "data", error="schema_mismatch"),
+    Told("oddcalls=surrogate", "calls", finish="tool_calls"),
     Told("cutcalls", "calls", finish="tool_calls", note="not JSON"),
     Told("cutcalls;finish=length", "calls", ("chat",), finish="length", note="not JSON"),
     # refusals
@@ -290,13 +301,22 @@ TOLD_KINDS = [
     Told("toolong", error="invalid_argument", note="200000 tokens"),
     Told("noimages", "image", error="invalid_argument", note="image input is not supported"),
     # what is missing, and what did not happen
-    Told("cutevent=20", note="could not be read"),
+    Told("cutevent=20", finish="interrupted", note="could not be read"),
+    Told("end=0", error="connection", note="before its answer began"),
+    Told("end=1", forms=RESPONSES, error="connection", note="before its answer began"),
+    # what has been billed is not asked for again, as it could be here
+    Told("json;cut=1;times=1", finish="interrupted", note="in the middle of its answer"),
+    Told("json;end=1;times=1", finish="interrupted", note="in the middle of its answer"),
+    Told("json;end=1", "data", error="interrupted"),
     Told("prose;times=1", "found data", note="Grok corrected it"),
     Told("oddsources", "search", tuple(FORMS), note="were left out"),
-    Told("unlisted", "search", tuple(FORMS), note="sources"),
+    Told("unlisted", "search", RESPONSES, note="the address is from the text"),
+    Told("unlisted", "search", CHAT, note="named no sources"),
     Told("nosearch", "search", tuple(FORMS), note="The endpoint reported no search"),
     Told("nosearch", "auto", tuple(FORMS), note="The endpoint reported no search"),
-    Told("onlyknown", "limit 0", error="invalid_argument"),
+    Told("onlyknown", "limit 0"),
+    Told("onlyknown", "an option", note="'foo' is unknown"),
+    Told("nolookaround", "a pattern", note="takes no pattern"),
 ]
 SAME += SAME_KINDS
 TOLD += TOLD_KINDS
@@ -581,6 +601,5 @@ def test_every_word_of_the_grammar_is_tried_here_or_beside_the_sandbox() -> None
 def test_every_deviation_of_an_answer_is_tried_with_a_client() -> None:
     """What a script does to the content of a reply, or refuses; not when and how often."""
     tried = {word for script in SCRIPTS for word in words_of(script)} | {"echo", "retry-after", "delay"}
-    tried |= {"addedtext"}
     rows = [*WORDS, *REFUSALS, *ANSWERS, *(word for group in REPLIES.values() for word in group)]
     assert {word.name for word in rows} - tried == set()

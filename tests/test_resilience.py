@@ -73,6 +73,8 @@ ROWS = (
     Row("a late answer", Delay(SILENT_S), outcome="timeout", attempts=1),
     Row("a late first event", SlowFirstToken(SILENT_S), outcome="timeout", attempts=1),
     Row("a slow answer", Delay(0.2), attempts=1),
+    Row("empty stream", StreamFault("truncate", after_chunks=0)),
+    Row("stream that ends before any text", StreamFault("truncate", after_chunks=1)),
     # what stays
     Row("503 always", Fail(503, retry_after=0), None, "overloaded", 1 + RETRIES),
     Row("429 always", Fail(429, retry_after=1), None, "rate_limited", 1 + RETRIES),
