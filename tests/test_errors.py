@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -468,3 +468,55 @@ async def test_without_a_key_the_tools_are_listed_and_a_call_names_the_variable(
     assert result.error["code"] == "configuration"
     assert cause in result.text and "Set XAI_API_KEY" in result.text
     assert endpoint.requests == []
+
+
+TOO_ODD = '{"error": {"message": "Too odd.", "code": 500}}'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"event: error\ndata: {TOO_ODD}\n\ndata: [DONE]\n\n",
+        f"data: {TOO_ODD}\r\n\r\n",
+        'id: 1\rdata:{"type": "error", "message": "Too odd."}\r\r',
+        f': waiting\n\ndata: {{"type": "ping"}}\n\ndata: {TOO_ODD}\n\n',
+        "event: error\ndata: Too odd.\n\n",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 500])
+async def test_an_error_status_over_a_stream_is_told_in_its_sentence(written: str, status: int) -> None:
+    reply = body(written, status=status, content_type="text/event-stream")
+    async with Endpoint(reply) as endpoint, host_on(endpoint, max_retries=0) as host:
+        told = (await host.ask()).error["message"]
+    assert f"answered HTTP {status}: “Too odd.”" in told
+
+
+async def test_a_stream_that_begins_again_and_again_under_an_error_status_is_read() -> None:
+    reply = body("data:" * 20_000, status=400, content_type="text/event-stream")
+    async with Endpoint(reply) as endpoint, host_on(endpoint) as host:
+        assert "answered HTTP 400" in (await host.ask()).text
+
+
+BREAKS = {
+    "cut before the first byte": Reply((b"",), end="cut"),
+    "cut amid a line": Reply((b'data: {"choi',), end="cut"),
+    "reset": Reply((b"data: {}\n\n",), end="reset"),
+    "behind some text": replace(chat("One, ", finish=None, done=False), end="cut"),
+    "not the encoding that it names": Reply((b"no gzip",), headers={"content-encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("reply", BREAKS.values(), ids=BREAKS)
+async def test_no_sentence_about_a_connection_holds_the_name_of_a_class(reply: Reply) -> None:
+    async with Endpoint(reply) as endpoint, host_on(endpoint, max_retries=0) as host:
+        told = (await host.ask()).text
+    assert not re.search(r"[a-z]Error|Exception", told)
+    assert re.search(r"(?:failed|can't be read): \S", told)
+
+
+async def test_a_refused_connection_is_told_without_the_name_of_a_class() -> None:
+    async with Endpoint() as endpoint:
+        pass
+    async with host_on(endpoint, max_retries=0) as host:
+        told = (await host.ask()).error
+    assert told["code"] == "connection" and "Error" not in told["message"]

@@ -36,8 +36,15 @@ class ErrorBody(NamedTuple):
 
 
 def read_error_body(body: bytes | str) -> ErrorBody:
-    """The words in an error body: JSON of any known shape, plain text, HTML or nothing."""
+    """The words in an error body: JSON of any known shape, a stream of it, plain text, HTML or nothing."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
+    if not re.match(r"\s*(?:data|event|id|retry|):", text):
+        return _read_text(text)
+    events = map(_read_text, re.findall(r"(?:^|[\r\n])data: ?([^\r\n]+)", text))
+    return next((event for event in events if event.message), ErrorBody())
+
+
+def _read_text(text: str) -> ErrorBody:
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):

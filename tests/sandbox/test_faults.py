@@ -90,7 +90,13 @@ def test_an_error_body_takes_every_known_shape(grok: Endpoint, shape: str) -> No
             },
             "user_id": "user_sandbox",
         },
+        "msg": {"code": 502, "msg": "a <", "success": False},
+        "errormsg": {"error_code": 502, "error_msg": "a <"},
+        "errors": {"errors": [{"message": "a <", "code": 502}]},
+        "textcode": {"error": {"message": "a <", "type": "upstream_error", "code": "502"}},
     }
+    expected["list"] = [expected["openai"]]
+    expected["events"] = f"event: error\ndata: {json.dumps(expected['openai'])}\n\ndata: [DONE]\n\n"
     assert seen == expected[shape]
 
 
@@ -281,7 +287,7 @@ def test_error_puts_an_error_object_into_a_chat_stream(grok: Endpoint, shape: st
     events = parse(response.text)
     assert len(events) == 3
     refusal = grok.send_chat(fault=f"status=503;message=oops;body={shape}")
-    if shape in ("text", "html", "empty"):
+    if shape not in JSON_BODIES:
         refusal = grok.send_chat(fault="status=503;message=oops")
     if shape == "openrouter":
         assert events[-1]["error"] == refusal.json()["error"]
@@ -323,6 +329,33 @@ def test_garbage_is_a_line_that_is_no_json(grok: Endpoint) -> None:
     assert joined(parse(text.replace("data: <<this is no JSON>>\n\n", ""))).startswith("Sandbox")
     with pytest.raises(json.JSONDecodeError):
         grok.send_chat(fault="garbage=0").json()
+
+
+def test_joined_and_gluedone_leave_blank_lines_out(grok: Endpoint) -> None:
+    plain = grok.send_chat("Frames", stream=True).text
+    joined_up = grok.send_chat("Frames", "joined", stream=True).text
+    assert joined_up.count("\n\n") == 1 and joined_up.replace("\n", "") == plain.replace("\n", "")
+    glued = grok.send_chat("Frames", "gluedone", stream=True).text
+    assert glued == plain.replace("}\n\ndata: [DONE]", "}\ndata: [DONE]") != plain
+    last = grok.send_responses("Frames", "gluedone", stream=True).text
+    assert last.endswith("}\ndata: [DONE]\n\n")
+
+
+def test_cutevent_glues_an_event_to_the_beginning_of_the_one_before(grok: Endpoint) -> None:
+    plain = grok.send_chat("Frames", stream=True).text.split("\n\n")
+    cut = grok.send_chat("Frames", "cutevent=2", stream=True).text.split("\n\n")
+    assert [*cut[:2], *cut[3:]] == [*plain[:2], *plain[4:]]
+    assert plain[2].startswith(cut[2].removesuffix(plain[3])) and cut[2].endswith(plain[3])
+
+
+def test_choiceerror_ends_a_chat_with_an_error_in_its_choice(grok: Endpoint) -> None:
+    plain, events = grok.chat_events("Hi"), grok.chat_events("Hi", fault="choiceerror=3")
+    error = {"code": 502, "message": "Upstream provider disconnected"}
+    assert events[:3] == plain[:3] and len(events) == 4
+    assert events[3]["choices"] == [{"index": 0, "delta": {}, "finish_reason": "error", "error": error}]
+    (choice,) = grok.chat("Hi", fault="choiceerror=3")["choices"]
+    assert (choice["finish_reason"], choice["error"]) == ("error", error)
+    assert grok.responses_events("Hi", fault="choiceerror=3") == grok.responses_events("Hi")
 
 
 @pytest.mark.parametrize("fault", ["hang", "stall=0", "stall=2", "delay=9", "pace=9"])

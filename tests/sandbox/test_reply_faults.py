@@ -383,6 +383,256 @@ def test_failed_ends_a_stream_after_some_events_with_its_usage(grok: Endpoint) -
     assert grok.responses("Hi", fault="failed=0")["status"] == "failed"
 
 
+# ------------------------------------------------------------------------------------- what was reported
+
+
+def calls_of(events: list[JSON]) -> list[JSON]:
+    return [call for delta in deltas(events) for call in delta.get("tool_calls", ())]
+
+
+@pytest.mark.parametrize("form", ["beside", "behind", "instead", "null"])
+def test_fullmessage_tells_the_text_in_messages_too(grok: Endpoint, form: str) -> None:
+    plain, events = grok.chat_events("Hi"), grok.chat_events("Hi", fault=f"fullmessage={form}")
+    told = [choice["message"] for choice in choices(events) if "message" in choice]
+    if form == "null":
+        assert told == [None] * len(choices(plain)) and deltas(events) == deltas(plain)
+        return
+    assert told[-1] == {"role": "assistant", "content": joined(plain)}
+    assert len(told) == (1 if form == "behind" else len(choices(plain)))
+    assert [message["content"] for message in told] == sorted(message["content"] for message in told)
+    text = "".join(choice.get("delta", {}).get("content", "") for choice in choices(events))
+    assert text == ("" if form == "instead" else joined(plain))
+    assert ("delta" in choices(events)[-1]) == (form != "behind")
+
+
+@pytest.mark.parametrize("form", ["oneindex", "noindex", "again", "oneid", "counted", "unnamed"])
+def test_callids_numbers_and_names_calls_in_other_ways(grok: Endpoint, form: str) -> None:
+    prompt = "get_weather and get_tides"
+    plain = calls_of(grok.chat_events(prompt, tools=TOOLS))
+    events = grok.chat_events(prompt, tools=TOOLS, fault=f"callids={form}")
+    found = calls_of(events)
+    middles = [len(call["function"]["arguments"]) // 2 for call in plain]
+    expected = {
+        "oneindex": [call | {"index": 0} for call in plain],
+        "noindex": [{name: call[name] for name in call if name != "index"} for call in plain],
+        "oneid": [call | {"id": "call_1"} for call in plain],
+        "counted": [call | {"id": f"call_{number}"} for number, call in enumerate(plain, 1)],
+        "unnamed": [call | {"function": {"arguments": call["function"]["arguments"]}} for call in plain],
+    }
+    if form == "again":
+        assert found[-2:] == plain and len(found) == 6
+        for number, call in enumerate(plain):
+            first, rest = found[2 * number : 2 * number + 2]
+            arguments = call["function"]["arguments"]
+            assert first["function"]["arguments"] == arguments[: middles[number]]
+            assert rest == {"index": number, "function": {"arguments": arguments[middles[number] :]}}
+    else:
+        assert found == expected[form]
+    assert sum("tool_calls" in delta for delta in deltas(events)) == {
+        "oneindex": 2,
+        "noindex": 2,
+        "again": 5,
+    }.get(form, 1)
+    whole = grok.chat(prompt, tools=TOOLS, fault=f"callids={form}")["choices"][0]["message"]["tool_calls"]
+    if form in ("oneid", "counted"):
+        assert [call["id"] for call in whole] == [call["id"] for call in expected[form]]
+    assert all("name" in call["function"] for call in whole) == (form != "unnamed")
+
+
+def test_itemids_changes_the_ids_from_event_to_event_or_in_the_last(grok: Endpoint) -> None:
+    plain = grok.responses_events("latest tram", tools=SEARCH)
+    rotated = grok.responses_events("latest tram", tools=SEARCH, fault="itemids=rotate")
+    ids = [event.get("item_id") or event.get("item", {}).get("id") for event in rotated]
+    seen = [one for one in ids if one]
+    assert len(seen) == len(set(seen))
+    assert less(rotated, "item_id", "item", "response") == less(plain, "item_id", "item", "response")
+    late = grok.responses_events("latest tram", tools=SEARCH, fault="itemids=completed")
+    assert late[:-1] == plain[:-1]
+    for events in (rotated, late):
+        names = [item["id"] for item in events[-1]["response"]["output"]]
+        assert names == [f"{item['id']}_end" for item in plain[-1]["response"]["output"]]
+
+
+def test_native_names_a_second_reason_beside_the_first(grok: Endpoint) -> None:
+    last = choices(grok.chat_events("Hi", fault="native=abort"))[-1]
+    assert (last["finish_reason"], last["native_finish_reason"]) == ("stop", "abort")
+    assert grok.chat("Hi", fault="native=abort")["choices"][0]["native_finish_reason"] == "abort"
+
+
+@pytest.mark.parametrize(
+    ("value", "start"),
+    [
+        ("nan", '{"odd": NaN, '),
+        ("infinity", '{"odd": -Infinity, '),
+        ("huge", '{"odd": 1e999, '),
+        ("deep", '{"odd": [[['),
+        ("surrogate", '{"odd": "\\ud83d", '),
+    ],
+)
+def test_oddcalls_puts_an_odd_value_into_arguments(grok: Endpoint, value: str, start: str) -> None:
+    fault = f"oddcalls={value}"
+    (call,) = calls_of(grok.chat_events("get_weather", tools=TOOLS[:1], fault=fault))
+    assert call["function"]["arguments"].startswith(start)
+    tools = [flat_function("get_weather")]
+    events = grok.responses_events("get_weather", tools=tools, fault=fault)
+    told = [
+        event.get("arguments", event.get("delta")) for event in events if "function_call_arg" in event["type"]
+    ]
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"][-1]
+    assert len(told) >= 2 and told[-1] == done["arguments"] and done["arguments"].startswith(start)
+    search = grok.responses("latest tram", tools=SEARCH, fault=fault)
+    assert items(search, "custom_tool_call")[0]["input"].startswith(start)
+
+
+def test_cutcalls_leaves_half_of_the_arguments(grok: Endpoint) -> None:
+    whole = grok.chat("get_weather", tools=TOOLS[:1])["choices"][0]["message"]["tool_calls"][0]
+    arguments = whole["function"]["arguments"]
+    (call,) = calls_of(grok.chat_events("get_weather", tools=TOOLS[:1], fault="cutcalls"))
+    assert call["function"]["arguments"] == arguments[: len(arguments) // 2]
+    body = grok.responses("get_weather", tools=[flat_function("get_weather")], fault="cutcalls")
+    (item,) = items(body, "function_call")
+    assert arguments.startswith(item["arguments"]) and len(item["arguments"]) == len(arguments) // 2
+
+
+@pytest.mark.parametrize("form", ["field", "part"])
+def test_refused_tells_the_text_as_a_refusal(grok: Endpoint, form: str) -> None:
+    plain = grok.chat("Hi")["choices"][0]["message"]
+    message = grok.chat("Hi", fault=f"refused={form}")["choices"][0]["message"]
+    parts = [{"type": "refusal", "refusal": plain["content"]}]
+    changed_fields = {"content": parts} if form == "part" else {"content": None, "refusal": plain["content"]}
+    assert message == plain | changed_fields
+    events = grok.responses_events("Hi", fault=f"refused={form}")
+    assert not [kind for kind in kinds(events) if "output_text" in kind]
+    pieces = [event["delta"] for event in events if event["type"] == "response.refusal.delta"]
+    (part,) = items(events[-1]["response"], "message")[0]["content"]
+    assert part == {"type": "refusal", "refusal": "".join(pieces)} and "".join(pieces) == plain["content"]
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "field"),
+    [
+        ("reasoning", "reasoning", "text"),
+        ("thinking", "thinking", "thinking"),
+        ("redacted", "redacted_thinking", "data"),
+    ],
+)
+def test_thoughtparts_puts_thoughts_among_the_parts_of_the_content(
+    grok: Endpoint, form: str, kind: str, field: str
+) -> None:
+    plain = grok.chat("Hi")["choices"][0]["message"]
+    message = grok.chat("Hi", fault=f"thoughtparts={form}")["choices"][0]["message"]
+    thought, text = message["content"]
+    assert text == {"type": "text", "text": plain["content"]}
+    assert thought["type"] == kind and plain["reasoning_content"] in json.dumps(
+        thought[field], ensure_ascii=False
+    )
+    assert "reasoning_content" not in message
+    parts = [
+        part
+        for delta in deltas(grok.chat_events("Hi", fault=f"thoughtparts={form}"))
+        for part in delta.get("content", ())
+    ]
+    assert {part["type"] for part in parts} == {kind, "text"}
+    assert "".join(part["text"] for part in parts if part["type"] == "text") == plain["content"]
+
+
+def test_index1_numbers_the_only_choice_1(grok: Endpoint) -> None:
+    events = grok.chat_events("Hi", fault="index1")
+    assert {choice["index"] for choice in choices(events)} == {1}
+    assert joined(events, index=1) == joined(grok.chat_events("Hi"))
+    assert grok.chat("Hi", fault="index1")["choices"][0]["index"] == 1
+
+
+def test_counts_do_not_add_up_or_are_all_zero_or_absurd(grok: Endpoint) -> None:
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    expected = {
+        "beside": (5, 18, 23),
+        "unsaid": (10, 22, 75),
+        "zeros": (0, 0, 0),
+        "absurd": (10**400, 10**400, 2 * 10**400),
+    }
+    for form, counts in expected.items():
+        usage = grok.chat("Hi", fault=f"counts={form}")["usage"]
+        assert tuple(usage[name] for name in names) == counts
+        other = grok.responses("Hi", fault=f"counts={form}")["usage"]
+        assert (other["input_tokens"], other["output_tokens"], other["total_tokens"]) == counts
+    details = grok.chat("Hi", fault="counts=beside")["usage"]["completion_tokens_details"]
+    assert details == {"reasoning_tokens": 39}
+    assert grok.chat("Hi", fault="counts=zeros")["usage"]["cost_in_usd_ticks"] == 0
+
+
+def test_zerosbehind_sends_one_more_chunk_with_nothing_used(grok: Endpoint) -> None:
+    plain, events = grok.chat_events("Hi"), grok.chat_events("Hi", fault="zerosbehind")
+    assert events[:-1] == plain and events[-1]["choices"] == []
+    assert events[-1]["usage"]["completion_tokens"] == 0 == events[-1]["usage"]["cost_in_usd_ticks"]
+    assert grok.responses_events("Hi", fault="zerosbehind") == grok.responses_events("Hi")
+
+
+def test_floatticks_and_ticks_change_the_price(grok: Endpoint) -> None:
+    plain = grok.chat("Hi")["usage"]["cost_in_usd_ticks"]
+    assert f'"cost_in_usd_ticks": {float(plain)}' in grok.send_chat("Hi", "floatticks").text
+    assert grok.responses("Hi", fault="ticks=347")["usage"]["cost_in_usd_ticks"] == 347
+
+
+@pytest.mark.parametrize(("form", "fee"), [("free", 0.0), ("fee", 0.05), ("whole", 1.05)])
+def test_byok_bills_a_fee_and_tells_what_the_account_upstream_pays(
+    grok: Endpoint, form: str, fee: float
+) -> None:
+    cost = grok.chat("Hi")["usage"]["cost_in_usd_ticks"] / 10**10
+    usage = grok.chat("Hi", fault=f"byok={form}")["usage"]
+    assert usage["is_byok"] and usage["cost_details"] == {"upstream_inference_cost": cost}
+    assert usage["cost"] == pytest.approx(fee * cost) and "cost_in_usd_ticks" not in usage
+
+
+def test_addedtext_stands_in_the_added_item_and_in_the_deltas(grok: Endpoint) -> None:
+    plain = grok.responses_events("Hi")
+    text = text_of(plain[-1]["response"])
+    for form, start in (("whole", text), ("start", text[:9])):
+        events = grok.responses_events("Hi", fault=f"addedtext={form}")
+        (added,) = [one["item"] for one in events if one["type"] == "response.output_item.added"][-1:]
+        assert added["content"][0]["text"] == start
+        assert less(events, "item") == less(plain, "item")
+
+
+def test_veiled_hides_characters_in_the_final_text(grok: Endpoint) -> None:
+    plain, events = grok.responses_events("Hi"), grok.responses_events("Hi", fault="veiled")
+    text = text_of(events[-1]["response"])
+    assert "\u200b" in text and text.replace("\u200b", "") == text_of(plain[-1]["response"])
+    (told,) = [event["text"] for event in events if event["type"] == "response.output_text.done"]
+    assert told == text
+    pieces = [event["delta"] for event in events if event["type"] == "response.output_text.delta"]
+    assert "".join(pieces) == text_of(plain[-1]["response"])
+
+
+def test_oddsources_lists_what_is_no_page(grok: Endpoint) -> None:
+    plain = grok.responses("latest tram", tools=SEARCH)
+    urls = [note["url"] for note in notes_of(grok.responses("latest tram", tools=SEARCH, fault="oddsources"))]
+    assert urls[: len(notes_of(plain))] == [note["url"] for note in notes_of(plain)]
+    odd = urls[len(notes_of(plain)) :]
+    assert odd[0] == "javascript:alert(1)" and odd[-1] == "n/a" and len(odd) == 5
+    assert max(map(len, odd)) > 2_000
+    assert grok.chat("latest tram", fault="oddsources", **LEGACY)["citations"][-5:] == odd
+    nested = grok.chat("latest tram", fault="oddsources", **PLUGIN)["choices"][0]["message"]["annotations"]
+    assert [note["url_citation"]["url"] for note in nested][-5:] == odd
+    assert grok.chat("Hi", fault="oddsources") == grok.chat("Hi")
+
+
+def test_untitled_leaves_the_titles_of_annotations_out(grok: Endpoint) -> None:
+    body = grok.responses("latest tram", tools=SEARCH, fault="untitled")
+    assert notes_of(body) and not any("title" in note for note in notes_of(body))
+    nested = grok.chat("latest tram", fault="untitled", **PLUGIN)["choices"][0]["message"]["annotations"]
+    assert nested and not any("title" in note["url_citation"] for note in nested)
+
+
+def test_unlisted_leaves_sources_in_the_text_only(grok: Endpoint) -> None:
+    body = grok.responses("latest tram", tools=SEARCH, include=SHOW, fault="unlisted")
+    assert notes_of(body) == [] and "[[1]](https://" in text_of(body)
+    assert "sources" not in items(body, "web_search_call")[0]["action"]
+    assert "citations" not in grok.chat("latest tram", fault="unlisted", **LEGACY)
+    message = grok.chat("latest tram", fault="unlisted", **PLUGIN)["choices"][0]["message"]
+    assert message["annotations"] == []
+
+
 # ------------------------------------------------------------------------------------- all of them
 
 
@@ -395,29 +645,36 @@ EVERY = [word for group in GROUPS.values() for word in group]
 STREAM_ONLY = ("interleave", "nooutput", "nousage")
 
 
-def script_of(word: Word) -> str:
-    value = {"N": "=3", "NAME": "=other"}.get(word.kind, "")
-    return f"{word.name}{value}"
+def scripts_of(word: Word) -> list[str]:
+    """The word with each of its values."""
+    values = {"": [""], "N": ["=3"], "NAME": ["=other"]}
+    return [
+        f"{word.name}{value}"
+        for value in values.get(word.kind) or (f"={value}" for value in word.kind.split("|"))
+    ]
 
 
-@pytest.mark.parametrize("word", EVERY, ids=lambda word: word.name)
-def test_a_whole_body_changes_as_the_end_of_the_stream_is(grok: Endpoint, word: Word) -> None:
+SCRIPTS = [script for word in EVERY for script in scripts_of(word)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_whole_body_changes_as_the_end_of_the_stream_is(grok: Endpoint, script: str) -> None:
     """The same request asked for as a body; less the deviations that only a stream can have."""
     fields: JSON = {"tools": SEARCH, "include": SHOW, "stream": True}
-    script = script_of(word)
+    name = script.partition("=")[0]
     last = grok.responses_events("latest tram", fault=script, **fields)[-1]["response"]
     whole = grok.responses("latest tram", fault=f"{script};json", **fields)
-    assert (last == whole) == (word.name not in STREAM_ONLY)
+    assert (last == whole) == (name not in STREAM_ONLY)
     usage: JSON = {"stream": True, "stream_options": {"include_usage": True}}
     chunk = grok.chat_events("Hi", fault=script, **usage)[-1]
     body = grok.chat("Hi", fault=f"{script};json", **usage)
-    assert chunk.get("usage") == body.get("data", body).get("usage")
+    assert name == "zerosbehind" or chunk.get("usage") == body.get("data", body).get("usage")
 
 
-@pytest.mark.parametrize("word", EVERY, ids=lambda word: word.name)
-def test_a_change_leaves_its_input_as_it_was(grok: Endpoint, word: Word) -> None:
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_change_leaves_its_input_as_it_was(grok: Endpoint, script: str) -> None:
     """Events share their parts with each other and with the body, so none may be changed in place."""
-    fault = read_fault(script_of(word), (*WORDS, *FAULTS))
+    fault = read_fault(script, (*WORDS, *FAULTS))
     for events in (
         grok.chat_events("get_weather", tools=TOOLS),
         grok.chat_events("latest tram", **PLUGIN),
@@ -436,8 +693,7 @@ def test_a_change_leaves_its_input_as_it_was(grok: Endpoint, word: Word) -> None
 
 @pytest.mark.parametrize("group", ["Responses", "Chat completions"])
 def test_a_word_of_one_dialect_means_nothing_in_the_other(grok: Endpoint, group: str) -> None:
-    for word in GROUPS[group]:
-        fault = script_of(word)
+    for fault in (script for word in GROUPS[group] for script in scripts_of(word)):
         if group == "Responses":
             assert grok.chat_events("get_weather", tools=TOOLS, fault=fault) == grok.chat_events(
                 "get_weather", tools=TOOLS

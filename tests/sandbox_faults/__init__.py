@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from grok_mcp.sandbox.faults import Word
-from tests.sandbox_faults import chat, responses, usage
+from tests.sandbox_faults import calls, chat, responses, sources, usage
 from tests.sandbox_faults.changes import (
     JSON,
     Events,
@@ -20,6 +20,7 @@ from tests.sandbox_faults.changes import (
     at_notes,
     at_usage,
     chain,
+    choice,
     in_body,
     in_events,
     in_stream,
@@ -43,6 +44,10 @@ def _finish(choice: JSON, reason: str) -> JSON:
     return choice | {"finish_reason": reason} if choice.get("finish_reason") else choice
 
 
+def _native(choice: JSON, reason: str) -> JSON:
+    return choice | {"native_finish_reason": reason} if choice.get("finish_reason") else choice
+
+
 REPLIES: Mapping[str, tuple[Word, ...]] = {
     "Responses": (
         word("interleave", "an item opens and closes amid the text", in_stream(responses.interleave)),
@@ -57,6 +62,9 @@ REPLIES: Mapping[str, tuple[Word, ...]] = {
         word("nooutput", "a last event without the items", in_stream(responses.no_output)),
         word("incomplete", "response.incomplete without details", responses.incomplete(None)),
         word("responsedone", "response.done for response.completed", in_events(responses.done)),
+        choice("itemids", "other item ids in each event, or at the end", responses.ITEM_IDS),
+        choice("addedtext", "text in the added item, and in the deltas again", responses.ADDED_TEXT),
+        word("veiled", "invisible characters in the final text only", responses.VEILED),
     ),
     "Chat completions": (
         word("namedcalls", "tool calls in many deltas, the name in each", in_stream(chat.name_calls)),
@@ -68,6 +76,16 @@ REPLIES: Mapping[str, tuple[Word, ...]] = {
             valued(lambda reason: at_choices(partial(_finish, reason=reason))),
             "NAME",
         ),
+        word(
+            "native",
+            "this native_finish_reason beside the other",
+            valued(lambda reason: at_choices(partial(_native, reason=reason))),
+            "NAME",
+        ),
+        word("index1", "the only choice under the number 1", at_choices(chat.index_one)),
+        choice("fullmessage", "a whole message in the chunks too", chat.MESSAGES),
+        choice("thoughtparts", "content in parts, thoughts among them", chat.THOUGHTS),
+        choice("callids", "tool calls numbered or named in this way", calls.IDENTITIES),
         word("nofinish", "no finish_reason at all", at_choices(chat.no_finish)),
         word("emptyfinish", 'finish_reason ""', at_choices(chat.empty_finish)),
         word("nullfinish", "finish_reason null in running chunks", at_choices(chat.null_finish)),
@@ -83,6 +101,11 @@ REPLIES: Mapping[str, tuple[Word, ...]] = {
         word("textusage", "counts as digit strings", at_usage(usage.as_text)),
         word("nullusage", "every field null", at_usage(usage.as_nulls)),
         word("nousage", "none", usage.DROPPED),
+        choice("counts", "ones that do not add up, or absurd ones", usage.COUNTS),
+        word("zerosbehind", "zeros behind the real ones", in_stream(usage.zeros_behind)),
+        word("floatticks", "a price with a decimal point", at_usage(usage.float_ticks)),
+        word("ticks", "this price", valued(usage.priced), "N"),
+        choice("byok", "OpenRouter's bill for an own key", usage.OWN_KEY),
     ),
     "Both dialects": (
         word(
@@ -93,6 +116,19 @@ REPLIES: Mapping[str, tuple[Word, ...]] = {
                 at_choices(partial(_finish, reason="content_filter")),
             ),
         ),
+        choice(
+            "refused",
+            "a refusal for the text, on chat in this form",
+            {
+                "field": chain(chat.REFUSED_FIELD, responses.REFUSED),
+                "part": chain(chat.REFUSED_PART, responses.REFUSED),
+            },
+        ),
+        word("cutcalls", "arguments that end in their middle", calls.CUT),
+        choice("oddcalls", "odd values in the arguments of calls", calls.ODD_ARGUMENTS),
+        word("oddsources", "sources that are no pages", sources.ODD),
+        word("untitled", "annotations without a title", sources.UNTITLED),
+        word("unlisted", "sources in the text only", sources.UNLISTED),
         word("bare", "annotations without positions", at_notes(responses.bare)),
         word("repeatthoughts", "every piece of reasoning twice", in_stream(_thoughts_twice)),
         word("noobject", "no field `object`", at_envelope(lambda one: without(one, "object"))),

@@ -3,7 +3,7 @@
 Nothing is changed in place: events share their parts with each other and with the body.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,11 @@ def word(name: str, effect: str, deviation: Deviation, value: str = "") -> Word:
 def _fill(deviation: Deviation, fault: Fault, value: str) -> None:
     fault.events.append(lambda events: deviation.events(events, value))
     fault.bodies.append(lambda body: deviation.body(body, value))
+
+
+def choice(name: str, effect: str, deviations: Mapping[str, Deviation]) -> Word:
+    """The word for a change that has several forms, each named by a value."""
+    return word(name, effect, valued(deviations.__getitem__), "|".join(deviations))
 
 
 def in_stream(change: Callable[[Events], Events]) -> Deviation:
@@ -116,6 +121,34 @@ def at_items(change: Change) -> Deviation:
         return one | {"item": change(one["item"])} if "item" in one else _enveloped(one, output)
 
     return Deviation(lambda events, _: map(event, events), lambda body, _: output(body))
+
+
+def at_arguments(change: Callable[[str], str]) -> Deviation:
+    """Changes the arguments of calls: of functions in both dialects, and of searches that have some."""
+
+    def called(message: JSON) -> JSON:
+        return (
+            message | {"tool_calls": [*map(function, message["tool_calls"])]}
+            if "tool_calls" in message
+            else message
+        )
+
+    def function(call: JSON) -> JSON:
+        return call | {"function": fields(call["function"], "arguments")}
+
+    def fields(one: JSON, *names: str) -> JSON:
+        return one | {name: change(one[name]) for name in names if one.get(name)}
+
+    def event(one: JSON) -> JSON:
+        about = one.get("type", "").partition(".")[2].startswith(_ARGUMENT_EVENTS)
+        return fields(one, "delta", "arguments", "input") if about else one
+
+    items = at_items(lambda item: fields(item, "arguments", "input") if item["type"] in _CALLS else item)
+    return chain(in_events(event), items, at_messages(called))
+
+
+_ARGUMENT_EVENTS = ("function_call_arguments.", "custom_tool_call_input.")
+_CALLS = ("function_call", "custom_tool_call")
 
 
 def at_notes(change: Callable[[list[JSON]], list[JSON]]) -> Deviation:

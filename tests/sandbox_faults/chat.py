@@ -1,9 +1,9 @@
 """Changes of chat completions: what gateways make of chunks, messages and tool calls."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from grok_mcp.sandbox.faults import Fault
-from tests.sandbox_faults.changes import JSON, Events, without
+from tests.sandbox_faults.changes import JSON, Deviation, Events, at_messages, in_stream, without
 from tests.sandbox_faults.usage import in_dollars
 
 SPLIT_CHARACTERS = 5
@@ -90,3 +90,75 @@ def _native(choice: JSON) -> JSON:
 def wrap(body: JSON) -> JSON:
     """AceData's envelope around a whole body."""
     return {"status": "success", "data": body} if "choices" in body else body
+
+
+def index_one(choice: JSON) -> JSON:
+    """The only choice under the number 1."""
+    return choice | {"index": 1}
+
+
+def _messages(place: Callable[[JSON, JSON], JSON]) -> Deviation:
+    """A `message` that holds what has come so far in each chunk, placed into its choice."""
+
+    def events(events: Events) -> Iterator[JSON]:
+        so_far: JSON = {"role": "assistant", "content": ""}
+        for event in events:
+            if event.get("choices"):
+                (choice,) = event["choices"]
+                delta = choice["delta"]
+                so_far = so_far | {"content": so_far["content"] + (delta.get("content") or "")}
+                if "tool_calls" in delta:
+                    so_far = so_far | {"tool_calls": delta["tool_calls"]}
+                event = event | {"choices": [place(choice, so_far)]}
+            yield event
+
+    return in_stream(events)
+
+
+def _behind(choice: JSON, message: JSON) -> JSON:
+    return without(choice, "delta") | {"message": message} if choice.get("finish_reason") else choice
+
+
+def _instead(choice: JSON, message: JSON) -> JSON:
+    return choice | {"delta": without(choice["delta"], "content"), "message": message}
+
+
+MESSAGES = {
+    "beside": _messages(lambda choice, message: choice | {"message": message}),
+    "behind": _messages(_behind),
+    "instead": _messages(_instead),
+    "null": _messages(lambda choice, message: choice | {"message": None}),
+}
+
+
+def _in_parts(thought: Callable[[str], JSON]) -> Deviation:
+    """Content as a list of parts, the thoughts among them."""
+
+    def parts(message: JSON) -> JSON:
+        thoughts, text = message.get("reasoning_content"), message.get("content")
+        if not thoughts and not text:
+            return message
+        found = [
+            *([thought(thoughts)] if thoughts else []),
+            *([{"type": "text", "text": text}] if text else []),
+        ]
+        return without(message, "reasoning_content") | {"content": found}
+
+    return at_messages(parts)
+
+
+THOUGHTS = {
+    "reasoning": _in_parts(lambda text: {"type": "reasoning", "text": text}),
+    "thinking": _in_parts(lambda text: {"type": "thinking", "thinking": [{"type": "text", "text": text}]}),
+    "redacted": _in_parts(lambda text: {"type": "redacted_thinking", "data": text}),
+}
+
+
+def _refused(refusal: Callable[[str], JSON]) -> Deviation:
+    return at_messages(
+        lambda message: message | refusal(message["content"]) if message.get("content") else message
+    )
+
+
+REFUSED_FIELD = _refused(lambda text: {"content": None, "refusal": text})
+REFUSED_PART = _refused(lambda text: {"content": [{"type": "refusal", "refusal": text}]})

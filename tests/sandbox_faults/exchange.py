@@ -61,6 +61,28 @@ def _error_inside(fault: Fault, place: int) -> None:
     fault.events.append(events)
 
 
+def _error_in_choice(fault: Fault, place: int) -> None:
+    """An error inside the choice of a last chunk; of a body without a stream in its choice."""
+
+    def failed(choice: JSON) -> JSON:
+        error = {"code": 502, "message": "Upstream provider disconnected"}
+        return choice | {"finish_reason": "error", "error": error}
+
+    def events(events: Events) -> Iterator[JSON]:
+        start, *rest = events
+        if "choices" not in start:
+            yield from [start, *rest]
+            return
+        yield from islice([start, *rest], place)
+        yield start | {"choices": [failed({"index": 0, "delta": {}})]}
+
+    def body(body: JSON) -> JSON:
+        return body | {"choices": [*map(failed, body["choices"])]} if "choices" in body else body
+
+    fault.events.append(events)
+    fault.bodies.append(body)
+
+
 # ------------------------------------------------------------------------------------- bytes
 
 
@@ -108,6 +130,32 @@ def _without_end(pieces: Pieces) -> Iterator[bytes]:
     yield last.rstrip(b"\n")
 
 
+def _joined(piece: bytes) -> bytes:
+    return piece.removesuffix(b"\n") if _is_event(piece) else piece
+
+
+def _with_glued_end(pieces: Pieces) -> Iterator[bytes]:
+    """`[DONE]` on the line behind the last event, without a blank one between them."""
+    *before, last = pieces
+    if last == b"data: [DONE]\n\n" and before:
+        *before, event = before
+        last = event.removesuffix(b"\n") + last
+    yield from before
+    yield last
+
+
+def _cut_event(fault: Fault, place: int) -> None:
+    """The beginning of an event, and the next one glued to it."""
+
+    def pieces(pieces: Pieces) -> Iterator[bytes]:
+        number = count()
+        for piece in pieces:
+            cut = _is_event(piece) and next(number) == place
+            yield piece[: len(piece) // 2] if cut else piece
+
+    fault.pieces.append(pieces)
+
+
 def _split(pieces: Pieces) -> Iterator[bytes]:
     for piece in pieces:
         for start in range(0, len(piece), SPLIT_BYTES):
@@ -139,6 +187,10 @@ EXCHANGE = (
     Word("json", "", "a body though a stream was requested", _without_stream),
     Word("end", "N", "end early, but cleanly, after N events", _set("ends_after")),
     Word("error", "N", "an error inside the stream after N events, which ends it", _error_inside),
+    Word("choiceerror", "N", "an error inside the choice after N events, on chat", _error_in_choice),
+    Word("cutevent", "N", "the event after N others is cut, the next one glued to it", _cut_event),
+    _each("joined", "no blank lines between events", _joined),
+    _bytes("gluedone", "[DONE] glued to the last event", _with_glued_end),
     _bytes("nodone", "no [DONE]", lambda pieces: (piece for piece in pieces if piece != b"data: [DONE]\n\n")),
     _bytes("keepalive", "a comment before each event", _with_comments),
     Word("garbage", "N", "a line that is no JSON after N events", _garbage),

@@ -1,7 +1,8 @@
 """Changes of the responses dialect: items, parts and ends as other versions of it sent them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.sandbox_faults.changes import (
     JSON,
@@ -210,3 +211,102 @@ def incomplete(reason: str | None) -> Deviation:
             yield event
 
     return Deviation(events, lambda body, _: cut(body))
+
+
+def _with_ids(response: JSON, sign: object) -> JSON:
+    return response | {
+        "output": [item | {"id": f"{item['id']}_{sign}"} for item in response.get("output", ())]
+    }
+
+
+def _other_ids(events: Events, *, rotate: bool) -> Iterator[JSON]:
+    """Other item ids in the last event, and with `rotate` in each one."""
+    for number, event in enumerate(events):
+        if event.get("type") in _ENDS:
+            yield event | {"response": _with_ids(event["response"], "end")}
+        elif rotate and "item" in event:
+            yield event | {"item": event["item"] | {"id": f"{event['item']['id']}_{number}"}}
+        elif rotate and "item_id" in event:
+            yield event | {"item_id": f"{event['item_id']}_{number}"}
+        else:
+            yield event
+
+
+def _item_ids(*, rotate: bool) -> Deviation:
+    def body(response: JSON, _: str) -> JSON:
+        return _with_ids(response, "end") if "output" in response else response
+
+    return Deviation(lambda events, _: _other_ids(events, rotate=rotate), body)
+
+
+ITEM_IDS = {"rotate": _item_ids(rotate=True), "completed": _item_ids(rotate=False)}
+
+
+def _text_of(event: JSON) -> str:
+    item = event.get("item", {})
+    return "".join(part.get("text", "") for part in item.get("content", ()) if item["type"] == "message")
+
+
+def _added_text(events: Events, how: Callable[[str], str]) -> Iterator[JSON]:
+    """Text in the item that is added, which the deltas then bring again."""
+    stream = list(events)
+    text = how(
+        "".join(_text_of(event) for event in stream if event.get("type") == "response.output_item.done")
+    )
+    for event in stream:
+        item = event.get("item", {})
+        if event.get("type") == "response.output_item.added" and item["type"] == "message":
+            part = {"type": "output_text", "text": text, "logprobs": [], "annotations": []}
+            event = event | {"item": item | {"content": [part]}}
+        yield event
+
+
+ADDED_TEXT = {
+    "whole": in_stream(partial(_added_text, how=lambda text: text)),
+    "start": in_stream(partial(_added_text, how=lambda text: text[:9])),
+}
+
+INVISIBLE = "\u200b"
+
+
+def _veiled(one: JSON) -> JSON:
+    """Something with a finished text, which now has characters that nobody sees."""
+    return one | {"text": one["text"].replace(" ", f" {INVISIBLE}")} if one.get("text") else one
+
+
+def _veiled_event(event: JSON) -> JSON:
+    kind = event.get("type", "")
+    if kind == "response.output_text.done":
+        return _veiled(event)
+    return event | {"part": _veiled(event["part"])} if kind == "response.content_part.done" else event
+
+
+def _veiled_item(item: JSON) -> JSON:
+    return item | {"content": [*map(_veiled, item["content"])]} if item["type"] == "message" else item
+
+
+VEILED = chain(in_events(_veiled_event), at_items(_veiled_item))
+
+
+def _refusing(part: JSON) -> JSON:
+    return {"type": "refusal", "refusal": part["text"]} if part["type"] == "output_text" else part
+
+
+def _refused_item(item: JSON) -> JSON:
+    return item | {"content": [*map(_refusing, item["content"])]} if item["type"] == "message" else item
+
+
+def _refused_events(events: Events) -> Iterator[JSON]:
+    for event in events:
+        kind = event.get("type", "")
+        if kind == "response.output_text.annotation.added":
+            continue
+        if kind.startswith("response.output_text."):
+            event = event | {"type": kind.replace("output_text", "refusal")}
+            event = without(event, "text") | {"refusal": event["text"]} if "text" in event else event
+        elif kind.startswith("response.content_part."):
+            event = event | {"part": _refusing(event["part"])}
+        yield event
+
+
+REFUSED = chain(in_stream(_refused_events), at_items(_refused_item))

@@ -52,6 +52,10 @@ def _details(error: RefusalError) -> JSON:
     return {"detail": [{"loc": ["body"], "msg": error.message, "type": "value_error"}]}
 
 
+def _textcode(error: RefusalError) -> JSON:
+    return {"error": {"message": error.message, "type": "upstream_error", "code": str(error.status)}}
+
+
 _SHAPES: Mapping[str, Callable[[RefusalError], JSON]] = {
     "xai": _xai,
     "openai": _openai,
@@ -62,10 +66,14 @@ _SHAPES: Mapping[str, Callable[[RefusalError], JSON]] = {
     "newapi": _newapi,
     "acedata": _acedata,
     "openrouter": _openrouter,
+    "msg": lambda error: {"code": error.status, "msg": error.message, "success": False},
+    "errormsg": lambda error: {"error_code": error.status, "error_msg": error.message},
+    "errors": lambda error: {"errors": [{"message": error.message, "code": error.status}]},
+    "textcode": _textcode,
 }
 
 JSON_BODIES = tuple(_SHAPES)
-BODIES = (*JSON_BODIES, "text", "html", "empty")
+BODIES = (*JSON_BODIES, "list", "events", "text", "html", "empty")
 
 
 def error_json(shape: str, error: RefusalError) -> JSON:
@@ -77,6 +85,11 @@ def shaped_body(shape: str, error: RefusalError) -> tuple[bytes, str]:
     """The bytes of an error body and its content type."""
     if shape == "xai":
         return error_body(error)
+    if shape == "list":
+        return json.dumps([_openai(error)], ensure_ascii=False).encode(), "application/json"
+    if shape == "events":
+        event = json.dumps(_openai(error), ensure_ascii=False)
+        return f"event: error\ndata: {event}\n\ndata: [DONE]\n\n".encode(), "text/event-stream"
     if shape == "text":
         return error.message.encode(), "text/plain; charset=utf-8"
     if shape == "html":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.sandbox_faults.changes import JSON, Deviation, Events, without
+from tests.sandbox_faults.changes import JSON, Deviation, Events, at_usage, without
 
 TICKS_PER_USD = 10**10
 
@@ -96,3 +96,69 @@ def as_text(usage: JSON) -> JSON:
 def as_nulls(usage: JSON) -> JSON:
     """Every field there, and none with a value."""
     return dict.fromkeys(usage)
+
+
+def _counted(usage: JSON, read: int, written: int, total: int, thoughts: int | None) -> JSON:
+    """These counts in the names of the dialect."""
+    names = ("prompt", "completion") if "prompt_tokens" in usage else ("input", "output")
+    counts = dict(zip((f"{name}_tokens" for name in names), (read, written), strict=True))
+    details = {} if thoughts is None else {f"{names[1]}_tokens_details": {"reasoning_tokens": thoughts}}
+    rest = without(usage, f"{names[0]}_tokens_details", f"{names[1]}_tokens_details")
+    return rest | counts | {"total_tokens": total} | details
+
+
+def zeros(usage: JSON) -> JSON:
+    """Nothing was used, and nothing is to pay."""
+    return {name: zeros(value) if isinstance(value, dict) else 0 for name, value in usage.items()}
+
+
+_MANY = 10**400
+
+COUNTS = {
+    "beside": at_usage(lambda usage: _counted(usage, 5, 18, 23, 39)),
+    "unsaid": at_usage(lambda usage: _counted(usage, 10, 22, 75, None)),
+    "zeros": at_usage(zeros),
+    "absurd": at_usage(
+        lambda usage: _counted(usage, _MANY, _MANY, 2 * _MANY, None) | {"cost_in_usd_ticks": _MANY}
+    ),
+}
+
+
+def zeros_behind(events: Events) -> Iterator[JSON]:
+    """One more chunk, whose usage is empty."""
+    last: JSON = {}
+    for event in events:
+        yield event
+        last = event
+    if last.get("usage") and "choices" in last:
+        yield last | {"choices": [], "usage": zeros(last["usage"])}
+
+
+def float_ticks(usage: JSON) -> JSON:
+    """A price with a decimal point."""
+    ticks = usage.get("cost_in_usd_ticks")
+    return usage if ticks is None else usage | {"cost_in_usd_ticks": float(ticks)}
+
+
+def priced(ticks: str) -> Deviation:
+    """This price, in ticks."""
+    return at_usage(lambda usage: usage | {"cost_in_usd_ticks": int(ticks)})
+
+
+FEE = 0.05
+
+
+def _own_key(usage: JSON, fee: float, *, includes: bool) -> JSON:
+    counts = in_dollars(usage)
+    cost = counts.get("cost")
+    if cost is None:
+        return usage
+    billed = fee * cost + (cost if includes else 0)
+    return counts | {"cost": billed, "is_byok": True, "cost_details": {"upstream_inference_cost": cost}}
+
+
+OWN_KEY = {
+    "free": at_usage(lambda usage: _own_key(usage, 0, includes=False)),
+    "fee": at_usage(lambda usage: _own_key(usage, FEE, includes=False)),
+    "whole": at_usage(lambda usage: _own_key(usage, FEE, includes=True)),
+}
