@@ -10,6 +10,9 @@ from grok_mcp.redaction import join_surrogates
 MAX_DEPTH = 100
 """Levels of JSON that we hand on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 
+FAILURE_FIELDS = ("error", "errors", "error_msg", "error_message", "code", "detail", "message", "msg")
+"""Fields of a payload that is nothing but an error."""
+
 _EMPTY: Mapping[str, Any] = {}
 
 

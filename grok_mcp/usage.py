@@ -14,6 +14,8 @@ TICKS_PER_USD = 10_000_000_000
 
 MAX_TICKS = 10**15
 """A cost of more is not read: nobody is billed 100,000 USD for one answer."""
+MAX_COUNT = 10**15
+"""No real count comes near; foreign numbers must not overflow SQLite's sums."""
 
 
 class UsageReport(NamedTuple):
@@ -107,8 +109,8 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
     input_tokens, cached = _split_input(report)
     output, text = _split_output(report, report.reasoning_inside or reasoning_inside, input_tokens)
     total = report.total_tokens
-    if total is None and input_tokens is not None and output is not None:
-        total = input_tokens + output
+    if input_tokens is not None and output is not None:
+        total = max(total or 0, input_tokens + output)
     return Usage(
         input_tokens=input_tokens,
         cached_tokens=cached,
@@ -182,7 +184,7 @@ def count(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if value >= 0 else None
+    return min(value, MAX_COUNT) if value >= 0 else None
 
 
 def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:

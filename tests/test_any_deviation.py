@@ -321,7 +321,7 @@ FAULTS: dict[str, Callable[[Payloads, int], bytes]] = {
 async def told(content: bytes, dialect: str) -> Result:
     reply = Reply(pieces=(content,))
     async with Endpoint(reply) as endpoint:
-        settings = {"results": "structured", "dialect": dialect, "max_retries": 0}
+        settings: JSON = {"results": "structured", "dialect": dialect, "max_retries": 0}
         async with host_on(endpoint, gateway="openrouter", **settings) as host:
             return await host.ask(tools=FUNCTIONS)
 

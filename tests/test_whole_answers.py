@@ -829,7 +829,7 @@ WHOLE_TEXTS: dict[str, Reply] = {
 async def test_a_text_that_comes_twice_in_other_ways_counts_once(
     tool: str, reply: Reply, progress: str
 ) -> None:
-    question = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
+    question: dict[str, Any] = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
     async with Endpoint(reply) as endpoint:
         async with host_on(endpoint, results="structured", progress=progress) as host:
             answer = (await host.call(tool, watch=True, **question)).structured
@@ -935,7 +935,7 @@ async def test_a_correction_begins_with_a_note_for_programs_and_what_follows_is_
 async def test_a_name_that_is_not_ours_is_told_wherever_it_stands(
     tool: str, arguments: dict[str, Any], note: str
 ) -> None:
-    question = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
+    question: dict[str, Any] = {"prompt": "?"} if tool == "ask_grok" else {"query": "?"}
     async with Endpoint(chat("Ok.")) as endpoint, host_on(endpoint) as host:
         assert note in (await host.call(tool, **question, **arguments)).text
 
@@ -979,10 +979,9 @@ async def test_sources_that_only_the_text_names_do_not_count_as_a_search() -> No
 def test_a_result_that_no_host_could_read_as_data_is_sent_as_text() -> None:
     for odd in (float("nan"), "\ud800", nested_lists(130)):
         page = whole_page(Answer(text="[1]", data=Data(odd)))
-        result = render_page(page, structured=True, with_citations=True)
-        (block,) = result.content
-        assert block.text.startswith("[1]\n") and "only in the text" in block.text
-        assert result.structured_content is None
+        result = Result(render_page(page, structured=True, with_citations=True))
+        assert result.text.startswith("[1]\n") and "only in the text" in result.text
+        assert result.structured["data"] is None
 
 
 def nested_lists(depth: int) -> Any:

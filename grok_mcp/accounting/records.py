@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
+from grok_mcp.usage import COUNTS, MAX_COUNT, TICKS_PER_USD, Usage
 
 FILE = "ledger.sqlite3"
 
@@ -27,8 +27,6 @@ COLUMNS = (
     *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error"),
 )
 """The columns of an `Entry`, in the order of its `values`."""
-
-_LARGEST = 10**15  # no real count comes near; foreign numbers must not overflow SQLite's sums
 
 
 class LedgerError(Exception):
@@ -71,7 +69,7 @@ class Entry(NamedTuple):
         source = "unknown" if self.unpriced and usage.cost_usd is None else usage.cost_source
         return (
             *self[:6],
-            *(None if count is None else min(count, _LARGEST) for count in counts),
+            *(None if count is None else min(count, MAX_COUNT) for count in counts),
             *(self.ticks, source, self.duration_s, self.finish_reason, self.error),
         )
 
@@ -96,7 +94,7 @@ class Standing(NamedTuple):
 
 def to_ticks(usd: Decimal) -> int:
     """US dollars in whole ticks."""
-    return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(_LARGEST)))
+    return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(MAX_COUNT)))
 
 
 def midnight(at: float) -> float:

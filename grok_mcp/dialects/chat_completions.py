@@ -9,7 +9,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import FIRST, Event, Place
-from grok_mcp.foreign import integer, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message, Search, SourceKind
 from grok_mcp.usage import UsageReport, count, reported_cost
@@ -182,7 +182,7 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     model = payload.get("model")
     if model != known_model and isinstance(model, str) and model:
         parsed.append(events.Started(model))
-    if payload.get("error") or ("choices" not in payload and {"code", "detail", "message"} & payload.keys()):
+    if payload.get("error") or ("choices" not in payload and any(map(payload.get, FAILURE_FIELDS))):
         parsed.append(events.Failed(payload))
     for position, choice in enumerate(choices):
         _choice(choice, position, parsed)

@@ -10,7 +10,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import integer, load_json, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, load_json, mapping, mappings, text_of
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
@@ -22,7 +22,9 @@ def parse(payload: Mapping[str, Any]) -> Iterable[Event]:
         return handler(payload)
     if payload.get("object") == "response" or "output" in payload:
         return _whole(payload)
-    return (events.Failed(payload),) if payload.get("error") else ()
+    known = isinstance(kind, str) and kind.startswith("response.")
+    failed = payload.get("error") or (not known and any(map(payload.get, FAILURE_FIELDS)))
+    return (events.Failed(payload),) if failed else ()
 
 
 def _started(payload: Mapping[str, Any]) -> Iterator[Event]:

@@ -106,6 +106,8 @@ class ToolCallParts:
         self.id = ""
         self.name = ""
         self.arguments: list[str] = []
+        self.whole_under = ""
+        """The key under which it came whole."""
         self._length = 0
 
     def add(self, event: events.ToolCallDelta) -> None:
@@ -207,11 +209,13 @@ class Fold:
         if call is None or call.is_another(event):
             # One that came in pieces may now come whole, under whatever key.
             call = self._calls_by_id.get((event.choice, event.id)) if event.complete else None
-            if call is None:
+            if call is None or call.whole_under not in ("", event.key):
                 call = ToolCallParts(event.choice)
                 self.tool_calls.append(call)
             self._calls_by_key[key] = call
         call.add(event)
+        if event.complete:
+            call.whole_under = event.key
         if call.id:
             self._calls_by_id.setdefault((call.choice, call.id), call)
 

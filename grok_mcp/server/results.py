@@ -46,7 +46,8 @@ def render_page(
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
     data = published if structured or (is_data and keep_data) else None
     if not _is_sound([published if is_data else data, meta]):  # all that was paid for is in the text
-        text, data, meta = f"{as_markdown(page.rendered)}Note: {_UNSOUND}\n", None, {}
+        text, meta = f"{as_markdown(page.rendered)}Note: {_UNSOUND}\n", {}
+        data = {"data": None, "warnings": [_UNSOUND]} if data and is_data else None
     else:
         text = compact(published) if is_data else as_markdown(page.rendered)
     return CallToolResult(
