@@ -18,7 +18,10 @@ from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.errors import UpstreamError
 from grok_mcp.redaction import quote
 
-MAX_EVENT_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
+"""Of one event, or of a body in place of a stream: the longest answers have a tenth of that."""
+MAX_VALUES = 200_000
+"""Objects and lists in one of them: each takes a hundred times its two bytes."""
 _BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
 """What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
@@ -52,8 +55,8 @@ class EventSplitter:
         if rest:
             self._line.append(rest)
             self._size += len(rest)
-        if self._size > MAX_EVENT_BYTES:
-            raise UpstreamError("The endpoint sent an event that is too large.", "Ask for less.")
+        if self._size > MAX_BYTES:
+            raise _too_large("an event")
         return events
 
     def _plain(self, chunk: bytes) -> bytes:
@@ -134,13 +137,17 @@ class Reply:
 
     async def _body(self, first: bytes) -> Mapping[str, Any]:
         """The JSON object that the body is. Of one that breaks off, all that had come: it has been billed."""
-        pieces = [first]
+        pieces, size = [first], len(first)
         try:
             async for chunk in self._chunks:
-                pieces.append(chunk)  # noqa: PERF401 - what came before a failure is kept
+                pieces.append(chunk)
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise _too_large("a body")
         except (httpx2.TransportError, httpx2.DecodingError):
             self.is_cut = True
         body = b"".join(pieces)
+        _check_values(body)
         payload = None
         if not self.is_cut:
             with suppress(ValueError, RecursionError):
@@ -175,8 +182,21 @@ def _is_json(first: bytes, content_type: str) -> bool:
     return not first.startswith(FIELDS) and "event-stream" not in content_type
 
 
+def _too_large(what: str) -> UpstreamError:
+    return UpstreamError(f"The endpoint sent {what} of more than {MAX_BYTES >> 20} MiB.", "Ask for less.")
+
+
+def _check_values(data: bytes) -> None:
+    """Raise for JSON that would take many times its size."""
+    if len(data) > 2 * MAX_VALUES and data.count(b"{") + data.count(b"[") > MAX_VALUES:
+        raise UpstreamError(
+            f"The endpoint sent more than {MAX_VALUES:,} objects and lists at once.", "Ask for less."
+        )
+
+
 def _loaded(data: bytes) -> Any:
     """The JSON value; None for none. What the fast parser refuses (lone surrogates) gets another chance."""
+    _check_values(data)
     try:
         return from_json(data)
     except ValueError:

@@ -29,7 +29,7 @@ from grok_mcp.redaction import quote
 CALLS_PER_POOL = 8
 IDLE_POOL_S = 30.0
 MAX_ERROR_BYTES = 64 * 1024
-MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 GET_S = 10.0
 
 _STREAMED = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -86,7 +86,7 @@ class Upstream:
 
     async def get(self, url: str) -> Any:
         """GET a JSON document, None where it is none. Raises a GrokError for every failure."""
-        body = b""
+        body = bytearray()
         with anyio.move_on_after(GET_S):
             async with self._sent("GET", url, {"Accept": "application/json"}) as response:
                 async for chunk in response.aiter_bytes():
@@ -169,7 +169,7 @@ class Upstream:
             await self._pools.pop().client.aclose()
 
     async def _refused(self, response: httpx2.Response) -> errors.GrokError:
-        body = b""
+        body = bytearray()
         with suppress(httpx2.HTTPError):
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -177,7 +177,7 @@ class Upstream:
                     break
         headers = response.headers
         return classify(
-            read_error_body(body),
+            read_error_body(bytes(body[:MAX_ERROR_BYTES])),
             self.endpoint,
             status=response.status_code,
             retry_after_s=retry_after_s(headers.get("retry-after")),

@@ -4,10 +4,12 @@
 joins them when asked.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 from grok_mcp import events
+from grok_mcp.errors import UpstreamError
 from grok_mcp.events import Event, Place
 from grok_mcp.redaction import INVISIBLE, join_surrogates
 from grok_mcp.usage import UsageReport
@@ -15,6 +17,13 @@ from grok_mcp.usage import UsageReport
 SEPARATOR = "\n\n"
 """Between two message items; parts of one item join without anything between."""
 
+
+MAX_CHARACTERS = 12_000_000
+"""Of all that an answer holds: texts, arguments of calls, queries, addresses; real ones have thousands."""
+MAX_ITEMS = 1_000
+"""Of each kind: texts, calls, searches, sources, citations."""
+MAX_INVISIBLE = 100_000
+"""Characters that are taken out of a text, whose places are kept for the spans of citations."""
 
 BLOCK = 1_024
 """Pieces that are joined at a time: a long answer in small pieces would else take several times its size."""
@@ -41,6 +50,8 @@ class Part:
                 text, self.held = text[:-1], text[-1]
             text = join_surrogates(text)
         if clean and INVISIBLE.search(text):
+            if len(self.removed) > MAX_INVISIBLE:
+                raise _too_much(MAX_INVISIBLE, "invisible characters")
             self.removed.extend(self.length + match.start() for match in INVISIBLE.finditer(text))
             self.length += len(text)
             text = INVISIBLE.sub("", text)
@@ -134,11 +145,19 @@ class ToolCallParts:
         return bool(event.id and event.name and self.id and event.id != self.id)
 
 
+def _too_much(limit: int, what: str) -> UpstreamError:
+    return UpstreamError(f"The endpoint sent an answer with more than {limit:,} {what}.", "Ask for less.")
+
+
 class Fold:
-    """What has come of one answer so far. `clean` takes invisible characters out of the text."""
+    """What has come of one answer so far. `clean` takes invisible characters out of the text.
+
+    Raises UpstreamError for an answer beyond all bounds.
+    """
 
     def __init__(self, *, clean: bool = False) -> None:
         self._clean = clean
+        self._characters = 0
         self.model = ""
         self.parts: dict[Place, Part] = {}
         self.done: dict[str, events.ItemDone] = {}
@@ -172,9 +191,22 @@ class Fold:
             keep(self, event)
         return ""
 
+    def _weigh(self, characters: int) -> None:
+        """Count characters that are kept."""
+        self._characters += characters
+        if self._characters > MAX_CHARACTERS:
+            raise _too_much(MAX_CHARACTERS, "characters")
+
+    def _room(self, kept: Sized, what: str) -> None:
+        """Raise where one more of this kind would be too many."""
+        if len(kept) >= MAX_ITEMS:
+            raise _too_much(MAX_ITEMS, what)
+
     def _append(self, text: str, place: Place) -> str:
+        self._weigh(len(text))
         part = self.parts.get(place)
         if part is None:
+            self._room(self.parts, "texts")
             part = self.parts[place] = Part()
         elif part.repeated is not None:
             text = part.without_repetition(text)
@@ -201,15 +233,18 @@ class Fold:
         return part.append(rest, clean=self._clean) if rest else ""
 
     def _keep_done(self, event: events.ItemDone) -> None:
+        self._room(self.done, "texts")
         self.done[event.item] = event
 
     def _keep_tool_call(self, event: events.ToolCallDelta) -> None:
+        self._weigh(len(event.id) + len(event.name) + len(event.arguments))
         key = (event.choice, event.key)
         call = self._calls_by_key.get(key)
         if call is None or call.is_another(event):
             # One that came in pieces may now come whole, under whatever key.
             call = self._calls_by_id.get((event.choice, event.id)) if event.complete else None
             if call is None or call.whole_under not in ("", event.key):
+                self._room(self.tool_calls, "calls")
                 call = ToolCallParts(event.choice)
                 self.tool_calls.append(call)
             self._calls_by_key[key] = call
@@ -222,15 +257,23 @@ class Fold:
     def _keep_search(self, event: events.SearchStep) -> None:
         known = self.searches.get(event.key)
         if known is None or event.query:
+            self._weigh(len(event.query))
+            self._room(self.searches, "searches")
             self.searches[event.key] = event
 
     def _keep_sources(self, event: events.SourcesFound) -> None:
+        self._weigh(sum(map(len, event.urls)))
+        self._room(self.sources, "sources")
         self.sources.update(dict.fromkeys(event.urls))
 
     def _keep_citation(self, event: events.CitationFound) -> None:
+        self._weigh(len(event.url) + len(event.title))
+        self._room(self.citations, "citations")
         self.citations.setdefault((event.url, event.start, event.end, event.place), event)
 
     def _keep_reasoning(self, event: events.EncryptedReasoning) -> None:
+        self._weigh(len(json.dumps(event.item)))
+        self._room(self.reasoning, "thoughts")
         self.reasoning[event.id] = event
 
     def _keep_model(self, event: events.Started) -> None:
@@ -242,6 +285,7 @@ class Fold:
 
     def _keep_finish(self, event: events.Finished) -> None:
         if event.reason != "stop" or event.choice not in self.finish_reasons:
+            self._room(self.finish_reasons, "alternatives")
             self.finish_reasons[event.choice] = event.reason
 
     def _keep_failure(self, event: events.Failed) -> None:
@@ -274,11 +318,13 @@ class Fold:
     def layout(self, choice: int | None = None) -> list[tuple[Place | None, str]]:
         """The pieces that the text is joined from, in order; a separator has no place."""
         choice = self.first if choice is None else choice
+        items: dict[str, list[Place]] = {}
+        for place in self.parts:
+            if place.choice == choice:
+                items.setdefault(place.item, []).append(place)
         pieces: list[tuple[Place | None, str]] = []
-        items = dict.fromkeys(place.item for place in self.parts if place.choice == choice)
-        for item in items:
-            places = sorted(place for place in self.parts if (place.choice, place.item) == (choice, item))
-            texts = [(place, self.parts[place].text) for place in places]
+        for places in items.values():
+            texts = [(place, self.parts[place].text) for place in sorted(places)]
             texts = [(place, text) for place, text in texts if text]
             if texts and pieces:
                 pieces.append((None, SEPARATOR))

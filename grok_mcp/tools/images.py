@@ -13,17 +13,32 @@ from urllib.request import url2pathname
 from grok_mcp.errors import InvalidArgumentError
 
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
+MAX_IMAGES = 20
+"""More in one question help no model."""
+MAX_TOTAL_BYTES = 24 * 1024 * 1024
+"""Of all images of one call that are sent by value: each takes four times its size while it goes out."""
 
 _DATA_URI = r"(?i)data:([a-z]+/[a-z0-9.+-]+)?(;[^,]*)?;base64,"
 _SENSITIVE = r"(?i)(?:^\.|\.env$|id_[a-z0-9]+$|\.(?:pem|key|p12|pfx|kdbx)$|credential|secret|shadow$|passwd$)"
 
 
 def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]:
-    """Each image as an https URL or a data URI. Reads files, so call it in a thread.
+    """Each image as an https URL or a data URI. Reads files, each once, so call it in a thread.
 
-    Raises InvalidArgumentError that names the image by its position.
+    Raises InvalidArgumentError that names the image by its position, or says that they are too many.
     """
-    return tuple(_read(image.strip(), f"images[{number}]", roots) for number, image in enumerate(images))
+    if len(images) > MAX_IMAGES:
+        raise InvalidArgumentError(f"images: more than {MAX_IMAGES} images.", "Send fewer.")
+    total, known = 0, dict[str, str]()
+    for number, image in enumerate(map(str.strip, images)):
+        if image not in known:
+            known[image] = _read(image, f"images[{number}]", roots)
+        total += 0 if known[image].startswith("https:") else len(known[image]) * 3 // 4
+        if total > MAX_TOTAL_BYTES:
+            raise InvalidArgumentError(
+                f"images: more than {MAX_TOTAL_BYTES >> 20} MiB together.", "Send fewer or smaller ones."
+            )
+    return tuple(known[image.strip()] for image in images)
 
 
 def read_named_image(path: str, name: str) -> str:
@@ -42,9 +57,11 @@ def read_named_image(path: str, name: str) -> str:
 
 
 def _read(image: str, name: str, roots: Sequence[Path]) -> str:
-    if image.lower().startswith("https://"):
-        return image
-    if image.lower().startswith("data:"):
+    if image[:8].lower() == "https://":
+        return f"https:{image[6:]}"
+    if image[:5].lower() == "data:":
+        if len(image) > 2 * MAX_IMAGE_BYTES:
+            raise _too_large(name)
         return _data_uri(_decoded(image, name), name)
     if "://" in image and not image.startswith("file://"):
         raise InvalidArgumentError(
@@ -76,9 +93,8 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
         path = _path(image).resolve(strict=True)
         inside = any(path.is_relative_to(root.resolve()) for root in roots)
         if inside and path.is_file() and not any(re.search(_SENSITIVE, part) for part in path.parts[1:]):
-            if path.stat().st_size > MAX_IMAGE_BYTES:
-                raise _too_large(name)
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return file.read(MAX_IMAGE_BYTES + 1)
     except (OSError, ValueError, RuntimeError):
         pass
     raise InvalidArgumentError(

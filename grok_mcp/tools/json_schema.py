@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.errors import InvalidArgumentError, SchemaMismatchError
 from grok_mcp.foreign import depth_of, load_json
-from grok_mcp.tools.patterns import LISTS, MAPS, SINGLE, Sorted, backtracked, options, sort_patterns
+from grok_mcp.tools.apart import DEADLINE_S, TooMuchError, mismatches_apart
+from grok_mcp.tools.patterns import LISTS, MAPS, SINGLE, Sorted, options, sort_patterns
 from grok_mcp.tools.schema_words import in_words
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 MAX_SCHEMA_CHARS = 256 * 1024
 MAX_DEPTH = 64
+MAX_NODES = 10_000
+"""With every reference written out: the validator takes 3 µs for each."""
 MAX_MISMATCHES = 8
+MAX_ANSWER_CHARS = 4_000_000
+"""Of JSON: nothing else can be done while it is read."""
+MAX_CHECKS = 50_000
+"""Nodes of the schema times values of the answer, beyond which a process of its own checks them."""
 
 WRAPPER = "result"
 """The property that a schema whose root is not an object is wrapped in, upstream only."""
@@ -30,6 +37,14 @@ WRAPPER = "result"
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 _ADVICE = "Correct the schema; nothing was sent."
 _FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+
+
+class _Compiled(NamedTuple):
+    """A validator, the schema by its patterns, and how many nodes it has with every reference written out."""
+
+    validator: "jsonschema_rs.Validator"
+    patterns: Sorted
+    nodes: int
 
 
 class SchemaCheck:
@@ -41,8 +56,7 @@ class SchemaCheck:
 
     def __init__(
         self,
-        validator: "jsonschema_rs.Validator",
-        patterns: Sorted,
+        compiled: "_Compiled",
         fitted: Mapping[str, Any],
         dropped: list[str],
         *,
@@ -54,10 +68,9 @@ class SchemaCheck:
         ]
         self.warnings += [
             f"The pattern {pattern[:60]!r} was left out: it can't be matched here."
-            for pattern in patterns.unusable
+            for pattern in compiled.patterns.unusable
         ]
-        self._validator = validator
-        self._patterns = patterns
+        self._validator, self._patterns, self._nodes = compiled
         self._wrapped = wrapped
 
     @classmethod
@@ -66,19 +79,19 @@ class SchemaCheck:
 
         Raises InvalidArgumentError for a schema that can't be used.
         """
-        validator, patterns = _validator(schema)
+        compiled = _validator(schema)
         dropped: dict[str, None] = {}
-        fitted = _fit(patterns.usable, "", dropped)
+        fitted = _fit(compiled.patterns.usable, "", dropped)
         fitted.pop("$id", None)
         if fitted.get("type") == "object" or "properties" in fitted:
-            return cls(validator, patterns, {"type": "object", **fitted}, list(dropped), wrapped=False)
+            return cls(compiled, {"type": "object", **fitted}, list(dropped), wrapped=False)
         wrapper = {name: fitted[name] for name in _ROOT_ONLY if name in fitted} | {
             "type": "object",
             "properties": {WRAPPER: {name: fitted[name] for name in fitted if name not in _ROOT_ONLY}},
             "required": [WRAPPER],
             "additionalProperties": False,
         }
-        return cls(validator, patterns, wrapper, list(dropped), wrapped=True)
+        return cls(compiled, wrapper, list(dropped), wrapped=True)
 
     def value(self, text: str) -> Any:
         """The JSON value in an answer; code fences around it are taken off, nothing else is guessed.
@@ -92,28 +105,41 @@ class SchemaCheck:
         return value
 
     async def mismatches(self, text: str) -> list[str]:
-        """Where and why an answer does not fit, at most a few: `/city/name: 3 is not of type "string"`."""
+        """Where and why an answer does not fit, at most a few: `/city/name: 3 is not of type "string"`.
+
+        Raises SchemaMismatchError for one that can't be checked in time.
+        """
+        if len(text) > MAX_ANSWER_CHARS:
+            return [f"/: longer than {MAX_ANSWER_CHARS:,} characters"]
         try:
             value = self.value(text)
         except ValueError as error:
             return [f"/: not JSON ({error})"]
-        first = islice(self._validator.iter_errors(value), MAX_MISMATCHES)
-        found = [(_path(one), one.message) for one in first]
-        if not found and self._patterns.full is not None:
-            found = await self._backtracked(self._patterns.full, value)
+        apart = self._nodes * (1 + sum(map(text.count, ",[{"))) > MAX_CHECKS
+        if apart:
+            found = await self._apart(self._patterns.usable, value)
+        else:
+            first = islice(self._validator.iter_errors(value), MAX_MISMATCHES)
+            found = [(_path(one), one.message) for one in first]
+        if not (apart or found or self._patterns.full is None):
+            try:
+                found = await self._apart(self._patterns.full, value)
+            except SchemaMismatchError:
+                note = "The patterns with look-around took too long: the answer is not held to them."
+                self.warnings.append(note)
         return [f"{path}: {message[:160]}" for path, message in found]
 
-    async def _backtracked(self, schema: Mapping[str, Any], value: Any) -> list[tuple[str, str]]:
-        found = await backtracked(schema, value, draft_07=_is_draft_07(schema))
-        if found is None or any("backtracking" in message for _, message in found):
-            self.warnings.append(
-                "The patterns with look-around took too long: the answer is not held to them."
-            )
-            return []
-        return found
+    async def _apart(self, schema: Mapping[str, Any], value: Any) -> list[tuple[str, str]]:
+        try:
+            return await mismatches_apart(schema, value, draft_07=_is_draft_07(schema))
+        except TooMuchError:
+            raise SchemaMismatchError(
+                f"Grok's answer could not be held against the schema within {DEADLINE_S:g} s.",
+                "Use a simpler schema, or ask for less.",
+            ) from None
 
 
-def _validator(schema: Mapping[str, Any]) -> tuple["jsonschema_rs.Validator", Sorted]:
+def _validator(schema: Mapping[str, Any]) -> _Compiled:
     """A validator for the caller's schema. Raises InvalidArgumentError for one that can't be used."""
     import jsonschema_rs  # a large extension that only this tool needs
 
@@ -121,7 +147,7 @@ def _validator(schema: Mapping[str, Any]) -> tuple["jsonschema_rs.Validator", So
         raise InvalidArgumentError(f"schema: nested more than {MAX_DEPTH} levels deep.", _ADVICE)
     if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
         raise InvalidArgumentError(f"schema: larger than {MAX_SCHEMA_CHARS // 1024} KiB.", _ADVICE)
-    _check_references(schema)
+    size = _checked_size(schema)
     if "$schema" not in schema and any(isinstance(node.get("items"), list) for node in _nodes(schema)):
         schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples like this
     draft = schema.get("$schema")
@@ -141,7 +167,7 @@ def _validator(schema: Mapping[str, Any]) -> tuple["jsonschema_rs.Validator", So
         raise InvalidArgumentError(f"schema: {in_words(error)}.", _ADVICE) from None
     except ValueError as error:
         raise InvalidArgumentError(f"schema: {str(error)[:200]}.", _ADVICE) from None
-    return validator, patterns
+    return _Compiled(validator, patterns, size)
 
 
 def _is_draft_07(schema: Mapping[str, Any]) -> bool:
@@ -167,32 +193,44 @@ def _nodes(node: Any) -> Iterator[Mapping[str, Any]]:
             yield from _nodes(child)
 
 
-def _check_references(schema: Mapping[str, Any]) -> None:
-    """Refuse references that leave the schema, point nowhere, or lead back to themselves."""
-    leads: dict[str, list[str]] = {}
-    todo = [reference for node in _nodes(schema) if (reference := node.get("$ref")) is not None]
-    for reference in todo:
+def _checked_size(schema: Mapping[str, Any]) -> int:
+    """How many nodes the schema has with every reference written out.
+
+    Refuses references that leave the schema, point nowhere, lead back to themselves, or make it too large.
+    """
+    if any("$dynamicRef" in node or "$recursiveRef" in node for node in _nodes(schema)):
+        raise InvalidArgumentError("schema: $dynamicRef and $recursiveRef are not taken.", "Use $ref.")
+    size = _size(schema, schema, {}, ())
+    if size > MAX_NODES:
+        raise InvalidArgumentError(
+            f"schema: more than {MAX_NODES:,} nodes with every $ref written out.", _ADVICE
+        )
+    return size
+
+
+def _size(node: Any, schema: Mapping[str, Any], sizes: dict[str, int], trail: tuple[str, ...]) -> int:
+    """How many nodes a part of the schema has with every reference written out; each target counts once."""
+    size = 0
+    for one in _nodes(node):
+        size += 1
+        reference = one.get("$ref")
+        if reference is None:
+            continue
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise InvalidArgumentError(
                 f"schema: the $ref {str(reference)[:80]!r} leaves the schema.", _ADVICE
             )
-        if reference not in leads:
+        if len(trail) > MAX_DEPTH:
+            raise InvalidArgumentError(f"schema: more than {MAX_DEPTH} $refs behind each other.", _ADVICE)
+        if reference in trail:
+            raise InvalidArgumentError(
+                f"schema: {reference[:80]} refers to itself, and the endpoint takes no cycles.", _ADVICE
+            )
+        if reference not in sizes:
             target = _resolve(schema, reference)
-            leads[reference] = [str(node["$ref"]) for node in _nodes(target) if "$ref" in node]
-    finished: set[str] = set()
-    for start in leads:
-        _walk(start, leads, (), finished)
-
-
-def _walk(reference: str, leads: Mapping[str, list[str]], trail: tuple[str, ...], finished: set[str]) -> None:
-    if reference in trail or len(trail) > MAX_DEPTH:
-        raise InvalidArgumentError(
-            f"schema: {reference[:80]} refers to itself, and the endpoint takes no cycles.", _ADVICE
-        )
-    if reference not in finished:
-        for further in leads.get(reference, ()):
-            _walk(further, leads, (*trail, reference), finished)
-        finished.add(reference)
+            sizes[reference] = _size(target, schema, sizes, (*trail, reference))
+        size += sizes[reference]
+    return size
 
 
 def _resolve(schema: Any, reference: str) -> Any:

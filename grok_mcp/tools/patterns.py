@@ -1,29 +1,21 @@
 """The regular expressions of a schema, by the engine that can match them.
 
 Most run on an engine whose time is linear in the text. Look-around and back-references need one that
-backtracks, so these run in a process of their own, which can be ended (`backtracking.py`).
+backtracks, so these run in a process of their own, which can be ended (`apart.py`).
 """
 
-import json
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import anyio
 
 from grok_mcp.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import jsonschema_rs
 
-MATCH_S = 2.0
-"""Seconds that an answer is held against patterns that backtrack; nearly all need a few milliseconds."""
 MAX_PATTERNS = 100
-"""Different patterns in one schema: each takes a moment, and memory, to compile."""
+MAX_PATTERN_CHARS = 20_000
+"""Of all different patterns of one schema together: each takes a moment, and memory, to compile."""
 MAX_COMPILED = 1024 * 1024
 """Bytes that one compiled pattern may take."""
 
@@ -37,7 +29,6 @@ SINGLE = (
 
 _BROKEN = ("unterminated", "unbalanced", "missing )", "nothing to repeat", "bad escape (end")
 """What Python says of a pattern that is one in no dialect of regular expressions."""
-_WORKER = Path(__file__).with_name("backtracking.py")
 
 Schema = Mapping[str, Any]
 
@@ -66,9 +57,10 @@ def sort_patterns(schema: Schema) -> Sorted:
         for pattern in (node.get("pattern"), *(names if isinstance(names, Mapping) else ())):
             if isinstance(pattern, str):
                 found.setdefault(pattern, path or "/")
-    if len(found) > MAX_PATTERNS:
+    if len(found) > MAX_PATTERNS or sum(map(len, found)) > MAX_PATTERN_CHARS:
         raise InvalidArgumentError(
-            f"schema: more than {MAX_PATTERNS} different patterns.", "Leave some out; nothing was sent."
+            f"schema: more than {MAX_PATTERNS} patterns, or {MAX_PATTERN_CHARS:,} characters of them.",
+            "Leave some out; nothing was sent.",
         )
     linear = {pattern for pattern in found if _compiles(pattern, linear=True)}
     usable = linear | {
@@ -154,20 +146,3 @@ def _each(name: str, value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, list) and name in (*LISTS, *SINGLE):
         return [change(one) for one in value]
     return change(value) if name in SINGLE else value
-
-
-async def backtracked(schema: Schema, value: Any, *, draft_07: bool) -> list[tuple[str, str]] | None:
-    """Where and why a value does not fit a schema whose patterns backtrack; None where that takes too long.
-
-    Runs in a process of its own: no deadline can end it here.
-    """
-    task = json.dumps({"schema": schema, "value": value, "draft_07": draft_07}).encode()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    try:
-        with anyio.fail_after(MATCH_S):
-            done = await anyio.run_process(
-                [sys.executable, "-P", str(_WORKER)], input=task, env=environment, stderr=None
-            )
-    except (TimeoutError, OSError, CalledProcessError):
-        return None
-    return [(path, message) for path, message in json.loads(done.stdout)]

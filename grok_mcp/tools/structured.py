@@ -60,7 +60,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
         options=arguments.options.model_dump(exclude_none=True),
     )
     answer = await _complete(grok, request, call)
-    if mismatches := await check.mismatches(answer.text):
+    if mismatches := await _mismatches(check, answer):
         first = answer
         request = _repair(request, first, mismatches)
         call.observe(events.Restarted("correcting the JSON"), "")
@@ -70,7 +70,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
             error.usage = first.usage + error.usage if error.usage else first.usage
             raise
         answer = _corrected(first, answer)
-        if mismatches := await check.mismatches(answer.text):
+        if mismatches := await _mismatches(check, answer):
             listed = "; ".join(mismatches)
             mismatch = errors.SchemaMismatchError(
                 f"Grok's answer is not valid against the schema, also after a correction: {listed}.",
@@ -98,6 +98,14 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
         return answer
     error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
     raise error
+
+
+async def _mismatches(check: SchemaCheck, answer: Answer) -> list[str]:
+    try:
+        return await check.mismatches(answer.text)
+    except errors.SchemaMismatchError as error:
+        error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
+        raise
 
 
 def _corrected(first: Answer, second: Answer) -> Answer:
