@@ -18,7 +18,7 @@ _NAMED = (
 )
 _PREFIXED = r"\b(?:xai|sk|gsk|rk|pk|ghp|hf)[-_][A-Za-z0-9_\-]{6,}"
 _JWT = r"\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+)*"
-_LONG = r"\b(?=[A-Za-z_\-]*\d)(?=[\d_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}"
+_LONG = r"\b[A-Za-z0-9_\-]{32,}"
 
 # C0 but tab, line feed and carriage return, C1, bidi controls, zero-width and word-joining characters,
 # tag characters and supplementary variation selectors. The zero-width joiners U+200C and U+200D stay:
@@ -36,7 +36,14 @@ def mask_secrets(text: str) -> str:
     text = re.sub(_NAMED, rf"\1{_MASK}", text)
     text = re.sub(_PREFIXED, _MASK, text)
     text = re.sub(_JWT, _MASK, text)
-    return re.sub(_LONG, lambda m: m[0] if re.fullmatch(_UUID, m[0]) else _MASK, text)
+    return re.sub(_LONG, _masked, text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    """A long word masked, unless it has no digits or no letters, or is a UUID, which hides nothing."""
+    word = match[0]
+    plain = not any(map(str.isdigit, word)) or not any(map(str.isalpha, word))
+    return word if plain or re.fullmatch(_UUID, word) else _MASK
 
 
 def join_surrogates(text: str) -> str:

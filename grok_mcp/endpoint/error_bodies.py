@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _UNSUPPORTED = (
-    r"Argument not supported on this model: [`'\"]?(\w+)",
-    r"Argument not supported: [`'\"]?(\w+)[`'\"]?(?:$|[.,;)]|\s*\()",
-    r"does not support (?:the )?parameter [`'\"]?(\w+)",
-    r"does not support [`'\"](\w+)[`'\"] value",
-    r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w+)",
-    r"(?i)[`'\"]?(\w+)[`'\"]? is not supported (?:with|by|on|for) this model",
-    r"(?i)unrecognized request arguments? supplied: [`'\"]?(\w+)",
-    r"(?i)property [`'\"]?(\w+)[`'\"]? is (?:unsupported|not supported|not allowed)",
-    r"#/(\w+): extra inputs are not permitted",
-    r"(?i)(\w+): extra (?:inputs are not permitted|fields not permitted)",
-    r"(?i)additional properties are not allowed \([`'\"](\w+)",
+    r"Argument not supported on this model: [`'\"]?(\w{1,64})",
+    r"Argument not supported: [`'\"]?(\w{1,64})[`'\"]?(?:$|[.,;)]|\s*\()",
+    r"does not support (?:the )?parameter [`'\"]?(\w{1,64})",
+    r"does not support [`'\"](\w{1,64})[`'\"] value",
+    r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w{1,64})",
+    r"(?i)\b(\w{1,64})[`'\"]? is not supported (?:with|by|on|for) this model",
+    r"(?i)unrecognized request arguments? supplied: [`'\"]?(\w{1,64})",
+    r"(?i)property [`'\"]?(\w{1,64})[`'\"]? is (?:unsupported|not supported|not allowed)",
+    r"#/(\w{1,64}): extra inputs are not permitted",
+    r"(?i)\b(\w{1,64}): extra (?:inputs are not permitted|fields not permitted)",
+    r"(?i)additional properties are not allowed \([`'\"](\w{1,64})",
 )
 """How endpoints say that they do not take a parameter; the name is the group."""
 
@@ -24,6 +24,10 @@ _NAMES = ("message", "msg", "error_msg", "error_message", "detail", "reason", "t
 """Fields that hold the words of an error."""
 
 _DEPTH = 8
+
+
+MAX_WORDS = 2_048
+"""Characters of a message or a code: no more is looked through or quoted."""
 
 
 class ErrorBody(NamedTuple):
@@ -48,15 +52,21 @@ def _read_text(text: str) -> ErrorBody:
     try:
         payload = json.loads(text)
     except (ValueError, RecursionError):
-        if "<html" in text.lower():
-            title = re.search(r"(?is)<title>(.*?)</title>", text)
-            text = title[1] if title else "an HTML page"
-        return ErrorBody(message=text.strip())
+        lower = text.lower()
+        if "<html" in lower:
+            start, end = lower.find("<title>"), lower.find("</title>")
+            text = text[start + len("<title>") : end] if 0 <= start < end else "an HTML page"
+        return ErrorBody(message=text.strip()[:MAX_WORDS])
     return read_error_payload(payload)
 
 
 def read_error_payload(payload: Any) -> ErrorBody:
     """The words in an error object, as a body or inside a stream."""
+    message, code, status, param = _read_payload(payload)
+    return ErrorBody(message[:MAX_WORDS], code[:MAX_WORDS], status, param[:MAX_WORDS])
+
+
+def _read_payload(payload: Any) -> ErrorBody:
     if isinstance(payload, list) and payload and isinstance(payload[0], Mapping):
         payload = payload[0]  # as Google's endpoints write it
     if not isinstance(payload, Mapping):
@@ -69,7 +79,7 @@ def read_error_payload(payload: Any) -> ErrorBody:
         return _read_inner(error, outer)
     errors = error if isinstance(error, list) else payload.get("errors")
     if isinstance(errors, list) and errors:
-        return read_error_payload({"error": _first(errors), "code": outer})
+        return _read_payload({"error": _first(errors), "code": outer})
     words = next(filter(None, (_sentence(payload.get(name)) for name in _NAMES)), "")
     status = payload.get("code")
     return ErrorBody(words, outer, status if _is_status(status) else _status(outer), _param(payload))

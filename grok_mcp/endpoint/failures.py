@@ -59,15 +59,15 @@ _CREDIT = (
 _LIVE_SEARCH = r"live search is deprecated|agent tools api"
 _SEARCH_TOOL = (
     r"unknown variant `?(?:web_search|x_search)|untagged enum modeltoolchoice"
-    r"|(?:unknown|unsupported|unrecognized)[^.]*(?:web_search|x_search|search_parameters|plugins)"
+    r"|(?:unknown|unsupported|unrecognized)[^.]{0,100}(?:web_search|x_search|search_parameters|plugins)"
 )
 _NO_MODEL = (
-    r"model_not_found|no available channel|\bmodel\b.*\b(?:does not exist|not found|not exist)"
-    r"|\b(?:does not exist|not found)\b.*\bmodel\b|no endpoints found"
+    r"model_not_found|no available channel|\bmodel\b.{0,200}\b(?:does not exist|not found|not exist)"
+    r"|\b(?:does not exist|not found)\b.{0,200}\bmodel\b|no endpoints found"
     r"|is not a valid model|invalid model(?: name| id|:)|unknown model|unsupported model|no such model"
-    r"|(?:\bmodel|grok).*\b(?:deprecated|retired|decommissioned|no longer (?:accessible|available))\b"
-    r"|\b(?:deprecated|retired|decommissioned)\b.*(?:\bmodel|grok)"
-    r"|\bmodel\b.*\bmissing\b"
+    r"|(?:\bmodel|grok).{0,200}\b(?:deprecated|retired|decommissioned|no longer (?:accessible|available))\b"
+    r"|\b(?:deprecated|retired|decommissioned)\b.{0,200}(?:\bmodel|grok)"
+    r"|\bmodel\b.{0,200}\bmissing\b"
 )
 _TOO_LONG = (
     r"context[ _](?:length|window)|maximum (?:prompt|context) length|(?:prompt|input) is too long"

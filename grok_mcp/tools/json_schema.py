@@ -36,7 +36,14 @@ WRAPPER = "result"
 
 _DRAFT_07 = "http://json-schema.org/draft-07/schema#"
 _ADVICE = "Correct the schema; nothing was sent."
-_FENCE = re.compile(r"\s*```[A-Za-z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
+
+
+def _without_fence(text: str) -> str:
+    """What stands between code fences where these are around all of a text, else the text."""
+    head, _, rest = text.strip().partition("\n")
+    language = head.removeprefix("```").strip()
+    fenced = head.startswith("```") and rest.endswith("```") and (language.isalpha() or not language)
+    return rest.removesuffix("```") if fenced else text
 
 
 class _Compiled(NamedTuple):
@@ -98,8 +105,7 @@ class SchemaCheck:
 
         Raises ValueError where there is none.
         """
-        fenced = _FENCE.fullmatch(text)
-        value = load_json(fenced[1] if fenced else text)
+        value = load_json(_without_fence(text))
         if self._wrapped and isinstance(value, Mapping) and set(value) == {WRAPPER}:
             return value[WRAPPER]
         return value

@@ -16,7 +16,7 @@ MAX_DOMAINS = 5
 MAX_HANDLES = 20
 """xAI's limits (docs.x.ai, web search and X search)."""
 
-_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
+_HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,126}[a-z0-9-]{2,63}")
 
 
 class SearchOptions(SamplingOptions):
