@@ -7,6 +7,7 @@ limit for headers, a small bound for their size, and exit status 0 after a signa
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import sys
@@ -18,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
-from grok_mcp.serving.http.tokens import token_verifier
+from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.settings import Settings
 
 EXIT_NO_SOCKET = 1
@@ -90,6 +91,7 @@ def serve(settings: Settings) -> int:
         server_header=False,
         workers=settings.workers,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_keep_alive=math.ceil(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.grace) + 5,
     )
     server = uvicorn.Server(config)
@@ -112,15 +114,19 @@ def _refusal(settings: Settings) -> str | None:
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
-    return None
+    return token_file_problem(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, socket.IPPROTO_TCP)  # the protocol makes asyncio set TCP_NODELAY
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(address)
-    listening.listen(BACKLOG)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     listening.set_inheritable(True)
     return listening
 
