@@ -9,7 +9,6 @@ from grok_mcp.endpoint.catalog import Fetch
 from grok_mcp.errors import AuthenticationError, ConfigurationError, GrokError, PermissionDeniedError
 from grok_mcp.foreign import mapping
 from grok_mcp.gateways import Gateway
-from grok_mcp.redaction import quote
 
 KNOWN_FOR_S = 60.0
 
@@ -51,7 +50,7 @@ class Readiness:
             self.problem = error.message if isinstance(error, ConfigurationError) else None
             return _state_after(error)
         except (OSError, ValueError, ImportError) as error:  # whatever the client is built with
-            self.problem = quote(f"the client of the endpoint can't be built: {type(error).__name__} {error}")
+            self.problem = f"the client of the endpoint can't be built ({type(error).__name__})"
             return "unknown"
         return "refused" if any(mapping(key_info).get(name) is True for name in BLOCKED) else "works"
 

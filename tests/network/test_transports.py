@@ -185,6 +185,20 @@ async def test_a_refusal_is_an_error_result_and_a_conversation_goes_on(
     assert sent[-3:] == ["Which colour has the sky?", "It is blue.", "Why?"]
 
 
+async def test_half_a_surrogate_pair_in_an_answer_is_a_replacement_character(
+    client: Client, endpoint: Endpoint
+) -> None:
+    endpoint.replies = [
+        chat(r'{"a": "x \ud83d y", "\ude00": ["\ud83d\ude00", "\ud83d"]}'),
+        chat("Still here."),
+    ]
+    with within(20):
+        result = await client.call_tool("grok_structured", {"prompt": "Hi", "schema": {"type": "object"}})
+    assert isinstance(result, CallToolResult) and isinstance(result.structured_content, dict)
+    assert result.structured_content["data"] == {"a": "x \ufffd y", "\ufffd": ["\U0001f600", "\ufffd"]}
+    assert (await called(client, "ask_grok", prompt="Hi")).text.startswith("Still here.")
+
+
 async def test_a_call_that_its_client_cancels_closes_the_connection_upstream(
     client: Client, endpoint: Endpoint
 ) -> None:
