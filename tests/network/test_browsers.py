@@ -58,6 +58,11 @@ def test_a_page_of_an_allowed_origin_may_ask_before_it_has_a_token(path: str, or
     assert "www-authenticate" in words(refused.headers["access-control-expose-headers"])
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/"])
+def test_whoever_asks_for_options_without_an_origin_gets_none(path: str, url: str) -> None:
+    assert exchange(url, wire(method="OPTIONS", path=path, body=b"")).status == 405
+
+
 def test_a_page_can_open_a_session_and_read_its_id(url: str) -> None:
     opened = exchange(url, wire({"Origin": PAGE, **LEGACY}, body=OPENING))
     assert opened.status == 200 and opened.headers["mcp-session-id"]
@@ -316,3 +321,11 @@ def test_an_idle_connection_is_kept_as_long_as_is_set() -> None:
             while piece := connection.recv(65536):
                 received += piece
     assert received.startswith(b"HTTP/1.1 200")
+
+
+def test_a_short_response_is_one_packet(url: str) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), 20) as connection:
+        for _ in range(20):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(65536).endswith(b'{"status":"ok"}')

@@ -257,6 +257,27 @@ async def test_a_call_of_2025_that_was_cancelled_by_notification_ends_at_once(
             assert await closed_after(endpoint) < SOON_S * slowness()
 
 
+async def test_a_client_that_takes_json_only_gets_json_also_where_its_session_ends(
+    server: Served, endpoint: Endpoint
+) -> None:
+    endpoint.replies = [Reply(end="hang")]
+    async with handshake(server.url) as http:
+        responses: list[httpx2.Response] = []
+
+        async def call() -> None:
+            json_only = {"Accept": "application/json"}
+            responses.append(await http.post("/mcp", json=rpc(2, "tools/call", **ASK), headers=json_only))
+
+        with within(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                await until_asked(endpoint)
+                assert (await http.delete("/mcp")).status_code == 200
+    (response,) = responses
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"]["code"] == -32603
+
+
 async def test_a_stream_of_2026_that_is_closed_ends_its_call_at_once(
     server: Served, endpoint: Endpoint
 ) -> None:

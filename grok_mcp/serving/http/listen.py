@@ -11,7 +11,7 @@ import math
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -26,6 +26,40 @@ EXIT_NO_SOCKET = 1
 HEADERS_S = 20.0
 MAX_HEADER_BYTES = 32 * 1024
 BACKLOG = 2048
+GATHERED_BYTES = 64 * 1024
+
+
+class Gathered:
+    """A transport that sends what is written in one turn of the event loop at once.
+
+    uvicorn writes head and body of a response one after the other: two packets, and two wakes of the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pending = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it with what else is written in this turn; much of it at once."""
+        if not self._pending:
+            self._loop.call_soon(self._flush)
+        self._pending += data
+        if len(self._pending) > GATHERED_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Close the connection when all has been sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        if pending and not self._transport.is_closing():
+            self._transport.write(pending)
 
 
 class GuardedProtocol(H11Protocol):
@@ -35,7 +69,7 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the headers of the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Gathered(transport, self.loop)))
         self._wait()
 
     def data_received(self, data: bytes) -> None:
