@@ -85,6 +85,31 @@ def test_streams_of_sse_count_as_well(callers: tuple[Caller, Caller]) -> None:
         assert '"result":{}' in next(line for line in of_bob if "jsonrpc" in line)
 
 
+def test_a_session_that_was_just_opened_is_kept_where_all_others_are_in_use(
+    callers: tuple[Caller, Caller],
+) -> None:
+    alice, _ = callers
+    with ExitStack() as stack:
+        mine = [alice.opened() for _ in range(SHARE)]
+        for session in mine:
+            stack.enter_context(alice.stream("/mcp", **{"Mcp-Session-Id": session}))
+        mine.append(alice.opened())
+        assert [alice.status(session) for session in mine] == [404, 200, 200, 200]
+
+
+def test_an_attached_stream_of_sse_does_not_expire() -> None:
+    with in_process(session_idle=0.2) as url:
+        client = Caller(url)
+        with client.http, client.stream() as lines:
+            path = next(lines).removeprefix("data: ")
+            expired = client.opened()
+            while client.http.delete("/mcp", headers={"Mcp-Session-Id": expired}).status_code == 200:
+                expired = client.opened()
+                time.sleep(0.4)
+            client.opened()
+            assert client.http.post(path, json=rpc(1, "ping")).status_code == 202
+
+
 def test_a_session_that_its_client_ends_makes_room(callers: tuple[Caller, Caller]) -> None:
     alice, _ = callers
     mine = [alice.opened() for _ in range(SHARE)]

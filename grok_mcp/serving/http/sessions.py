@@ -23,7 +23,9 @@ NOBODY = ""
 
 @dataclass(eq=False)
 class Session:
-    """One session: whose it is, how it is ended, and when it was last used."""
+    """One session: whose it is, how it is ended, the requests that are being served (a stream is one), and
+    when it was last used.
+    """
 
     caller: str
     end: Callable[[], Awaitable[None]]
@@ -55,7 +57,7 @@ class Sessions:
         """A session was opened; those for which there is no room any more are ended."""
         self._open[session_id] = session
         self._drop_expired()
-        while victim := self._too_many():
+        while victim := self._too_many(session_id):
             await self._open.pop(victim).end()
 
     def _drop_expired(self) -> None:
@@ -66,13 +68,14 @@ class Sessions:
         ]:
             del self._open[session_id]
 
-    def _too_many(self) -> str | None:
-        """The session to end next."""
+    def _too_many(self, newest: str) -> str | None:
+        """The session to end next; never the one that was just opened, or its client would come again."""
         caller, most = Counter(session.caller for session in self._open.values()).most_common(1)[0]
         if most <= self._per_caller and len(self._open) <= self._per_caller * CALLERS:
             return None
         return min(
-            (one for one, session in self._open.items() if session.caller == caller),
+            (one for one, session in self._open.items() if session.caller == caller and one != newest),
+            default=None,
             key=lambda one: (self._open[one].requests > 0, self._open[one].used_at),
         )
 

@@ -61,7 +61,7 @@ class SseTransport:
             if session_id is None and (found := _SESSION.search(message.get("body", b""))):
                 session_id = found[1].decode()
                 self._answers[session_id] = outgoing
-                await self._sessions.add(session_id, Session(caller_of(scope), end))
+                await self._sessions.add(session_id, Session(caller_of(scope), end, requests=1))
             await send(message)
 
         scope = {**scope, "root_path": self._root(scope)}
@@ -79,7 +79,7 @@ class SseTransport:
         mounted: str = scope.get("root_path", "").rstrip("/")
         said = Headers(scope=scope).get("x-forwarded-prefix", "").strip()
         prefix = said.rstrip("/") if _PREFIX.fullmatch(said) else self._prefix
-        return mounted if mounted.startswith(prefix) else prefix + mounted
+        return mounted if f"{mounted}/".startswith(f"{prefix}/") else prefix + mounted
 
     async def messages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one message; its answer goes out on the stream."""
