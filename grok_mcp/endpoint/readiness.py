@@ -33,6 +33,7 @@ class Readiness:
         """Learn from a call that ended, None where it ended well."""
         state = _state_after(error)
         if state != "unknown":
+            self.problem = _problem_in(error)
             self._keep(state)
 
     async def key_state(self) -> KeyState:
@@ -47,7 +48,7 @@ class Readiness:
         try:
             key_info = await self._fetch(self._gateway.key_check)
         except GrokError as error:
-            self.problem = error.message if isinstance(error, ConfigurationError) else None
+            self.problem = _problem_in(error)
             return _state_after(error)
         except (OSError, ValueError, ImportError) as error:  # whatever the client is built with
             self.problem = f"the client of the endpoint can't be built ({type(error).__name__})"
@@ -57,6 +58,10 @@ class Readiness:
     def _keep(self, state: KeyState) -> None:
         self._state = state
         self._until = time.monotonic() + KNOWN_FOR_S
+
+
+def _problem_in(error: GrokError | None) -> str | None:
+    return error.message if isinstance(error, ConfigurationError) else None
 
 
 def _state_after(error: GrokError | None) -> KeyState:
