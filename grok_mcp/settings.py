@@ -188,6 +188,21 @@ class Settings(BaseSettings):
         Field(description="further values of the Origin header"),
     ] = ()
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body")] = 32 * 1024 * 1024
+    keep_alive: Annotated[
+        float,
+        Field(gt=0, le=86_400, description="how long an idle connection is kept; longer than a proxy does"),
+    ] = 75
+    session_idle: Annotated[
+        float, Field(gt=0, le=604_800, description="how long a session is kept that nobody uses")
+    ] = 1800
+    sessions_per_caller: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="sessions that a caller may have open; ten times as many for all together",
+        ),
+    ] = 100
     insecure_no_auth: Annotated[
         bool,
         Field(description="serve the network without authentication: anyone may spend your money"),

@@ -68,13 +68,16 @@ class Peer:
         self.request("tools/call", params, request_id)
 
     def receive(self) -> Any:
+        return json.loads(self.receive_line())
+
+    def receive_line(self) -> bytes:
         chunks = [self._unread]
         while b"\n" not in chunks[-1]:
             assert select.select([self.stdout], [], [], BOUND_S)[0], "nothing came"
             chunks.append(os.read(self.stdout.fileno(), 65536))
             assert chunks[-1], "stdout ended"
         line, _, self._unread = b"".join(chunks).partition(b"\n")
-        return json.loads(line)
+        return line
 
     def receive_text(self, request_id: int | str) -> str:
         """The answer's text; progress notes before it are passed over."""
@@ -204,7 +207,7 @@ def test_what_a_library_prints_goes_to_stderr_and_the_wire_stays_clean(
     [
         pytest.param(b"nonsense", -32700, None, id="no JSON"),
         pytest.param(b'{"jsonrpc":"2.0","id":3,"method":"pi', -32700, None, id="cut"),
-        pytest.param(b'[{"jsonrpc":"2.0","id":3,"method":"ping"}]', -32600, None, id="batch"),
+        pytest.param(b"[]", -32600, None, id="empty batch"),
         pytest.param(b"3", -32600, None, id="scalar"),
         pytest.param(b"null", -32600, None, id="null"),
         pytest.param(b'{"id":4,"method":"ping"}', -32600, 4, id="no version"),
@@ -274,6 +277,27 @@ def test_damaged_and_unusual_text_is_served(shared: Peer, sent: bytes, echoed: s
         b'"params":{"name":"echo","arguments":{"text":"%s"}}}' % sent
     )
     assert shared.receive_text(1) == echoed
+
+
+@pytest.mark.parametrize("times", [1, 100_000], ids=["short", "long"])
+@pytest.mark.parametrize(
+    "end", ["\u2028", "\u2029", "\u0085", "\x0b", "\x0c", "\x1c", "\x1e", "\r", "\n"], ids=ascii
+)
+def test_a_line_is_one_line_to_every_client(end: str, times: int, shared: Peer) -> None:
+    shared.call(1, text=f"a{end}b", times=times)
+    line = shared.receive_line().decode()
+    assert len(line.splitlines()) == 1
+    assert text_of(json.loads(line)) == f"a{end}b" * times
+
+
+def test_of_a_batch_each_id_is_refused(shared: Peer) -> None:
+    shared.send(
+        [request("ping", {}, 3), {"jsonrpc": "2.0", "method": "notifications/odd"}, request("x", {}, "b")]
+    )
+    assert [(error["id"], error["error"]["code"]) for error in shared.receive()] == [
+        (3, -32600),
+        ("b", -32600),
+    ]
 
 
 def test_surrogates_in_notes_and_results_are_written_as_replacement_characters(

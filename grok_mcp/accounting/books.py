@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -98,6 +99,14 @@ class Books:
         if standing.admitted:
             self._reserved[wanted.id] = wanted
         return standing
+
+    def problem(self) -> str | None:
+        """Why nothing can be reserved now, None where it can."""
+        if find_spec("sqlite3") is None or find_spec("_sqlite3") is None:
+            return "the budget can't be counted: this Python has no SQLite"
+        if self._shared is not None and not self._shared.answers():
+            return "the budget can't be checked: Redis can't be reached"
+        return None
 
     def renew(self) -> None:
         """Say that the calls in flight still are."""

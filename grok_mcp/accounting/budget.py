@@ -54,6 +54,10 @@ class Budget:
         if not standing.admitted:
             raise _refusal(self.cap_usd, standing, time.time())
 
+    async def problem(self) -> str | None:
+        """Why no call could begin now, None where calls can."""
+        return await self._ledger.problem()
+
     async def settled(self) -> None:
         """Wait until what was recorded is counted, but not for long: an answer is not held back for it."""
         with anyio.move_on_after(SETTLED_S):

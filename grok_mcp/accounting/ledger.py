@@ -113,6 +113,10 @@ class Ledger:
         """
         return await self._writer.ask(lambda: self._books.reserve(wanted, tool, model, cap))
 
+    async def problem(self) -> str | None:
+        """Why nothing can be reserved now, None where it can."""
+        return await self._writer.ask(self._books.problem)
+
     async def read(self, work: "Callable[[Connection], T]") -> T:
         """What `work` finds in the ledger, with all calls that have ended before; no call waits for it."""
         import sqlite3

@@ -93,6 +93,10 @@ class RedisBudget:
         admitted, spent, in_flight, calls = standing
         return Standing(bool(admitted), spent, in_flight, calls)
 
+    def answers(self) -> bool:
+        """Whether it is there: a script that does nothing comes back."""
+        return self._run("return 1", []) is not None
+
     def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
         """Count what the call has cost in place of its reservation."""
         self._unsettled.append((wanted, ticks, since))

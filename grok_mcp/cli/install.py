@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
+from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.console import fail
 from grok_mcp.environment import VARIABLES
 from grok_mcp.gateways import GATEWAYS
@@ -98,6 +100,9 @@ def install(host: str, name: str, project: bool, preview: bool, replace: bool, *
         change = plan() if preview else carry_out(plan)
     except HostError as error:
         fail(str(error))
+    if spec.token_variable and _in_the_clear(spec.url):
+        warning = f"warning: --url {spec.url} is http: whoever is on the way can read the token; use https"
+        click.echo(warning, err=True)
     if preview:
         click.echo(_preview(change, spec.secrets))
         return
@@ -300,6 +305,12 @@ def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
         yield f"comes from {variable} in the environment that {host.title} is started in"
         if not machine.environment.get(variable or ""):
             yield f"{variable} is not set in this shell: export it"
+
+
+def _in_the_clear(url: str | None) -> bool:
+    """Whether what is sent there can be read on the way."""
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and not is_loopback(parts.hostname)
 
 
 def _notes(change: Change, spec: EntrySpec, machine: Machine, in_use: bool) -> Iterator[str]:

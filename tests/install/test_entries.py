@@ -178,6 +178,27 @@ def test_options_that_make_no_sense_are_usage_errors(options: list[str], reason:
     assert not home.file("cursor").exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://grok.example.org/mcp", True),
+        ("http://10.0.0.7:8000/mcp", True),
+        ("http://127.evil.example/mcp", True),
+        ("https://grok.example.org/mcp", False),
+        ("http://127.0.0.1:8000/mcp", False),
+        ("http://localhost/mcp", False),
+        ("http://[::1]:8000/mcp", False),
+    ],
+)
+@pytest.mark.parametrize("preview", [(), ("--print",)], ids=["written", "shown"])
+def test_a_token_that_would_travel_in_the_clear_is_warned_about(
+    url: str, warned: bool, preview: tuple[str, ...], home: Home
+) -> None:
+    said = home.run("install", "cursor", "--url", url, "--token-env", "TEAM_TOKEN", *preview)
+    assert ("warning:" in said and "can read the token" in said) is warned
+    assert "warning:" not in home.run("install", "cursor", "--name", "open", "--url", url, *preview)
+
+
 def test_a_host_without_a_file_in_projects_says_so(home: Home) -> None:
     assert "has no file in a project" in home.run("install", "codex", "--project", status=1)
 

@@ -1,9 +1,11 @@
 """How the network is served: what is refused at the start, who may come in, health, what is logged."""
 
 import json
+import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from grok_mcp.cli.main import cli
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.serving.http.app import create_app
 from grok_mcp.serving.http.guards import InTurn
 from grok_mcp.serving.http.listen import serve
+from grok_mcp.serving.http.tokens import new_token
 from grok_mcp.settings import Settings
-from tests.network.issuer import Issuer
+from tests.network.issuer import AUDIENCE, KEYS, Issuer
 from tests.network.place import Place
+from tests.network.redis import RedisServer, redis as redis
 from tests.network.server import (
+    KEY,
     UVICORN,
     exchange,
     in_process,
@@ -216,6 +222,118 @@ def test_a_key_that_xai_has_blocked_is_not_ready(mark: str) -> None:
                 status,
                 {"ready": not blocked, "key": key, "closing": False},
             )
+
+
+NOBODY: dict[str, Callable[[Path], object]] = {
+    "missing": lambda file: None,
+    "empty": lambda file: file.write_bytes(b""),
+    "comments only": lambda file: file.write_text("# alice\n\n"),
+    "a token in the clear": lambda file: file.write_text("alice:gmt_abcdefgh\n"),
+    "JSON": lambda file: file.write_text('{"alice": "x"}'),
+    "UTF-16": lambda file: file.write_text(f"alice:{'0' * 64}\n", encoding="utf-16"),
+    "bytes": lambda file: file.write_bytes(bytes(range(256))),
+    "a folder": lambda file: file.mkdir(),
+    "a pipe": os.mkfifo,
+    "huge": lambda file: file.write_text(f"alice:{'0' * 64}\n" * 20_000),
+}
+
+
+@pytest.mark.parametrize("kind", NOBODY)
+def test_a_token_file_that_lets_nobody_in_stops_the_start(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tokens"
+    NOBODY[kind](file)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert serve(Settings(token_file=file, transport="http", port=port)) == 2
+        assert serve(Settings(token_file=file, transport="http", port=port, workers=2)) == 2
+    for name, value in {"GROK_MCP_TOKEN_FILE": str(file), "XAI_API_KEY": KEY}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as refused:
+        create_app()
+    assert refused.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    lines = {line for line in said if line.startswith("grok-mcp: GROK_MCP_TOKEN_FILE")}
+    (line,) = lines
+    assert str(file) in line and "grok-mcp token NAME" in line and "gmt_" not in line
+
+
+def test_a_wrong_line_among_good_ones_stops_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"alice:{'0' * 64}\nnot a line\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert serve(Settings(token_file=file, transport="http", port=taken.getsockname()[1])) == 1
+
+
+def readiness(url: str) -> tuple[int, str]:
+    """The status of /readyz, and what it names as the problem."""
+    ready = httpx2.get(f"{url}/readyz", timeout=20)
+    assert ready.json()["ready"] is (ready.status_code == 200)
+    return ready.status_code, ready.json().get("problem", "")
+
+
+@pytest.mark.parametrize("kind", NOBODY)
+def test_while_the_token_file_lets_nobody_in_nothing_is_ready(kind: str, tmp_path: Path) -> None:
+    token, line = new_token("alice")
+    file, aside = tmp_path / "tokens", tmp_path / "aside"
+    file.write_text(line)
+    with in_process(token_file=file, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+        assert readiness(url) == (200, "")
+        file.rename(aside)
+        NOBODY[kind](file)
+        status, problem = readiness(url)
+        assert (status, exchange(url, wire({"Authorization": f"Bearer {token}"})).status) == (503, 401)
+        assert "token file" in problem
+        if file.is_dir():
+            file.rmdir()
+        aside.replace(file)
+        assert readiness(url) == (200, "")
+
+
+def test_while_tokens_can_t_be_checked_nothing_is_ready(tmp_path: Path) -> None:
+    with Issuer() as issuer:
+        keys = issuer.documents.pop(KEYS)
+        settings: dict[str, Any] = {"oauth_issuer": issuer.url, "public_url": AUDIENCE}
+        with in_process(**settings, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+            status, problem = readiness(url)
+            assert (status, "keys of the issuer" in problem) == (503, True)
+            assert issuer.url not in problem
+        file = tmp_path / "tokens"
+        file.write_text(new_token("alice")[1])
+        with in_process(**settings, token_file=file, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+            assert readiness(url) == (200, ""), "alice can call"
+        issuer.documents[KEYS] = keys
+        with in_process(**settings, XAI_BASE_URL="http://127.0.0.1:1/v1") as url:
+            assert readiness(url) == (200, "")
+            issuer.documents[KEYS] = (503, {})
+            assert readiness(url) == (200, ""), "the keys are kept"
+
+
+def test_while_the_redis_of_a_budget_is_away_nothing_is_ready(redis: RedisServer) -> None:
+    settings: dict[str, Any] = {"redis_url": redis.url, "XAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    with in_process(**settings) as without, in_process(**settings, budget_usd_per_day=1) as url:
+        assert (readiness(url), readiness(without)) == ((200, ""), (200, ""))
+        redis.kill()
+        status, problem = readiness(url)
+        assert (status, "Redis" in problem) == (503, True)
+        assert readiness(without) == (200, ""), "calls without a conversation are served"
+        redis.start()
+        deadline = time.monotonic() + 20
+        while readiness(url)[0] != 200:
+            assert time.monotonic() < deadline
+
+
+def test_where_the_client_of_the_endpoint_can_t_be_built_nothing_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    garbage = tmp_path / "certificates.pem"
+    garbage.write_text("nothing of the kind")
+    monkeypatch.setenv("SSL_CERT_FILE", str(garbage))
+    with in_process(XAI_BASE_URL="https://grok.example/v1") as url:
+        ready = exchange(url, wire(method="GET", path="/readyz"))
+    assert (ready.status, json.loads(ready.body)["key"]) == (503, "unknown")
+    assert json.loads(ready.body)["problem"]
 
 
 def test_an_endpoint_that_can_t_be_reached_leaves_the_server_ready() -> None:

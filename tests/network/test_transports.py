@@ -185,6 +185,20 @@ async def test_a_refusal_is_an_error_result_and_a_conversation_goes_on(
     assert sent[-3:] == ["Which colour has the sky?", "It is blue.", "Why?"]
 
 
+async def test_half_a_surrogate_pair_in_an_answer_is_a_replacement_character(
+    client: Client, endpoint: Endpoint
+) -> None:
+    endpoint.replies = [
+        chat(r'{"a": "x \ud83d y", "\ude00": ["\ud83d\ude00", "\ud83d"]}'),
+        chat("Still here."),
+    ]
+    with within(20):
+        result = await client.call_tool("grok_structured", {"prompt": "Hi", "schema": {"type": "object"}})
+    assert isinstance(result, CallToolResult) and isinstance(result.structured_content, dict)
+    assert result.structured_content["data"] == {"a": "x \ufffd y", "\ufffd": ["\U0001f600", "\ufffd"]}
+    assert (await called(client, "ask_grok", prompt="Hi")).text.startswith("Still here.")
+
+
 async def test_a_call_that_its_client_cancels_closes_the_connection_upstream(
     client: Client, endpoint: Endpoint
 ) -> None:
@@ -241,6 +255,27 @@ async def test_a_call_of_2025_that_was_cancelled_by_notification_ends_at_once(
         async with streamed(http, {"json": rpc(2, "tools/call", **ASK)}, endpoint):
             assert (await http.post("/mcp", json=notice)).status_code == 202
             assert await closed_after(endpoint) < SOON_S * slowness()
+
+
+async def test_a_client_that_takes_json_only_gets_json_also_where_its_session_ends(
+    server: Served, endpoint: Endpoint
+) -> None:
+    endpoint.replies = [Reply(end="hang")]
+    async with handshake(server.url) as http:
+        responses: list[httpx2.Response] = []
+
+        async def call() -> None:
+            json_only = {"Accept": "application/json"}
+            responses.append(await http.post("/mcp", json=rpc(2, "tools/call", **ASK), headers=json_only))
+
+        with within(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                await until_asked(endpoint)
+                assert (await http.delete("/mcp")).status_code == 200
+    (response,) = responses
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"]["code"] == -32603
 
 
 async def test_a_stream_of_2026_that_is_closed_ends_its_call_at_once(

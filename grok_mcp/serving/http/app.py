@@ -1,26 +1,23 @@
 """MCP over HTTP: one ASGI application with Streamable HTTP, legacy SSE, health, and the checks before them.
 
 `create_app` runs under any ASGI server with any number of workers; `listen.py` runs our own. From outside
-in, a request passes: loopback check where there is no authentication, the bearer token, the time limit of
-its body, then the SDK's checks (Host, Origin, size) and its transport.
+in, a request passes: loopback check where there is no authentication, Host and Origin, the bearer token, time
+limit and size of its body, its message, then the count of sessions and the SDK's transport.
 """
 
 import asyncio
 import logging
 import signal
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
-from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
 from mcp.server.lowlevel import Server
-from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import AnyHttpUrl
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,15 +25,19 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from grok_mcp.addresses import is_wildcard
 from grok_mcp.endpoint import report
 from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.pipeline import Grok, InFlight
 from grok_mcp.server import STREAMED
-from grok_mcp.serving.http.guards import CheckedHeaders, InTurn, LoopbackOnly, TimedBody
-from grok_mcp.serving.http.tokens import token_verifier
+from grok_mcp.serving.http.challenge import TokenNeeded, metadata_routes
+from grok_mcp.serving.http.guards import CheckedHeaders, Completed, InTurn, LoopbackOnly, TimedBody
+from grok_mcp.serving.http.messages import ReadableMessages
+from grok_mcp.serving.http.origins import OwnNames
+from grok_mcp.serving.http.sessions import BoundedSessions, Sessions
+from grok_mcp.serving.http.sse import SseTransport, public_prefix
+from grok_mcp.serving.http.tokens import Callers, token_file_problem, token_verifier
 from grok_mcp.serving.process import build_process, close_process, settle_memory
 from grok_mcp.settings import Settings
 
@@ -52,6 +53,9 @@ def create_app() -> Starlette:
     """The application of this process, from its environment; what any ASGI server can run as a factory."""
     settings = read_settings()
     if settings is None:
+        raise SystemExit(EXIT_BAD_SETTINGS)
+    if problem := token_file_problem(settings):
+        sys.stderr.write(f"grok-mcp: {problem}\n")
         raise SystemExit(EXIT_BAD_SETTINGS)
     built = build_process(settings)
     if built is None:
@@ -70,30 +74,42 @@ def build_app(
     server: Server[Any], grok: Grok, settings: Settings, transports: Collection[str] = TRANSPORTS
 ) -> Starlette:
     """The application around one server; its lifespan closes `grok`."""
-    security = transport_security(settings)
+    verifier = token_verifier(settings)
+    sessions = Sessions(settings.sessions_per_caller, settings.session_idle)
+    guard, routes, middleware = _authentication(verifier, settings)
     manager = StreamableHTTPSessionManager(
         server,
         stateless=settings.shared,
-        security_settings=security,
         max_request_body_size=settings.max_body_bytes,
+        session_idle_timeout=settings.session_idle,
+        max_sessions=None,  # ours are bounded for each caller
     )
-    guard, routes, middleware = _authentication(settings)
+
+    def endpoint(app: ASGIApp, *, marks: Mapping[str, Any] | None = None, **how: Any) -> ASGIApp:
+        """An application for messages, behind all that a request passes."""
+        readable = RequestBodyLimitMiddleware(ReadableMessages(app, **how), settings.max_body_bytes)
+        return OwnNames(guard(InTurn(Completed(TimedBody(readable, marks)))), settings)
+
+    prefixes = dict.fromkeys(("", public_prefix(settings)))
     if "streamable-http" in transports:
-        endpoint = guard(InTurn(TimedBody(StreamableHTTPASGIApp(manager), {STREAMED: True})))
-        routes += [Route(path, endpoint=endpoint) for path in ("/mcp", "/mcp/")]
+        served = BoundedSessions(StreamableHTTPASGIApp(manager), sessions)
+        app = endpoint(served, marks={STREAMED: True}, needs_session=not settings.shared)
+        routes += [Route(f"{before}{path}", app) for before in prefixes for path in ("/mcp", "/mcp/")]
     if "sse" in transports:
-        sse = SseServerTransport("/messages/", security, settings.max_body_bytes)
-        routes += [
-            Route("/sse", endpoint=guard(_SseStream(sse, server)), methods=["GET"]),
-            Route("/messages/", endpoint=guard(TimedBody(sse.handle_post_message)), methods=["POST"]),
-        ]
+        sse = SseTransport(server, sessions, settings)
+        stream = OwnNames(guard(Completed(sse.stream)), settings)
+        messages = endpoint(sse.messages, on_refusal=sse.refuse)
+        for before in prefixes:
+            for slash in ("", "/"):
+                routes.append(Route(f"{before}/sse{slash}", stream, methods=["GET", "OPTIONS"]))
+                routes.append(Route(f"{before}/messages{slash}", messages, methods=["POST", "OPTIONS"]))
 
     async def healthz(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     async def readyz(request: Request) -> JSONResponse:
-        readiness = report(await grok.readiness.key_state(), closing=grok.in_flight.closing)
-        return JSONResponse(readiness, 200 if readiness["ready"] else 503)
+        said = await _readiness(grok, verifier)
+        return JSONResponse(said, 200 if said["ready"] else 503)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -112,55 +128,37 @@ def build_app(
     return app
 
 
+async def _readiness(grok: Grok, verifier: Callers | None) -> dict[str, Any]:
+    """What `/readyz` says: whether there is a call that would not be refused."""
+    key = await grok.readiness.key_state()
+    problem = grok.readiness.problem
+    if problem is None and verifier:
+        problem = await verifier.problem()
+    if problem is None and grok.budget:
+        problem = await grok.budget.problem()
+    has_key = bool(grok.gateway.own_key or grok.settings.key())
+    return report(key, closing=grok.in_flight.closing, problem=problem, has_key=has_key)
+
+
 def _authentication(
-    settings: Settings,
+    verifier: Callers | None, settings: Settings
 ) -> tuple[Callable[[ASGIApp], ASGIApp], list[BaseRoute], list[Middleware]]:
     """What guards an endpoint, the routes and the middleware that go with it."""
-    verifier = token_verifier(settings)
     if verifier is None:
         middleware = [] if settings.insecure_no_auth else [Middleware(LoopbackOnly)]
         return lambda app: app, [], middleware
-    routes: list[BaseRoute] = []
-    metadata_url = None
-    if settings.oauth_issuer and settings.public_url:
-        resource = AnyHttpUrl(settings.public_url)
-        metadata_url = build_resource_metadata_url(resource)
-        issuer = AnyHttpUrl(settings.oauth_issuer)
-        routes += create_protected_resource_routes(resource, [issuer], list(settings.oauth_scopes) or None)
+    metadata_url, routes = metadata_routes(settings)
 
     def guard(app: ASGIApp) -> ASGIApp:
-        return RequireAuthMiddleware(app, list(settings.oauth_scopes), metadata_url)
+        needed = TokenNeeded(app, settings.oauth_scopes, metadata_url)
+        return AuthenticationMiddleware(needed, BearerAuthBackend(verifier), _keys_unavailable)
 
-    backend = BearerAuthBackend(verifier)
-    return guard, routes, [Middleware(AuthenticationMiddleware, backend=backend, on_error=_keys_unavailable)]
+    return guard, [*routes], []
 
 
 def _keys_unavailable(connection: HTTPConnection, error: Exception) -> Response:
     """The one thing that the verifier raises: whether a token is good is unknown."""
     return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "5"})
-
-
-class _SseStream:
-    """The GET of legacy SSE. A class and no function: Starlette would send a second response behind it."""
-
-    def __init__(self, sse: SseServerTransport, server: Server[Any]) -> None:
-        self._sse = sse
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            async with self._sse.connect_sse(scope, receive, noting) as (incoming, outgoing):
-                await self._server.run(incoming, outgoing, self._server.create_initialization_options())
-        except ValueError:  # how the SDK says that it has refused the request, and answered so itself
-            if not started:
-                raise
 
 
 @contextmanager
@@ -205,33 +203,3 @@ def _both(
         handler(number, frame)
 
     return handle
-
-
-_LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-_PORTS = {"http": 80, "https": 443}
-
-
-def transport_security(settings: Settings) -> TransportSecuritySettings:
-    """What is allowed: loopback, the address listened at, the public one, and the settings'."""
-    hosts = [entry for name in _LOOPBACK_NAMES for entry in (name, f"{name}:*")]
-    origins = [entry for name in _LOOPBACK_NAMES for entry in (f"http://{name}", f"http://{name}:*")]
-    if not is_wildcard(settings.host):
-        named = _in_brackets(settings.host)
-        hosts += [named, f"{named}:*"]
-    if settings.public_url:
-        parts = urlsplit(settings.public_url)
-        named = _in_brackets(parts.hostname or "")  # as clients spell it: in small letters
-        usual = _PORTS[parts.scheme]
-        port = parts.port or usual
-        hosts.append(f"{named}:{port}")
-        if port == usual:
-            hosts.append(named)
-        origins.append(f"{parts.scheme}://{named}" if port == usual else f"{parts.scheme}://{named}:{port}")
-    return TransportSecuritySettings(
-        allowed_hosts=[*hosts, *settings.allowed_hosts],
-        allowed_origins=[*origins, *settings.allowed_origins],
-    )
-
-
-def _in_brackets(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

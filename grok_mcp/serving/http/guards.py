@@ -158,3 +158,26 @@ class TimedBody:
             await refusal(scope, receive, send)
         except ClientDisconnect:
             pass  # in the middle of its body: nobody is there to answer, and it is nothing to log
+
+
+class Completed:
+    """Ends a response that was left open: the streams of the SDK just stop when the server has to end.
+
+    An ASGI server would log each of them as an error.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and see its response to the end."""
+        is_open = False
+
+        async def noting(message: Message) -> None:
+            nonlocal is_open
+            is_open = message["type"] == "http.response.start" or message.get("more_body", False)
+            await send(message)
+
+        await self._app(scope, receive, noting)
+        if is_open:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})

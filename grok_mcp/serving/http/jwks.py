@@ -87,6 +87,15 @@ class IssuerKeys:
                 raise KeysUnavailableError(f"the keys of {self._issuer} can't be fetched")
             return known
 
+    async def usable(self) -> bool:
+        """Whether there are keys to check tokens with; fetches them where there are none."""
+        if self._keys and self._age() < self._usable_for_s:
+            return True
+        async with self._fetching:
+            if time.monotonic() >= self._again_at:
+                await self._fetch()
+            return not self._failed
+
     def _age(self) -> float:
         return time.monotonic() - self._fetched
 

@@ -7,10 +7,11 @@ limit for headers, a small bound for their size, and exit status 0 after a signa
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -18,13 +19,47 @@ from uvicorn.supervisors import Multiprocess
 
 from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
-from grok_mcp.serving.http.tokens import token_verifier
+from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.settings import Settings
 
 EXIT_NO_SOCKET = 1
 HEADERS_S = 20.0
 MAX_HEADER_BYTES = 32 * 1024
 BACKLOG = 2048
+GATHERED_BYTES = 64 * 1024
+
+
+class Gathered:
+    """A transport that sends what is written in one turn of the event loop at once.
+
+    uvicorn writes head and body of a response one after the other: two packets, and two wakes of the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pending = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it with what else is written in this turn; much of it at once."""
+        if not self._pending:
+            self._loop.call_soon(self._flush)
+        self._pending += data
+        if len(self._pending) > GATHERED_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Close the connection when all has been sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, bytearray()
+        if pending and not self._transport.is_closing():
+            self._transport.write(pending)
 
 
 class GuardedProtocol(H11Protocol):
@@ -34,7 +69,7 @@ class GuardedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the headers of the first request."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Gathered(transport, self.loop)))
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +125,7 @@ def serve(settings: Settings) -> int:
         server_header=False,
         workers=settings.workers,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_keep_alive=math.ceil(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.grace) + 5,
     )
     server = uvicorn.Server(config)
@@ -112,15 +148,19 @@ def _refusal(settings: Settings) -> str | None:
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
-    return None
+    return token_file_problem(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, socket.IPPROTO_TCP)  # the protocol makes asyncio set TCP_NODELAY
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(address)
-    listening.listen(BACKLOG)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     listening.set_inheritable(True)
     return listening
 

@@ -8,10 +8,11 @@ import logging
 import secrets
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import jwt
-from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.server.auth.provider import AccessToken
 from pydantic import AnyHttpUrl
 from starlette.authentication import AuthenticationError
 
@@ -22,8 +23,11 @@ TOKEN_PREFIX = "gmt_"
 LEEWAY_S = 30
 MAX_TOKEN_CHARS = 16_384
 MAX_NAME_CHARS = 255
+MAX_FILE_BYTES = 1024 * 1024
 TOKEN_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 """What an issuer calls access tokens (RFC 9068, and before it): others of its JWTs are for other purposes."""
+
+_NEW_LINE = "`grok-mcp token NAME` makes such a line"
 
 logger = logging.getLogger(__name__)
 
@@ -34,19 +38,35 @@ def new_token(name: str) -> tuple[str, str]:
     return token, f"{name}:{sha256(token.encode()).hexdigest()}"
 
 
-def token_verifier(settings: Settings) -> TokenVerifier | None:
+def token_verifier(settings: Settings) -> "Callers | None":
     """What checks the callers' tokens; None where no authentication is set up."""
     file = TokenFile(settings.token_file.expanduser(), settings.oauth_scopes) if settings.token_file else None
     issuer = JwtVerifier(settings) if settings.oauth_issuer else None
-    return _Callers(file, issuer) if file or issuer else None
+    return Callers(file, issuer) if file or issuer else None
 
 
-class _Callers:
+def token_file_problem(settings: Settings) -> str | None:
+    """Why nobody could come in by the token file, as a line for whoever starts the server."""
+    if settings.token_file is None:
+        return None
+    problem = TokenFile(settings.token_file.expanduser()).problem()
+    return f"GROK_MCP_TOKEN_FILE: {settings.token_file} {problem}; {_NEW_LINE}" if problem else None
+
+
+class Callers:
     """Those of the token file, then those of the issuer; a name that is in both belongs to the file's."""
 
     def __init__(self, file: "TokenFile | None", issuer: "JwtVerifier | None") -> None:
         self._file = file
         self._issuer = issuer
+
+    async def problem(self) -> str | None:
+        """Why nobody can come in at the moment, None where somebody can."""
+        problem = self._file.problem() if self._file else None
+        if self._issuer and (problem or self._file is None):
+            problem = await self._issuer.problem()
+            return problem and f"no token can be checked: {problem}"
+        return problem and f"no token is valid: the token file {problem}"
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Who holds this token; None for nobody."""
@@ -71,6 +91,7 @@ class TokenFile:
         self._path = path
         self._scopes = list(scopes)
         self._read: tuple[int, ...] | None = ()
+        self._unreadable = ""
         self._holders: dict[bytes, str] = {}
 
     @property
@@ -88,6 +109,13 @@ class TokenFile:
                 holder = name
         return AccessToken(token=token, client_id=holder, scopes=self._scopes) if holder else None
 
+    def problem(self) -> str | None:
+        """Why it lets nobody in, in words that go after its name; None where it lets somebody in."""
+        self._refresh()
+        if self._read is None:
+            return f"can't be read ({self._unreadable})"
+        return None if self._holders else "holds no line of the form name:sha256"
+
     def _refresh(self) -> None:
         """Read the file where it has changed; nobody gets in by one that can't be read."""
         try:
@@ -95,14 +123,23 @@ class TokenFile:
             version = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if version == self._read:
                 return
+            if not S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+                raise ValueError("not a regular file of a megabyte at most")
             lines = self._path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, ValueError) as error:
+            self._unreadable = _reason(error)
             if self._read is not None:  # once, and not for each request
-                logger.error("the token file is ignored, because it can't be read: %s", error)
+                logger.error("the token file is ignored, because it can't be read: %s", self._unreadable)
             self._holders, self._read = {}, None
             return
         self._read = version
         self._holders = dict(filter(None, map(_entry, enumerate(lines, 1))))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _entry(numbered: tuple[int, str]) -> tuple[bytes, str] | None:
@@ -130,6 +167,10 @@ class JwtVerifier:
         self._issuer = settings.oauth_issuer
         self._audiences = _audiences(settings)
         self._keys = IssuerKeys(self._issuer, settings.oauth_jwks_url)
+
+    async def problem(self) -> str | None:
+        """Why no token can be checked, None where they can be."""
+        return None if await self._keys.usable() else "the keys of the issuer can't be fetched"
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Who holds this token. Raises AuthenticationError where the issuer's keys can't be had."""

@@ -17,7 +17,8 @@ from mcp.server.lowlevel import Server
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 
 from grok_mcp.pipeline import InFlight
-from grok_mcp.serving.stdio.messages import RefusedLineError, decode, encode
+from grok_mcp.serving.messages import RefusedMessageError
+from grok_mcp.serving.stdio.messages import decode, encode
 from grok_mcp.serving.stdio.pipes import LineReader, LineWriter
 
 _GONE_CHECK_S = 0.1  # how often a closing server looks whether the client is still there
@@ -131,9 +132,9 @@ class _Incoming(_Stream):
                 raise anyio.EndOfStream
             try:
                 message = decode(line)
-            except RefusedLineError as refusal:
+            except RefusedMessageError as refusal:
                 with suppress(anyio.BrokenResourceError):
-                    await self._writer.write(*encode(refusal.answer))
+                    await self._writer.write(refusal.answer, b"\n")
                 continue
             if not isinstance(message, types.JSONRPCRequest):
                 return SessionMessage(message)
