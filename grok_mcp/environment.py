@@ -1,7 +1,6 @@
 """Reads the settings from the environment, and reports what is wrong with them in one line for each error."""
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import AliasChoices, ValidationError
 
 from grok_mcp.redaction import quote
 from grok_mcp.settings import PREFIX, Settings
+from grok_mcp.streams import say
 
 EXIT_BAD_SETTINGS = 2
 """The exit status of a server whose settings can't be used."""
@@ -63,10 +63,10 @@ def read_settings() -> Settings | None:
         settings = load_settings()
     except SettingsError as error:
         for problem in error.problems:
-            sys.stderr.write(f"grok-mcp: {problem}\n")
+            say(problem)
         return None
     for name in unknown_variables():
-        sys.stderr.write(f"grok-mcp: {name} is not a setting of this version and has no effect\n")
+        say(f"{name} is not a setting of this version and has no effect")
     return settings
 
 

@@ -1,7 +1,6 @@
 """Builds what one process serves, whatever the transport: logs, telemetry, the endpoint, the server."""
 
 import gc
-import sys
 from typing import Any
 
 from mcp.server.lowlevel import Server
@@ -12,6 +11,7 @@ from grok_mcp.pipeline import Grok
 from grok_mcp.server import build_server
 from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
+from grok_mcp.streams import say
 
 COLLECT_AFTER = (20_000, 10, 10)
 """Objects more than before, and collections of the younger ones, until the garbage collector runs."""
@@ -24,7 +24,7 @@ def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
     try:
         grok = Grok(settings)
     except GrokError as error:
-        sys.stderr.write(f"grok-mcp: {error.message} {error.advice}\n")
+        say(f"{error.message} {error.advice}")
         return None
     return build_server(grok), grok
 
