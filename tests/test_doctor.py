@@ -63,7 +63,7 @@ BROKEN = [
     Broken(
         "key-file-missing",
         "key",
-        "nowhere.txt can't be read: No such file",
+        "can't be read: No such file or directory (nowhere.txt)",
         "GROK_MCP_API_KEY_FILE",
         {"XAI_API_KEY": "", "GROK_MCP_API_KEY_FILE": "nowhere.txt"},
     ),

@@ -36,7 +36,7 @@ from grok_mcp.hosts import (
     plan_uninstall,
 )
 from grok_mcp.redaction import mask_secrets
-from grok_mcp.settings import key_problem
+from grok_mcp.settings import bare, key_problem
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -203,7 +203,7 @@ def _environment(options: _Options) -> dict[str, str]:
 
 
 def _secret(machine: Machine, variable: str) -> str:
-    value = machine.environment.get(variable, "").strip()
+    value = bare(machine.environment.get(variable, ""))
     if error := key_problem(value):
         raise HostError(f"--write-key: {variable} in your environment {error}; set it and run this again")
     return value

@@ -11,7 +11,7 @@ from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import DISTRIBUTION, Forwarded, Host, Part, Reference, TimeLimit
-from grok_mcp.settings import PREFIX, key_problem
+from grok_mcp.settings import PREFIX, bare, key_problem
 
 SHORT_S = 60.0
 
@@ -123,7 +123,7 @@ class HostEntry:
         if environment.get("GROK_MCP_API_KEY_FILE") or environment.get("GROK_MCP_ENV_FILE"):
             return
         for name in KEYS:
-            if value := environment.get(name, "").strip():
+            if value := bare(environment.get(name, "")):
                 yield from self._check_value(name, value)
                 return
         if isinstance(way, Forwarded) and not set(KEYS) & set(self._forwarded):
@@ -140,7 +140,7 @@ class HostEntry:
     def _check_value(self, name: str, value: str) -> Iterator[Check]:
         """What is wrong with the value of a key's variable; a value that may be a key is never shown."""
         error, way = key_problem(value), self.host.key
-        placeholder = re.fullmatch(r"\{\w+:\w+\}", value) or (error and "placeholder" in error)
+        placeholder = error is not None and "placeholder" in error
         if placeholder and isinstance(way, Reference) and way.expands(value):
             yield from self._check_reference(name, value)
         elif placeholder:

@@ -13,7 +13,7 @@ from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import HOSTS, Host, HostError, Machine, parse_document
 from grok_mcp.redaction import quote
-from grok_mcp.settings import key_problem
+from grok_mcp.settings import bare, key_problem
 
 
 def check_hosts(shell: Mapping[str, str]) -> list[Check]:
@@ -31,7 +31,7 @@ def check_hosts(shell: Mapping[str, str]) -> list[Check]:
 def environment_of_a_host(shell: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
     """Our settings in the first entry that holds a key, with the title of its host."""
     for entry in _find_entries(shell)[0]:
-        if any(key_problem(entry.environment.get(name, "").strip()) is None for name in KEYS):
+        if any(key_problem(bare(entry.environment.get(name, ""))) is None for name in KEYS):
             settings = {name: value for name, value in entry.environment.items() if name in VARIABLES}
             return entry.host.title, settings
     return None
