@@ -71,6 +71,20 @@ BROKEN = [
     Broken("bad-address", "settings", "api.x.ai/v1", "XAI_BASE_URL", {"XAI_BASE_URL": "api.x.ai/v1"}),
     Broken("port-closed", "connect", CLOSED, "XAI_BASE_URL", {"XAI_BASE_URL": f"http://{CLOSED}/v1"}),
     Broken(
+        "certificates-nowhere",
+        "tls",
+        "SSL_CERT_FILE can't be used: no such file",
+        "PEM file",
+        {"XAI_BASE_URL": "https://api.example.test/v1", "SSL_CERT_FILE": "/nowhere/ca.pem"},
+    ),
+    Broken(
+        "proxy-of-no-kind",
+        "proxy",
+        "ALL_PROXY can't be used: socks4 is no kind of proxy",
+        "NO_PROXY",
+        {"XAI_BASE_URL": "https://api.example.test/v1", "ALL_PROXY": "socks4://127.0.0.1:9"},
+    ),
+    Broken(
         "state-folder-no-folder",
         "state",
         f"{os.devnull} is not a folder",

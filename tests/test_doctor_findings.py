@@ -99,7 +99,7 @@ async def test_an_effort_that_the_model_does_not_take_is_named() -> None:
             "in clear text",
         ),
         ("http://grok.example/v1", {"HTTP_PROXY": "http://127.0.0.1:{open}"}, "proxy", True, "which listens"),
-        ("http://grok.example/v1", {"HTTP_PROXY": "ftp://127.0.0.1"}, "proxy", False, "is not an address"),
+        ("http://grok.example/v1", {"HTTP_PROXY": "ftp://127.0.0.1"}, "proxy", False, "no kind of proxy"),
         ("http://joe:secret@127.0.0.1:{open}/v1", {}, "base url", True, "http://127.0.0.1:"),
     ],
 )

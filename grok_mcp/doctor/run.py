@@ -16,7 +16,9 @@ from grok_mcp.doctor.endpoint import check_endpoint
 from grok_mcp.doctor.findings import Check, fine, wrong
 from grok_mcp.doctor.hosts import check_hosts, environment_of_a_host
 from grok_mcp.doctor.installation import check_extras, check_folder, check_installation, check_redis
+from grok_mcp.doctor.network import check_trust
 from grok_mcp.doctor.settings import check_key, check_settings, wants_key
+from grok_mcp.gateways import resolve
 from grok_mcp.redaction import quote
 from grok_mcp.settings import Settings
 
@@ -76,6 +78,9 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     if settings is not None:
         add(check_key(settings))
         add([check_folder("state", ledger_path(settings.state_dir).parent, _STATE_FIX)])
+        url = settings.base_url or resolve(settings).base_url or ""
+        if offline or not url.lower().startswith("https:"):  # else it is found on the way to the endpoint
+            add(check_trust(needed=url.lower().startswith("https:") or settings.oauth_issuer is not None))
         if not offline:
             bound_s = NETWORK_S + FULL_S if full else NETWORK_S
             groups.append(_Group("endpoint", partial(_check_endpoint, settings, full=full), bound_s))
