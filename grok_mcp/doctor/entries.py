@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -38,9 +39,14 @@ class HostEntry:
             part: self._entry.get(name) for name, part in self.host.local.items() if isinstance(part, Part)
         }
         words = _words(parts.get(Part.WORDS))
-        self._command = words[0] if words else str(parts.get(Part.COMMAND) or "")
+        command = parts.get(Part.COMMAND)
+        self._command = words[0] if words else command if isinstance(command, str) else ""
         self._arguments = words[1:] or _words(parts.get(Part.ARGUMENTS))
-        self.environment = {name: str(value) for name, value in mapping(parts.get(Part.ENVIRONMENT)).items()}
+        self.environment = {
+            name: str(value)
+            for name, value in mapping(parts.get(Part.ENVIRONMENT)).items()
+            if isinstance(value, str | int | float)
+        }
         self._forwarded = _words(parts.get(Part.FORWARDED))
 
     @property
@@ -104,7 +110,9 @@ class HostEntry:
         if re.search(r"[$%{]", command):
             return
         path = self.environment.get("PATH") or self._shell.get("PATH")
-        program = shutil.which(str(Path(command).expanduser()), path=path)
+        program = None
+        with suppress(RuntimeError, ValueError, OSError):  # a home that is not known; no path at all
+            program = shutil.which(str(Path(command).expanduser()), path=path)
         absolute = Path(command).is_absolute()
         if program is None:
             fix = f"Install {Path(command).name}, or give its absolute path as command."
@@ -178,13 +186,17 @@ class HostEntry:
             yield self._wrong(f"{limit.key} is not a number", fix)
         elif value < limit.least or value > (limit.most or value):
             yield self._wrong(f"{limit.key} is {value}, which looks like the wrong unit", fix)
-        elif value / limit.value * limit.seconds < min(SHORT_S, limit.seconds):
+        elif value * limit.seconds < min(SHORT_S, limit.seconds) * limit.value:
             message = f"{limit.key} is {value}, too short for an answer with reasoning or a search"
             yield self._doubtful(message, fix)
 
 
 def _words(value: Any) -> list[str]:
-    return [str(word) for word in value] if isinstance(value, list) else []
+    return (
+        [str(word) for word in value if isinstance(word, str | int | float)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 _RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"], ["npx"], ["bunx"])
@@ -210,4 +222,4 @@ def package_of(command: str, arguments: Sequence[str]) -> str | None:
         option, equals, value = word.partition("=")
         options[option] = next(rest, "") if not equals and _VALUED.fullmatch(option) else value
     package = options.get("--from") or options.get("--spec") or started
-    return re.split(r"[@=<>!~\[; ]", package)[0].lower().replace("_", "-") or None
+    return re.split(r"[@=<>!~\[; ]", package, maxsplit=1)[0].lower().replace("_", "-") or None

@@ -9,6 +9,8 @@ from grok_mcp.errors import GrokError
 from grok_mcp.logs import configure_logging
 from grok_mcp.pipeline import Grok
 from grok_mcp.server import build_server
+from grok_mcp.serving.pulse import watch_loop
+from grok_mcp.serving.signals import take_signals_of_a_worker
 from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
 from grok_mcp.streams import say
@@ -19,7 +21,9 @@ COLLECT_AFTER = (20_000, 10, 10)
 
 def build_process(settings: Settings) -> tuple[Server[Any], Grok] | None:
     """The server and its endpoint; where they can't be built, one line on stderr, and None."""
+    take_signals_of_a_worker()
     configure_logging(settings)
+    watch_loop(may_end=settings.transport == "stdio")
     configure_telemetry()
     try:
         grok = Grok(settings)

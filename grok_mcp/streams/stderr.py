@@ -40,15 +40,15 @@ class _Queue:
     def put(self, data: bytes) -> None:
         """Queue a piece; drop and count it where there is no room."""
         with self._changed:
-            if self._size + len(data) > MAX_WAITING or not self._runs():
+            if self._size + len(data) > MAX_WAITING or not self.start():
                 self._dropped += 1
                 return
             self._waiting.append(data)
             self._size += len(data)
             self._changed.notify_all()
 
-    def _runs(self) -> bool:
-        """Whether there is a thread that writes; also after a fork, which takes no threads along."""
+    def start(self) -> bool:
+        """Have a thread that writes, also after a fork, which takes none along; False where none can be."""
         if self._thread is None or not self._thread.is_alive():
             try:
                 thread = threading.Thread(target=self._run, name="stderr", daemon=True)
@@ -124,6 +124,7 @@ def flush_stderr(wait_s: float = FLUSH_S) -> None:
 def tell_dropped(form: Callable[[int], str]) -> None:
     """Take this form for the line that says how many lines were lost."""
     _queue.tell_dropped = form
+    _queue.start()
 
 
 class _Stderr(io.RawIOBase):
@@ -161,6 +162,7 @@ def guard_stderr() -> None:
     raw = cast(BinaryIO, _Stderr())
     sys.stderr = _StderrText(raw, encoding, "backslashreplace", write_through=True)
     atexit.register(flush_stderr)
+    _queue.start()  # now: what first writes may be the handler of a signal, which may not start a thread
 
 
 def hurry_stderr() -> None:
