@@ -77,7 +77,7 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     groups: list[_Group] = []
     if settings is not None:
         add(check_key(settings))
-        add([check_folder("state", ledger_path(settings.state_dir).parent, _STATE_FIX)])
+        add([_check_state(settings)])
         url = settings.base_url or resolve(settings).base_url or ""
         if offline or not url.lower().startswith("https:"):  # else it is found on the way to the endpoint
             add(check_trust(needed=url.lower().startswith("https:") or settings.oauth_issuer is not None))
@@ -92,6 +92,15 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     for task in [asyncio.create_task(group.run()) for group in groups]:
         add(await task)
     return checks
+
+
+def _check_state(settings: Settings) -> Check:
+    """Whether the ledger has a folder."""
+    try:
+        folder = ledger_path(settings.state_dir).parent
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know
+        return wrong("state", f"there is no folder for the user's state: {error}", _STATE_FIX)
+    return check_folder("state", folder, _STATE_FIX)
 
 
 async def _check_endpoint(settings: Settings, *, full: bool) -> list[Check]:

@@ -71,6 +71,8 @@ def carry_out(plan: Callable[[], Change]) -> Change:
 
 def _origin(file: HostFile, entry: Entry) -> HostFile | None:
     """What the file was before that entry was installed, if nobody has changed it since."""
+    if not isinstance(entry.value, dict):  # nothing that we write
+        return None
     backup = files.read_file(files.backup_of(file.path))
     for data in (backup, None) if backup is not None else (None,):
         try:

@@ -312,7 +312,7 @@ def _name(key: str | None, colon: str) -> str:
 
 
 def _one_line(value: Any, comma: str, colon: str) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(comma, colon))
+    return json.dumps(value, ensure_ascii=False, separators=(comma, colon), default=float)
 
 
 def _render(value: Any, indent: str, unit: str, newline: str) -> str:

@@ -28,7 +28,7 @@ _OPAQUE = re.compile(rf"({_STRING})|#[^\n]*+", re.DOTALL)
 
 # What the parser takes time for that is not linear: its keys are tuples that grow by a copy for each part,
 # and its pattern of numbers keeps a state for each digit.
-_UNREADABLE = re.compile(r"(?<![\w-])(?:(?:[\w-]*+[ \t]*+\.[ \t]*+){100}|[+-]?\d[\d_]{5000})")
+_UNREADABLE = re.compile(r"(?<![\w \t-])[ \t]*+(?:(?:[\w-]++[ \t]*+\.[ \t]*+){100}|[+-]?\d[\d_]{5000})")
 MAX_SIZE = 4 * 1024 * 1024
 """The parser is written in Python, and takes some seconds for as much."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
