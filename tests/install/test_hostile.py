@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ MB = 1024 * 1024
 LINEAR_S = 10.0
 """Processor time for two commands on some megabytes; what is quadratic takes minutes."""
 
-KINDS = {
+KINDS: dict[str, Callable[[Path], object]] = {
     "a pipe": os.mkfifo,
     "a device": lambda path: path.symlink_to("/dev/zero"),
     "a folder": Path.mkdir,
