@@ -40,7 +40,8 @@ def watch_loop(*, may_end: bool) -> None:
     """Watch the running loop, where signals are ours; with `may_end` a process that is frozen ends."""
     if are_ours() and hasattr(signal, "setitimer") and signal.getsignal(signal.SIGPROF) == signal.SIG_DFL:
         with suppress(RuntimeError):  # no loop runs
-            _Pulse(asyncio.get_running_loop(), may_end=may_end).start()
+            loop = asyncio.get_running_loop()
+            loop.call_soon(_Pulse(loop, may_end=may_end).start)  # what is built until then is no input
 
 
 class _Pulse:
@@ -49,7 +50,7 @@ class _Pulse:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, may_end: bool) -> None:
         self._loop = loop
         self._may_end = may_end
-        self._below = set(_outwards(sys._getframe()))
+        self._below: set[FrameType] = set()
         self._step: FrameType | None = None
         self._told: FrameType | None = None
         self._since = 0.0
@@ -58,6 +59,7 @@ class _Pulse:
         self._untold = 0
 
     def start(self) -> None:
+        self._below |= set(_outwards(sys._getframe()))
         signal.signal(signal.SIGPROF, self._tick)
         signal.siginterrupt(signal.SIGPROF, False)
         signal.setitimer(signal.ITIMER_PROF, TICK_S, TICK_S)
@@ -79,6 +81,8 @@ class _Pulse:
                     self._loop.call_soon_threadsafe(self._turned, step)
                 except RuntimeError:  # the loop is closed: nothing is left to watch
                     _stop()
+        elif any(one.f_code.co_filename.startswith("<frozen importlib") for one in _outwards(frame)):
+            self._since = time.thread_time()  # a module that loads for the first call that needs it
         else:
             self._doing = _described(frame)
             busy_s = time.thread_time() - self._since
