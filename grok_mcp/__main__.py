@@ -9,9 +9,13 @@ import os
 import signal
 import sys
 
+from grok_mcp.streams import guard_stderr, guarded_stdout, hold_descriptors
+
 
 def main() -> None:
     """Run the command line; the process exits with its status."""
+    hold_descriptors()
+    guard_stderr()
     try:
         _main()
     except KeyboardInterrupt:  # while modules load; later on `cli` sees to it
@@ -25,7 +29,8 @@ def _main() -> None:
     if arguments == ["--version"]:
         from grok_mcp import __version__
 
-        sys.stdout.write(f"grok-mcp-server {__version__}\n")
+        with guarded_stdout():
+            sys.stdout.write(f"grok-mcp-server {__version__}\n")
         return
     if not arguments:
         from grok_mcp.serving import serve

@@ -1,7 +1,6 @@
 """Reads the settings from the environment, and reports what is wrong with them in one line for each error."""
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,11 +8,16 @@ from typing import Any
 
 from pydantic import AliasChoices, ValidationError
 
+from grok_mcp.foreign import encoding_of, read_regular
 from grok_mcp.redaction import quote
-from grok_mcp.settings import PREFIX, Settings
+from grok_mcp.settings import PREFIX, Settings, bare
+from grok_mcp.streams import say
 
 EXIT_BAD_SETTINGS = 2
 """The exit status of a server whose settings can't be used."""
+
+
+MAX_ENV_FILE = 1024 * 1024
 
 
 class SettingsError(Exception):
@@ -29,17 +33,31 @@ def load_settings() -> Settings:
 
     Raises SettingsError with one line for each error.
     """
-    env_file = os.environ.get("GROK_MCP_ENV_FILE") or None
-    if env_file and not Path(env_file).expanduser().is_file():
-        raise SettingsError([f"GROK_MCP_ENV_FILE: {env_file!r} is not a file"])
+    path, encoding = _env_file()
     try:
-        path = Path(env_file).expanduser() if env_file else None
-        settings = Settings(_env_file=path)  # type: ignore[call-arg]  # the library's own keyword
+        settings = Settings(_env_file=path, _env_file_encoding=encoding)  # type: ignore[call-arg]  # the library's own
     except ValidationError as error:
         raise SettingsError([_problem(one) for one in error.errors(include_url=False)]) from None
     if settings.redis_url is not None and find_spec("redis") is None:
         raise SettingsError(["GROK_MCP_REDIS_URL: needs the extra: pip install 'grok-mcp-server[redis]'"])
     return settings
+
+
+def _env_file() -> tuple[Path | None, str]:
+    """The file that the environment names, and its encoding."""
+    named = bare(os.environ.get("GROK_MCP_ENV_FILE", ""))
+    if not named:
+        return None, "utf-8"
+    try:
+        path = Path(named).expanduser()
+        return path, encoding_of(read_regular(path, MAX_ENV_FILE))
+    except FileNotFoundError:
+        reason = "is not a file"
+    except OSError as error:
+        reason = f"can't be read: {error.strerror or type(error).__name__}"
+    except (ValueError, RuntimeError) as error:
+        reason = f"can't be read: {error}"
+    raise SettingsError([f"GROK_MCP_ENV_FILE: {named!r} {reason}"])
 
 
 def _problem(error: Any) -> str:
@@ -63,10 +81,10 @@ def read_settings() -> Settings | None:
         settings = load_settings()
     except SettingsError as error:
         for problem in error.problems:
-            sys.stderr.write(f"grok-mcp: {problem}\n")
+            say(problem)
         return None
     for name in unknown_variables():
-        sys.stderr.write(f"grok-mcp: {name} is not a setting of this version and has no effect\n")
+        say(f"{name} is not a setting of this version and has no effect")
     return settings
 
 

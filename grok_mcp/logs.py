@@ -3,7 +3,6 @@
 import json
 import logging
 import secrets
-import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from grok_mcp.errors import InternalError
 from grok_mcp.messages import Call
 from grok_mcp.settings import Settings
+from grok_mcp.streams import escaped, tell_dropped, write_line
 
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 """The call that is being served in this context; its id stands in each line."""
@@ -24,8 +24,9 @@ _QUIET = {"httpx2": "WARNING", "httpcore2": "WARNING", "mcp": "WARNING", "sse_st
 
 def configure_logging(settings: Settings) -> None:
     """Send the records of this process to stderr, in the form that the settings want."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(JsonLine() if settings.log_format == "json" else TextLine())
+    tell_dropped(handler.dropped)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for library, level in _QUIET.items():
         logging.getLogger(library).setLevel(level)
@@ -42,15 +43,30 @@ def log_internal_error(logger: logging.Logger, what: str) -> InternalError:
     )
 
 
+class _Stderr(logging.Handler):
+    """Queues each line for stderr, and waits for nobody."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the line of a record."""
+        try:
+            write_line(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def dropped(self, number: int) -> str:
+        """The line that tells of lines that were lost."""
+        message = f"{number} log lines were dropped: stderr took no more"
+        return self.format(logging.LogRecord(__name__, logging.WARNING, "", 0, message, (), None))
+
+
 class TextLine(logging.Formatter):
-    """`grok-mcp: LEVEL [id] message name=value …`; line ends inside are written as `\\n`."""
+    """`grok-mcp: LEVEL [id] message name=value …`; line ends and what steers a terminal as escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         place = f"[{_request_id()}] " if _request_id() else ""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        text = f"grok-mcp: {record.levelname} {place}{super().format(record)}{fields}"
-        return text.replace("\r", "").replace("\n", "\\n")
+        return escaped(f"grok-mcp: {record.levelname} {place}{super().format(record)}{fields}")
 
 
 class JsonLine(logging.Formatter):
@@ -69,7 +85,7 @@ class JsonLine(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         known = {name: value for name, value in line.items() if value is not None}
-        return json.dumps(known, ensure_ascii=False, default=str)
+        return escaped(json.dumps(known, ensure_ascii=False, default=str))
 
 
 def _request_id() -> str | None:

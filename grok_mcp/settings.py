@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from grok_mcp.addresses import is_loopback
+from grok_mcp.foreign import read_text
 from grok_mcp.gateways import GATEWAYS
 
 PREFIX = "GROK_MCP_"
@@ -30,21 +31,65 @@ else:
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
-_PLACEHOLDER = re.compile(
-    r"\$\{.*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|%\w+%|<.*>|your[-_ ].*(?:key|token).*|xai-\.{3}|xai-your.*",
+MAX_KEY = 4096
+MAX_KEY_FILE = 64 * 1024
+
+_MARKS = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff"
+"""What editors and files of other systems leave at the ends of a value."""
+_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»"}
+
+# What a host, a template or a manual has in the place of a key: a reference of any form, the name of a
+# variable, an address, a word that asks for the key, a masked one. No key has brackets or `$` or `%` in it.
+_REFERENCE = re.compile(r"\$[\w{(]|[{<\[(%].*[}>\])%]|\*{3}|…|\.{3}")
+_STAND_IN = re.compile(
+    r"(?-i:(?:[A-Z0-9]+_)+(?:KEY|TOKEN|SECRET|HERE|ME))|(?:process\.env|os\.environ|env)[.:/]\w+|\w+://.*"
+    r"|(?:xai-)?(?:your|insert|paste|replace|change|enter)[-_ ]?.*(?:key|token|here|me)\b.*"
+    r"|xai-your.*|(?:xai-)?x{4,}",
     re.IGNORECASE,
 )
+
+
+def bare(value: str) -> str:
+    """A value without white space, marks of files and a pair of quotes around it."""
+    value = value.strip(_MARKS).strip()
+    if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
+        value = value[1:-1].strip(_MARKS).strip()
+    return value
 
 
 def key_problem(key: str) -> str | None:
     """What is wrong with a key, None for one that can be sent."""
     if not key:
         return "is empty"
-    if _PLACEHOLDER.fullmatch(key):
+    if len(key) > MAX_KEY:
+        return f"has more than {MAX_KEY} characters, which no key has"
+    if _REFERENCE.search(key) or _STAND_IN.fullmatch(key):
         return "holds a placeholder that the host did not replace by the key"
     if not key.isascii() or not key.isprintable() or " " in key:
         return "holds characters that are in no key"
     return None
+
+
+def _read_key(path: Path) -> tuple[str, str | None]:
+    """The key in a file, and what is wrong with it, as the end of a sentence about the setting."""
+    try:
+        key = bare(read_text(path, MAX_KEY_FILE))
+    except OSError as error:
+        return "", f"names a file that can't be read: {error.strerror or type(error).__name__}"
+    except ValueError as error:
+        return "", f"names a file that can't be read: {error}"
+    problem = key_problem(key)
+    return key, f"names a file that {problem}" if problem else None
+
+
+def _path(path: Path) -> Path:
+    """The path with the home folder in place of `~`; raises ValueError."""
+    if "\0" in str(path):
+        raise ValueError("must be a path without null characters")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, and there is no such home folder: write the whole path") from None
 
 
 def _is_choice(annotation: Any) -> bool:
@@ -212,8 +257,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_roots(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return [Path(part).expanduser() for part in value.split(os.pathsep) if part.strip()]
+            return [_path(Path(bare(part))) for part in value.split(os.pathsep) if bare(part)]
         return value
+
+    @field_validator("api_key_file", "state_dir", "token_file")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value and _path(value)
 
     @field_validator("oauth_scopes", "allowed_hosts", "allowed_origins", mode="before")
     @classmethod
@@ -239,15 +289,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _any_case(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A choice may be written in any case, with spaces around it."""
-        known = cls.model_fields
-        return {
-            name: value.strip().lower()
-            if isinstance(value, str) and name in known and _is_choice(known[name].annotation)
-            else value
-            for name, value in values.items()
-        }
+    def _tidy(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """What stands around a value is no part of it, and a choice may be written in any case."""
+        known, tidy = cls.model_fields, {}
+        for name, value in values.items():
+            if isinstance(value, str):
+                value = bare(value)
+                if not value:  # as absent as an empty variable
+                    continue
+                if name in known and _is_choice(known[name].annotation):
+                    value = value.lower()
+            tidy[name] = value
+        return tidy
 
     @model_validator(mode="after")
     def _check_gateway(self) -> "Settings":
@@ -278,30 +331,27 @@ class Settings(BaseSettings):
 
     def key(self) -> str | None:
         """The first usable API key; None where there is none (`missing_key_reason` says why)."""
-        return next((key for _, key in self._keys() if key_problem(key) is None), None)
+        return next((key for _, key, problem in self._keys() if problem is None), None)
 
     def key_variable(self) -> str:
         """The variable that the key comes from, or should come from."""
-        return next((name for name, key in self._keys() if key_problem(key) is None), "XAI_API_KEY")
+        return next((name for name, _, problem in self._keys() if problem is None), "XAI_API_KEY")
 
     def missing_key_reason(self) -> str:
         """Why there is no key, as the beginning of a sentence."""
-        for variable, key in self._keys():
-            if key:
-                return f"{variable} {key_problem(key)}"
-        if self.api_key_file is not None:
-            return "GROK_MCP_API_KEY_FILE names a file that holds no key or can't be read"
+        for variable, key, problem in self._keys():
+            if key or variable == "GROK_MCP_API_KEY_FILE":
+                return f"{variable} {problem}"
         return "There is no API key"
 
-    def _keys(self) -> Iterator[tuple[str, str]]:
-        """What is set as a key, by variable, in the order of preference."""
+    def _keys(self) -> Iterator[tuple[str, str, str | None]]:
+        """What is set as a key, by variable, in the order of preference; and what is wrong with it."""
         for variable, secret in (("XAI_API_KEY", self.xai_api_key), ("GROK_MCP_API_KEY", self.api_key)):
             if secret is not None:
-                yield variable, secret.get_secret_value().strip()
+                key = bare(secret.get_secret_value())
+                yield variable, key, key_problem(key)
         if self.api_key_file is not None:
-            with suppress(OSError, ValueError):
-                text = self.api_key_file.expanduser().read_text(encoding="utf-8")
-                yield "GROK_MCP_API_KEY_FILE", text.strip()
+            yield "GROK_MCP_API_KEY_FILE", *_read_key(self.api_key_file)
 
     @property
     def shared(self) -> bool:

@@ -161,7 +161,7 @@ def test_a_server_that_dies_is_told_in_one_sentence() -> None:
         process.communicate()
 
 
-def test_a_reader_that_leaves_ends_the_demo_quietly() -> None:
+def test_a_reader_that_leaves_ends_the_demo_with_one_line() -> None:
     process = start("--pace", "0")
     with process:
         assert process.stdout
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_ends_the_demo_quietly() -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(BOUND_S) == 1
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == "grok-mcp: whoever read stdout has left\n"
 
 
 def read_terminal(terminal: int) -> Iterator[str]:

@@ -63,13 +63,27 @@ BROKEN = [
     Broken(
         "key-file-missing",
         "key",
-        "nowhere.txt can't be read: No such file",
+        "can't be read: No such file or directory (nowhere.txt)",
         "GROK_MCP_API_KEY_FILE",
         {"XAI_API_KEY": "", "GROK_MCP_API_KEY_FILE": "nowhere.txt"},
     ),
     Broken("bad-number", "settings", "'soon'", "GROK_MCP_TIMEOUT", {"GROK_MCP_TIMEOUT": "soon"}),
     Broken("bad-address", "settings", "api.x.ai/v1", "XAI_BASE_URL", {"XAI_BASE_URL": "api.x.ai/v1"}),
     Broken("port-closed", "connect", CLOSED, "XAI_BASE_URL", {"XAI_BASE_URL": f"http://{CLOSED}/v1"}),
+    Broken(
+        "certificates-nowhere",
+        "tls",
+        "SSL_CERT_FILE can't be used: no such file",
+        "PEM file",
+        {"XAI_BASE_URL": "https://api.example.test/v1", "SSL_CERT_FILE": "/nowhere/ca.pem"},
+    ),
+    Broken(
+        "proxy-of-no-kind",
+        "proxy",
+        "ALL_PROXY can't be used: socks4 is no kind of proxy",
+        "NO_PROXY",
+        {"XAI_BASE_URL": "https://api.example.test/v1", "ALL_PROXY": "socks4://127.0.0.1:9"},
+    ),
     Broken(
         "state-folder-no-folder",
         "state",

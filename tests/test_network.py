@@ -1,6 +1,7 @@
 """What lies below HTTP: TLS, proxies, connections that are used again, answers that come too fast."""
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from grok_mcp.endpoint.failures import Endpoint as Named
 from grok_mcp.endpoint.upstream import CALLS_PER_POOL, Timeouts, Upstream
+from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from tests.support.endpoint import Endpoint, Reply, chat
 from tests.support.host import host_on
 from tests.support.pace import until, within
@@ -231,6 +233,165 @@ async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
     else:
         assert "Through." in result.text
         assert proxy.requests[0].path == "http://grok.invalid/v1/chat/completions"
+
+
+def clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word about proxies and certificates, in whatever case."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("SSL_CERT_"):
+            monkeypatch.delenv(name)
+
+
+async def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> tuple[str, str]:
+    """The code and the sentence of a call to an endpoint far away, in that environment alone."""
+    clear(monkeypatch)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    async with host_on("https://grok.invalid/v1", max_retries=0, connect_timeout=3) as host:
+        result = await host.ask()
+    return result.error["code"], result.error["message"]
+
+
+NO_SOCKS = pytest.mark.skipif(find_spec("socksio") is not None, reason="SOCKS is served here")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        pytest.param("socks5://127.0.0.1:9", "pip install 'grok-mcp-server[socks]'", marks=NO_SOCKS),
+        pytest.param("socks5h://joe:hunter2@127.0.0.1:9", "[socks]", marks=NO_SOCKS),
+        ("socks://127.0.0.1:9", "socks is no kind of proxy"),
+        ("socks4://127.0.0.1:9", "socks4 is no kind of proxy"),
+        ("ftp://joe:hunter2@127.0.0.1", "ftp is no kind of proxy"),
+        ("quic://127.0.0.1:9", "quic is no kind of proxy"),
+        ("http://", "not the address of a proxy"),
+        ("://", "not the address of a proxy"),
+        ("http://[::1", "not the address of a proxy"),
+        ("http://proxy.example:3128\r", "not the address of a proxy"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY", "all_proxy"])
+async def test_a_proxy_that_can_not_be_used_is_told_by_its_variable(
+    variable: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, message = await refusal(monkeypatch, **{variable: proxy})
+    assert code == "configuration"
+    assert message.startswith(f"{variable} can't be used: ") and said in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ALL_PROXY": "socks://127.0.0.1:9", "NO_PROXY": "grok.invalid"},
+        {"ALL_PROXY": "socks://127.0.0.1:9", "NO_PROXY": "*"},
+        {"ALL_PROXY": "socks://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"},
+        {"HTTP_PROXY": "ftp://127.0.0.1:9"},
+        {"HTTPS_PROXY": "127.0.0.1:9"},
+        {"HTTPS_PROXY": "HTTP://127.0.0.1:9"},
+        {"HTTPS_PROXY": " "},
+        *(
+            {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": exempt}
+            for exempt in (
+                *(
+                    "::1",
+                    "[::1]",
+                    "[::1]:80",
+                    "fd07:b51a:cc66:f0::/64",
+                    "[fd00::]/8",
+                    "::/0",
+                    "::ffff:1.2.3.4/96",
+                ),
+                *(
+                    "127.0.0.0/8",
+                    "127.0.0.1/99",
+                    "[::1",
+                    "http://[",
+                    "://",
+                    "*:*",
+                    "%zz",
+                    ", ,,",
+                    "фoo",
+                    "\r",
+                    "a b",
+                ),
+            )
+        ),
+    ],
+    ids=str,
+)
+async def test_what_does_not_matter_for_this_endpoint_does_no_harm(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await refusal(monkeypatch, **variables))[0] == "connection"
+
+
+def certificates(tmp_path: Path, kind: str) -> str:
+    """What SSL_CERT_FILE or SSL_CERT_DIR names, of some unusable kind."""
+    path = tmp_path / "named"
+    match kind:
+        case "no PEM":
+            path.write_text("hello")
+        case "empty":
+            path.write_bytes(b"")
+        case "DER":
+            path.write_bytes(b"0\x82\x01\x00")
+        case "cut":
+            path.write_text("-----BEGIN CERTIFICATE-----\nMIIB\n")
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            return "/dev/zero"
+        case "huge":
+            with path.open("wb") as file:
+                file.truncate(1 << 30)
+    return str(path)
+
+
+BAD_CERTIFICATES = [
+    *(("SSL_CERT_FILE", kind) for kind in ("nowhere", "no PEM", "empty", "DER", "cut", "folder", "huge")),
+    *(("SSL_CERT_FILE", kind) for kind in ("pipe", "device") if sys.platform != "win32"),
+    *(("SSL_CERT_DIR", kind) for kind in ("nowhere", "folder", "no PEM")),
+]
+
+
+@pytest.mark.parametrize(("variable", "kind"), BAD_CERTIFICATES)
+async def test_certificates_that_can_not_be_used_are_told_by_their_variable(
+    variable: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, message = await refusal(monkeypatch, **{variable: certificates(tmp_path, kind)})
+    assert (code, message.partition(":")[0]) == ("configuration", f"{variable} can't be used")
+
+
+@pytest.mark.parametrize(("variable", "kind"), BAD_CERTIFICATES)
+async def test_the_keys_of_an_issuer_are_then_not_fetched_and_the_log_names_the_variable(
+    variable: str,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clear(monkeypatch)
+    monkeypatch.setenv(variable, certificates(tmp_path, kind))
+    keys = IssuerKeys("https://issuer.invalid", None)
+    for _ in range(3):
+        with pytest.raises(KeysUnavailableError):
+            await keys.find("rsa")
+    (record,) = caplog.records
+    assert f"[configuration] {variable} can't be used: " in record.getMessage()
+    assert record.exc_info is None
+
+
+async def test_a_proxy_that_can_not_be_used_is_told_for_the_keys_of_an_issuer_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clear(monkeypatch)
+    monkeypatch.setenv("ALL_PROXY", "socks4://127.0.0.1:9")
+    with pytest.raises(KeysUnavailableError):
+        await IssuerKeys("https://issuer.invalid", "https://issuer.invalid/keys").find("rsa")
+    assert "ALL_PROXY can't be used" in caplog.text
 
 
 async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

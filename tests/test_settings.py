@@ -1,5 +1,7 @@
 """The environment becomes settings, or one line for each fault."""
 
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -92,9 +94,141 @@ def test_an_empty_value_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load_settings().missing_key_reason() == "There is no API key"
 
 
+AROUND = {
+    "white space": (" \t", "  "),
+    "carriage return": ("", "\r"),
+    "line end": ("", "\r\n"),
+    "no-break space": ("\xa0", "\xa0"),
+    "byte order mark": ("\ufeff", ""),
+    "zero width": ("\u200b", "\u200b"),
+    "quotes": ('"', '"'),
+    "single quotes": ("'", "'"),
+    "typographic quotes": ("“", "”"),
+    "all of them": ('\ufeff "', '" \r\n'),
+}
+VALUES = {
+    "XAI_API_KEY": "xai-0123456789abcdef",
+    "XAI_BASE_URL": "https://llm.example/v1",
+    "GROK_MCP_MODEL": "grok-4.7",
+    "GROK_MCP_GATEWAY": "generic",
+    "GROK_MCP_TIMEOUT": "60",
+    "GROK_MCP_WAIT": "auto",
+    "GROK_MCP_STICKY": "true",
+    "GROK_MCP_HOST": "127.0.0.1",
+    "GROK_MCP_STATE_DIR": "/tmp/state",
+    "GROK_MCP_IMAGE_ROOTS": "/tmp/images",
+    "GROK_MCP_BUDGET_USD_PER_DAY": "1.50",
+    "GROK_MCP_REDIS_URL": "redis://127.0.0.1:6379/0",
+    "GROK_MCP_ALLOWED_HOSTS": "mcp.example",
+}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+def test_what_stands_around_a_value_is_no_part_of_it(
+    around: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in VALUES.items():
+        monkeypatch.setenv(variable, value)
+    expected = load_settings()
+    for variable, value in VALUES.items():
+        monkeypatch.setenv(variable, value.join(around))
+    assert load_settings() == expected
+    assert load_settings().key() == VALUES["XAI_API_KEY"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\r", "\ufeff", '""', "' '"])
+def test_a_value_with_nothing_in_it_counts_as_absent(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VALUES:
+        monkeypatch.setenv(variable, blank)
+    assert load_settings() == Settings()
+
+
+ENV_FILE = "XAI_API_KEY=xai-0123456789abcdef\r\nGROK_MCP_MODEL='grok-é'\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_env_file_may_be_what_an_editor_of_windows_writes(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(ENV_FILE.encode(encoding))
+    monkeypatch.setenv("GROK_MCP_ENV_FILE", f' "{file}"\r')
+    settings = load_settings()
+    assert (settings.key(), settings.model) == ("xai-0123456789abcdef", "grok-é")
+
+
+def fill(path: Path, content: bytes | str | None) -> None:
+    """Make a file of this content; `fifo`, `folder`, `device` and None for no file say what stands there."""
+    match content:
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "loop":
+            path.symlink_to(path)
+        case bytes():
+            path.write_bytes(content)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kinds of files as POSIX has them")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (ENV_FILE.encode("latin-1"), "not text in UTF-8 (byte "),
+        (ENV_FILE.encode("utf-16-le"), "it is not text"),
+        (b"A=1\n\0", "null characters"),
+        (b"\xff\xfe" + ENV_FILE.encode("utf-16-le")[:-1], "not text in UTF-16"),
+        (b"A=1\n" * 300_000, "larger than 1024 KiB"),
+        ("fifo", "not a regular file"),
+        ("folder", "not a regular file"),
+        ("device", "not a regular file"),
+        ("loop", "can't be read: "),
+        (None, "is not a file"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["GROK_MCP_ENV_FILE", "GROK_MCP_API_KEY_FILE"])
+def test_a_file_that_is_none_of_settings_is_told_and_keeps_nobody_waiting(
+    variable: str, content: bytes | str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "file", content)
+    monkeypatch.setenv(variable, str(tmp_path / "file"))
+    if variable == "GROK_MCP_ENV_FILE":
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+        (told,) = caught.value.problems
+    else:
+        told = load_settings().missing_key_reason()
+        said = said.replace("1024 KiB", "64 KiB").replace("is not a file", "can't be read: No such file")
+    assert told.startswith(variable) and said in told
+
+
+@pytest.mark.parametrize("variable", ["API_KEY_FILE", "STATE_DIR", "TOKEN_FILE", "IMAGE_ROOTS", "ENV_FILE"])
+def test_a_home_folder_that_is_not_known_is_told(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"GROK_MCP_{variable}", "~nobody-of-this-name/x")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    (fault,) = caught.value.problems
+    assert fault.startswith(f"GROK_MCP_{variable}: ")
+
+
 @pytest.mark.parametrize(
     "placeholder",
-    ["${XAI_API_KEY}", "$XAI_API_KEY", "{{xai_key}}", "your-key-here", "your_api_key", "<key>", " ${X} "],
+    [
+        *("${XAI_API_KEY}", "$XAI_API_KEY", "${env:XAI_API_KEY}", "{env:XAI_API_KEY}", "%XAI_API_KEY%"),
+        *("${input:grok-xai-api-key}", "${XAI_API_KEY:-none}", "${user_config.api_key}", "$env:XAI_API_KEY"),
+        *("{{xai_key}}", "{{ secrets.XAI_API_KEY }}", "${{ secrets.KEY }}", "$(cat key)", "#{KEY}#", "[key]"),
+        *(
+            "{file:~/.key}",
+            "@Microsoft.KeyVault(SecretUri=x)",
+            "op://vault/xai/key",
+            "process.env.XAI_API_KEY",
+        ),
+        *("XAI_API_KEY", "REPLACE_ME", "xai-your-key-here", "your-key-here", "your_api_key", "YOUR API KEY"),
+        *("insert-your-token", "<key>", "<paste your key here>", "xai-...", "xai-…", "xai-****", "xxxxxxxx"),
+        *(" ${X} ", '"${XAI_API_KEY}"', "Bearer ${XAI_API_KEY}", "xai-${REST}", "{" * 4000 + "}"),
+    ],
 )
 def test_a_placeholder_counts_as_a_missing_key(placeholder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XAI_API_KEY", placeholder)
@@ -103,6 +237,31 @@ def test_a_placeholder_counts_as_a_missing_key(placeholder: str, monkeypatch: py
     assert settings.missing_key_reason().startswith("XAI_API_KEY holds a placeholder")
     monkeypatch.setenv("GROK_MCP_API_KEY", "real-key")
     assert load_settings().key() == "real-key"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "xai-0123456789abcdefABCDEF",
+        "sk-or-v1-0123",
+        "gsk_0123",
+        "a.b.c",
+        "key+/==",
+        "local",
+        "x",
+        "test:key@1",
+    ],
+)
+def test_what_may_be_a_key_is_one(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", key)
+    assert load_settings().key() == key
+
+
+@pytest.mark.parametrize("key", ["Bearer xai-0123", "xai-é", "xai\x1b[0m", "xai-\ufeff0123", "x" * 5000])
+def test_what_can_be_no_key_is_not_sent(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", key)
+    assert load_settings().key() is None
+    assert load_settings().missing_key_reason().startswith("XAI_API_KEY h")
 
 
 def test_the_key_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

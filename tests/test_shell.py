@@ -322,7 +322,7 @@ async def test_ctrl_c_closes_the_connection_to_the_endpoint() -> None:
                 assert b"".join([piece async for piece in process.stderr]) == b""
 
 
-async def test_a_reader_that_has_had_enough_ends_the_call_in_silence() -> None:
+async def test_a_reader_that_has_had_enough_ends_the_call_with_one_line() -> None:
     async with Endpoint(Reply(chat(*["word\n"] * 3).pieces[:3], end="drip")) as endpoint:
         reading, writing = os.pipe()
         async with started(endpoint, "ask", "x", stdout=writing) as process:
@@ -333,7 +333,8 @@ async def test_a_reader_that_has_had_enough_ends_the_call_in_silence() -> None:
                 os.close(reading)
                 await endpoint.closed.wait()
                 await process.wait()
-                assert b"".join([piece async for piece in process.stderr]) == b""
+                told = b"".join([piece async for piece in process.stderr])
+                assert (told, process.returncode) == (b"grok-mcp: whoever read stdout has left\n", 1)
 
 
 class Terminal:

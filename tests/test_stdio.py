@@ -204,7 +204,7 @@ async def read_answer(process: "subprocess.Popen[bytes]") -> dict[str, Any]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("end", ["end of input", "SIGTERM"])
+@pytest.mark.parametrize("end", ["end of input", "SIGTERM", "SIGHUP"])
 async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(end: str) -> None:
     slow = Reply(chat("So far, so good.").pieces[:1], end="hang")
     async with Endpoint(slow) as endpoint:
@@ -217,8 +217,8 @@ async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(en
             with within(10):
                 while not endpoint.requests:
                     await anyio.sleep(0.01)
-            if end == "SIGTERM":
-                process.send_signal(signal.SIGTERM)
+            if end.startswith("SIG"):
+                process.send_signal(signal.Signals[end])
             else:
                 process.stdin.close()
                 process.stdin = None
@@ -229,6 +229,24 @@ async def test_a_call_in_flight_comes_back_interrupted_when_the_grace_is_over(en
     text = answer["result"]["content"][0]["text"]
     assert text.startswith("So far, so good.\n\nNote: The answer is incomplete: [interrupted]")
     assert status == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
+def test_who_wants_hanging_up_to_be_ignored_has_it_ignored() -> None:
+    process = subprocess.Popen(
+        ["sh", "-c", 'trap "" HUP; exec "$0" -m grok_mcp', sys.executable],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin and process.stdout
+    with process:
+        for number in (1, 2):
+            process.stdin.write(json.dumps(request(number, "ping")).encode() + b"\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"] == number
+            process.send_signal(signal.SIGHUP)
+        process.stdin.close()
+        assert process.wait(60) == 0
 
 
 LONG = ('A "quoted" word, a \\ backslash, é, 🚀 and a tab\t.\n' * 30_000)[:-1]

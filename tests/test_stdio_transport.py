@@ -433,6 +433,54 @@ def test_a_second_signal_interrupts_the_calls() -> None:
         peer.end_with_nothing_more()
 
 
+HOUR_S = 3600
+
+
+@pytest.mark.parametrize("end", ["end of input", "gone", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "doing",
+    [{"busy": HOUR_S}, {"thread": True}, {"text": "x", "times": 3_000_000, "thread": True}],
+    ids=["busy", "in a thread", "with stdout full"],
+)
+def test_whatever_it_is_doing_the_process_does_not_outlive_its_host(doing: dict[str, Any], end: str) -> None:
+    if sys.platform == "win32" and end.startswith("SIG"):
+        pytest.skip("signals as POSIX has them")
+    with connected(SHORT_GRACE_S) as peer:
+        peer.call(1, notes=1, **doing)
+        peer.wait_until_it_runs(1)
+        if end == "gone":
+            peer.stdout.close()
+        if end.startswith("SIG"):
+            peer.process.send_signal(signal.Signals[end])
+        else:
+            peer.stdin.close()
+        assert peer.process.wait(BOUND_S) == 1
+        assert "grok-mcp: ended by force: the orderly end took more than 5.2 s" in peer.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of processor time")
+def test_a_loop_that_is_busy_with_one_thing_is_told_with_what_it_does_and_not_too_often() -> None:
+    with connected(SHORT_GRACE_S) as peer:
+        for number in range(3):
+            peer.call(number, text="done", busy=0.4)
+            assert peer.receive_text(number) == "done"
+        peer.stdin.close()
+        peer.end_with_nothing_more()
+        (told,) = peer.stderr.splitlines()
+    assert told.startswith("the event loop was busy for ") and "stdio_echo.py" in told and " echo" in told
+
+
+def test_a_crowd_of_short_steps_is_no_loop_that_is_busy_with_one_thing() -> None:
+    with connected(SHORT_GRACE_S) as peer:
+        for number in range(200):
+            peer.call(number, text="done", busy=0.002)
+        for number in range(200):
+            assert peer.receive_text(number) == "done"
+        peer.stdin.close()
+        peer.end_with_nothing_more()
+        assert "busy" not in peer.stderr
+
+
 def test_a_client_that_is_gone_altogether_is_not_waited_for() -> None:
     with connected() as peer:
         peer.call(1, sleep=60, notes=1)

@@ -27,6 +27,7 @@ from grok_mcp.messages import Answer, Call
 from grok_mcp.pipeline import Grok
 from grok_mcp.serving import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
+from grok_mcp.streams import StdoutError, check_stdout
 from grok_mcp.tools import PUBLISHED, TOOLS, ToolSpec, read_named_image, run_counted
 
 _TYPES = {"integer": click.INT, "number": click.FLOAT}
@@ -94,6 +95,7 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_j
     settings = read_settings()
     if settings is None:
         return BAD_USAGE
+    check_stdout()
     if settings.budget_usd_per_day is None:  # nothing continues from here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
@@ -128,7 +130,7 @@ async def _outcome(
         return replace(answer, conversation_id=None)
     except GrokError as error:
         return error
-    except BrokenPipeError:
+    except StdoutError:
         raise
     except Exception as error:
         logger.debug("call of %s failed", spec.name, exc_info=True)

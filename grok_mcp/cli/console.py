@@ -1,6 +1,5 @@
 """What all commands share: exit codes, and the care for stdout and stderr."""
 
-import io
 import sys
 from typing import NoReturn
 
@@ -9,12 +8,6 @@ import click
 FAILED = 1
 BAD_USAGE = 2
 INTERRUPTED = 130
-
-
-def prepare_stdout() -> None:
-    """Replace characters that stdout cannot encode, as on a pipe on Windows, instead of failing."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def symbol(preferred: str, plain: str) -> str:

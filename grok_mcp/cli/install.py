@@ -38,7 +38,7 @@ from grok_mcp.hosts import (
     plan_uninstall,
 )
 from grok_mcp.redaction import mask_secrets
-from grok_mcp.settings import key_problem
+from grok_mcp.settings import bare, key_problem
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -46,6 +46,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 _UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
 """Folders in uv's cache that hold what `uvx` runs."""
+
+MAX_COMPARED = 2000
+MAX_SHOWN = 500
 
 _BOM = "\ufeff"
 _OTHERS = 0o077
@@ -208,7 +211,7 @@ def _environment(options: _Options) -> dict[str, str]:
 
 
 def _secret(machine: Machine, variable: str) -> str:
-    value = machine.environment.get(variable, "").strip()
+    value = bare(machine.environment.get(variable, ""))
     if error := key_problem(value):
         raise HostError(f"--write-key: {variable} in your environment {error}; set it and run this again")
     return value
@@ -258,13 +261,40 @@ def _preview(change: Change, secrets: tuple[str, ...]) -> str:
     else:
         if change.after is None:
             lines.append("would be removed:")
-        diff = list(difflib.unified_diff(_lines(change.before), _lines(change.after), n=2, lineterm=""))[2:]
+        diff = [_cut(line) for line in _difference(_lines(change.before), _lines(change.after))]
         ours = not any(line.startswith("-") for line in diff)  # then all new lines are ours
         lines += [line if ours and line.startswith("+") else mask_secrets(line) for line in diff]
     text = "\n".join(lines)
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
+
+
+def _difference(old: list[str], new: list[str]) -> list[str]:
+    """The lines that differ, with two around them. What a long file has in common at its ends is left out
+    beforehand: to find it is quadratic for lines that often come again.
+    """
+    if max(len(old), len(new)) <= MAX_COMPARED:
+        return list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
+    start = max(_common(old, new) - 2, 0)
+    old, new = old[start:], new[start:]
+    end = max(_common(old[::-1], new[::-1]) - 2, 0)
+    old, new = old[: len(old) - end], new[: len(new) - end]
+    if max(len(old), len(new)) > MAX_COMPARED:
+        return [f"from line {start + 3} on: too many lines to be shown"]
+    diff = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
+    return [line for line in diff if not line.startswith("@@")]
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    """How many lines both begin with."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), min(len(old), len(new)))
+
+
+def _cut(line: str) -> str:
+    """A line that fits on a screen; some files are one long line."""
+    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}… ({len(line)} characters)"
 
 
 def _lines(data: bytes | None) -> list[str]:

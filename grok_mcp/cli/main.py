@@ -13,9 +13,10 @@ from pydantic import SecretStr
 
 from grok_mcp import __version__, serving
 from grok_mcp.addresses import is_loopback
-from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail, prepare_stdout
+from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail
 from grok_mcp.environment import variables_of
 from grok_mcp.settings import Settings
+from grok_mcp.streams import guarded_stdout
 
 MAX_PACE_S = 0.1
 
@@ -46,9 +47,13 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), function)
         return command
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; where nothing can be printed, end with one line."""
+        with guarded_stdout():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; Ctrl-C is not an error to report."""
-        prepare_stdout()
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

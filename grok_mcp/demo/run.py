@@ -19,6 +19,7 @@ from mcp_types import TextContent
 
 from grok_mcp.demo.view import View
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.streams import StdoutError, say
 
 TIMEOUT_S = 60.0
 PACE_S = 0.03
@@ -83,7 +84,7 @@ def run_demo(pace: float = PACE_S) -> int:
         with closing(View()) as view:
             anyio.run(_demo, view, pace)
     except (Exception, BaseExceptionGroup) as error:
-        sys.stderr.write(f"grok-mcp: the demo failed: {_reason(error)}\n")
+        say(f"the demo failed: {_reason(error)}")
         return 1
     return 0
 
@@ -92,7 +93,7 @@ def _reason(error: BaseException) -> str:
     """Why the demo failed, in a sentence; raises any other error again."""
     leaves = list(_leaves(error))
     for leaf in leaves:
-        if isinstance(leaf, BrokenPipeError | KeyboardInterrupt | SystemExit):
+        if isinstance(leaf, StdoutError | KeyboardInterrupt | SystemExit):
             raise leaf
     for leaf in leaves:
         if isinstance(leaf, DemoError):

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import DISTRIBUTION, Forwarded, Host, Part, Reference, TimeLimit
-from grok_mcp.settings import PREFIX, key_problem
+from grok_mcp.settings import PREFIX, bare, key_problem
 
 SHORT_S = 60.0
 
@@ -38,9 +39,14 @@ class HostEntry:
             part: self._entry.get(name) for name, part in self.host.local.items() if isinstance(part, Part)
         }
         words = _words(parts.get(Part.WORDS))
-        self._command = words[0] if words else str(parts.get(Part.COMMAND) or "")
+        command = parts.get(Part.COMMAND)
+        self._command = words[0] if words else command if isinstance(command, str) else ""
         self._arguments = words[1:] or _words(parts.get(Part.ARGUMENTS))
-        self.environment = {name: str(value) for name, value in mapping(parts.get(Part.ENVIRONMENT)).items()}
+        self.environment = {
+            name: str(value)
+            for name, value in mapping(parts.get(Part.ENVIRONMENT)).items()
+            if isinstance(value, str | int | float)
+        }
         self._forwarded = _words(parts.get(Part.FORWARDED))
 
     @property
@@ -104,7 +110,9 @@ class HostEntry:
         if re.search(r"[$%{]", command):
             return
         path = self.environment.get("PATH") or self._shell.get("PATH")
-        program = shutil.which(str(Path(command).expanduser()), path=path)
+        program = None
+        with suppress(RuntimeError, ValueError, OSError):  # a home that is not known; no path at all
+            program = shutil.which(str(Path(command).expanduser()), path=path)
         absolute = Path(command).is_absolute()
         if program is None:
             fix = f"Install {Path(command).name}, or give its absolute path as command."
@@ -123,7 +131,7 @@ class HostEntry:
         if environment.get("GROK_MCP_API_KEY_FILE") or environment.get("GROK_MCP_ENV_FILE"):
             return
         for name in KEYS:
-            if value := environment.get(name, "").strip():
+            if value := bare(environment.get(name, "")):
                 yield from self._check_value(name, value)
                 return
         if isinstance(way, Forwarded) and not set(KEYS) & set(self._forwarded):
@@ -140,7 +148,7 @@ class HostEntry:
     def _check_value(self, name: str, value: str) -> Iterator[Check]:
         """What is wrong with the value of a key's variable; a value that may be a key is never shown."""
         error, way = key_problem(value), self.host.key
-        placeholder = re.fullmatch(r"\{\w+:\w+\}", value) or (error and "placeholder" in error)
+        placeholder = error is not None and "placeholder" in error
         if placeholder and isinstance(way, Reference) and way.expands(value):
             yield from self._check_reference(name, value)
         elif placeholder:
@@ -178,13 +186,17 @@ class HostEntry:
             yield self._wrong(f"{limit.key} is not a number", fix)
         elif value < limit.least or value > (limit.most or value):
             yield self._wrong(f"{limit.key} is {value}, which looks like the wrong unit", fix)
-        elif value / limit.value * limit.seconds < min(SHORT_S, limit.seconds):
+        elif value * limit.seconds < min(SHORT_S, limit.seconds) * limit.value:
             message = f"{limit.key} is {value}, too short for an answer with reasoning or a search"
             yield self._doubtful(message, fix)
 
 
 def _words(value: Any) -> list[str]:
-    return [str(word) for word in value] if isinstance(value, list) else []
+    return (
+        [str(word) for word in value if isinstance(word, str | int | float)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 _RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"], ["npx"], ["bunx"])
@@ -210,4 +222,4 @@ def package_of(command: str, arguments: Sequence[str]) -> str | None:
         option, equals, value = word.partition("=")
         options[option] = next(rest, "") if not equals and _VALUED.fullmatch(option) else value
     package = options.get("--from") or options.get("--spec") or started
-    return re.split(r"[@=<>!~\[; ]", package)[0].lower().replace("_", "-") or None
+    return re.split(r"[@=<>!~\[; ]", package, maxsplit=1)[0].lower().replace("_", "-") or None

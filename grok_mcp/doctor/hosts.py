@@ -11,9 +11,9 @@ from grok_mcp.doctor.entries import KEYS, HostEntry, ReadFile
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
-from grok_mcp.hosts import HOSTS, Host, HostError, Machine, parse_document
+from grok_mcp.hosts import HOSTS, Host, HostError, Machine, UnreadableFileError, parse_document, read_file
 from grok_mcp.redaction import quote
-from grok_mcp.settings import key_problem
+from grok_mcp.settings import bare, key_problem
 
 
 def check_hosts(shell: Mapping[str, str]) -> list[Check]:
@@ -31,7 +31,7 @@ def check_hosts(shell: Mapping[str, str]) -> list[Check]:
 def environment_of_a_host(shell: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
     """Our settings in the first entry that holds a key, with the title of its host."""
     for entry in _find_entries(shell)[0]:
-        if any(key_problem(entry.environment.get(name, "").strip()) is None for name in KEYS):
+        if any(key_problem(bare(entry.environment.get(name, ""))) is None for name in KEYS):
             settings = {name: value for name, value in entry.environment.items() if name in VARIABLES}
             return entry.host.title, settings
     return None
@@ -45,10 +45,11 @@ def _find_entries(shell: Mapping[str, str]) -> tuple[list[HostEntry], list[Check
     for host in HOSTS.values():
         for path in dict.fromkeys(host.all_files(machine)):
             try:
-                if not path.is_file():
+                data = read_file(path)
+                if data is None:
                     continue
-                document = parse_document(host, path.read_text(encoding="utf-8-sig")).data
-            except (OSError, ValueError, RecursionError, HostError) as error:
+                document = parse_document(host, data.decode("utf-8-sig")).data
+            except (ValueError, HostError) as error:
                 unread.append(_unreadable(host, path, error))
                 continue
             file = ReadFile(host, path, document, shell)
@@ -69,8 +70,8 @@ def _ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntr
 
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:
     kind = "TOML" if host.format == "toml" else "JSON"
-    if isinstance(error, OSError):
-        reason, fix = error.strerror or type(error).__name__, "Let your user read it."
+    if isinstance(error, UnreadableFileError):
+        reason, fix = error.reason, "Let your user read it, if it is the file that it should be."
     else:
         reason = f"it is not {kind}: {quote(str(error))}"
         fix = f"Correct the {kind} at that place; {host.title} starts none of its servers until then."

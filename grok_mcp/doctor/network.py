@@ -8,12 +8,11 @@ from contextlib import suppress
 from time import perf_counter
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
-
-import httpx2
 
 from grok_mcp.addresses import is_loopback
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
+from grok_mcp.endpoint import proxy_for, tls_context
+from grok_mcp.errors import ConfigurationError
 from grok_mcp.redaction import quote
 
 STEP_S = 8.0
@@ -36,9 +35,13 @@ async def check_way(url: str) -> list[Check]:
     if scheme == "http" and not is_loopback(host):
         fix = "Use https:// in XAI_BASE_URL, unless you own the network between."
         checks = [doubtful("base url", f"{address} carries the key in clear text", fix)]
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if proxy and not is_loopback(host) and not proxy_bypass(host):
+    if scheme == "https" and (trust := check_trust(needed=True)):
+        return [*checks, *trust]
+    try:
+        proxy = proxy_for(url)
+    except ConfigurationError as error:
+        return [*checks, wrong("proxy", error.message, error.advice)]
+    if proxy is not None:
         return [*checks, await _check_proxy(urlsplit(proxy), scheme, host)]
     for step in (_resolve, _connect, _shake_hands) if scheme == "https" else (_resolve, _connect):
         if check := await step(host, port):
@@ -48,14 +51,20 @@ async def check_way(url: str) -> list[Check]:
     return checks
 
 
+def check_trust(*, needed: bool) -> list[Check]:
+    """What is wrong with the certificates that the environment names, if anything."""
+    try:
+        tls_context()
+    except ConfigurationError as error:
+        return [(wrong if needed else doubtful)("tls", error.message, error.advice)]
+    return []
+
+
 async def _check_proxy(proxy: SplitResult, scheme: str, host: str) -> Check:
     """Whether the proxy listens; its user and password are never shown."""
     variable = f"{scheme.upper()}_PROXY"
     fix = f"Correct {variable} (or the system's proxy), or name {host} in NO_PROXY."
-    try:
-        port = proxy.port or _PORTS[proxy.scheme.lower()]
-    except (ValueError, KeyError):
-        return wrong("proxy", f"{variable} is not an address like http://proxy.example:3128", fix)
+    port = proxy.port or _PORTS[proxy.scheme.lower()]
     if error := await _reach(proxy.hostname or "", port):
         return wrong("proxy", error, fix)
     return fine("proxy", f"requests go through {proxy.hostname}:{port}, which listens")
@@ -98,7 +107,7 @@ async def _connect(host: str, port: int) -> Check:
 
 
 async def _shake_hands(host: str, port: int) -> Check:
-    context = httpx2.create_ssl_context()
+    context = tls_context()
     try:
         _, writer = await _bounded(asyncio.open_connection(host, port, ssl=context, server_hostname=host))
     except ssl.SSLCertVerificationError as error:

@@ -16,7 +16,9 @@ from grok_mcp.doctor.endpoint import check_endpoint
 from grok_mcp.doctor.findings import Check, fine, wrong
 from grok_mcp.doctor.hosts import check_hosts, environment_of_a_host
 from grok_mcp.doctor.installation import check_extras, check_folder, check_installation, check_redis
+from grok_mcp.doctor.network import check_trust
 from grok_mcp.doctor.settings import check_key, check_settings, wants_key
+from grok_mcp.gateways import resolve
 from grok_mcp.redaction import quote
 from grok_mcp.settings import Settings
 
@@ -75,7 +77,10 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     groups: list[_Group] = []
     if settings is not None:
         add(check_key(settings))
-        add([check_folder("state", ledger_path(settings.state_dir).parent, _STATE_FIX)])
+        add([_check_state(settings)])
+        url = settings.base_url or resolve(settings).base_url or ""
+        if offline or not url.lower().startswith("https:"):  # else it is found on the way to the endpoint
+            add(check_trust(needed=url.lower().startswith("https:") or settings.oauth_issuer is not None))
         if not offline:
             bound_s = NETWORK_S + FULL_S if full else NETWORK_S
             groups.append(_Group("endpoint", partial(_check_endpoint, settings, full=full), bound_s))
@@ -87,6 +92,15 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     for task in [asyncio.create_task(group.run()) for group in groups]:
         add(await task)
     return checks
+
+
+def _check_state(settings: Settings) -> Check:
+    """Whether the ledger has a folder."""
+    try:
+        folder = ledger_path(settings.state_dir).parent
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know
+        return wrong("state", f"there is no folder for the user's state: {error}", _STATE_FIX)
+    return check_folder("state", folder, _STATE_FIX)
 
 
 async def _check_endpoint(settings: Settings, *, full: bool) -> list[Check]:

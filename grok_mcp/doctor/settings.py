@@ -7,7 +7,7 @@ import stat
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.environment import VARIABLES, SettingsError, load_settings, unknown_variables
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.settings import Settings, key_problem
+from grok_mcp.settings import Settings, bare, key_problem
 
 GET_A_KEY = (
     "Set XAI_API_KEY in the host's configuration of this server; get a key at https://console.x.ai. "
@@ -43,10 +43,7 @@ def check_key(settings: Settings) -> list[Check]:
     variable = settings.key_variable()
     checks = [fine("key", f"{variable} is set, {len(key)} characters")]
     for name, value in _variables(settings).items():
-        if name == variable and value != value.strip():
-            message = f"{name} has white space around the key, which is ignored"
-            checks.append(doubtful("key", message, f"Remove it from {name}."))
-        if value.strip() and (error := key_problem(value.strip())):
+        if bare(value) and (error := key_problem(bare(value))):
             message = f"{name} {error}; the key comes from {variable}"
             checks.append(doubtful("key", message, f"Unset {name}."))
     file = settings.api_key_file
@@ -71,7 +68,7 @@ def _variables(settings: Settings) -> dict[str, str]:
 
 def _missing(settings: Settings) -> Check:
     for name, value in _variables(settings).items():
-        error = key_problem(value.strip()) if value.strip() else None
+        error = key_problem(bare(value)) if bare(value) else None
         if error and "placeholder" in error:
             fix = (
                 f"Set {name} where the host is started, or write the key itself into the host's file; "
@@ -84,11 +81,5 @@ def _missing(settings: Settings) -> Check:
     file = settings.api_key_file
     if file is None:
         return wrong("key", "there is no key", GET_A_KEY)
-    try:
-        error = key_problem(file.expanduser().read_text(encoding="utf-8").strip())
-    except OSError as failure:
-        error = f"can't be read: {failure.strerror or type(failure).__name__}"
-    except (ValueError, RuntimeError):
-        error = "is not text"
     fix = "Set GROK_MCP_API_KEY_FILE to a text file that this user can read and that holds only the key."
-    return wrong("key", f"GROK_MCP_API_KEY_FILE: {file} {error}", fix)
+    return wrong("key", f"{settings.missing_key_reason()} ({file})", fix)

@@ -4,6 +4,11 @@ Bytes and statuses end here: the pipeline gets payloads and one `GrokError` for 
 """
 
 from grok_mcp.endpoint.catalog import Catalog as Catalog
+from grok_mcp.endpoint.client import (
+    open_client as open_client,
+    proxy_for as proxy_for,
+    tls_context as tls_context,
+)
 from grok_mcp.endpoint.error_bodies import read_error_payload as read_error_payload
 from grok_mcp.endpoint.failures import Endpoint as Endpoint, classify as classify
 from grok_mcp.endpoint.readiness import BLOCKED as BLOCKED, Readiness as Readiness, report as report

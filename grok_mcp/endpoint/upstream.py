@@ -5,6 +5,7 @@ It sees statuses and bytes, not what the JSON means.
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ import httpx2
 
 from grok_mcp import __version__, errors
 from grok_mcp.addresses import is_loopback
+from grok_mcp.endpoint.client import open_client, tls_context
 from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.endpoint.failures import Endpoint, classify, retry_after_s
 from grok_mcp.endpoint.network import AsyncioTransport
@@ -31,6 +33,8 @@ IDLE_POOL_S = 30.0
 MAX_ERROR_BYTES = 64 * 1024
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 GET_S = 10.0
+
+logger = logging.getLogger(__name__)
 
 _STREAMED = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 _FOREIGN = (httpx2.TransportError, httpx2.InvalidURL, httpx2.DecodingError, httpx2.SSEError)
@@ -146,22 +150,24 @@ class Upstream:
         if self._tls is None:
             # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
             unused = local and parts.scheme == "http"
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else httpx2.create_ssl_context()
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else tls_context()
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL)
         direct = local or not getproxies()
-        return httpx2.AsyncClient(
+        return open_client(
+            url,
+            self._tls,
             transport=AsyncioTransport(self._tls, limits) if direct else None,
-            verify=self._tls,
-            trust_env=not local,
-            follow_redirects=False,
             timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
             limits=limits,
         )
 
     def warm(self, url: str) -> None:
         """Make the first pool, whose TLS context takes a moment, before a call needs it; for a thread."""
-        if not self._pools:
-            self._pools.append(_Pool(self._client(url)))
+        try:
+            if not self._pools:
+                self._pools.append(_Pool(self._client(url)))
+        except errors.ConfigurationError as error:  # each call will say so
+            logger.warning("%s %s", error.message, error.advice)
 
     async def aclose(self) -> None:
         """Close all connections."""

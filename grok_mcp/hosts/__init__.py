@@ -21,6 +21,7 @@ from grok_mcp.hosts.entry import (
     build_entry as build_entry,
     looks_secret as looks_secret,
 )
+from grok_mcp.hosts.files import UnreadableFileError as UnreadableFileError, read_file as read_file
 from grok_mcp.hosts.host import (
     PLACEHOLDER as PLACEHOLDER,
     Forwarded as Forwarded,

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from grok_mcp.foreign import mapping
 from grok_mcp.hosts import files
 from grok_mcp.hosts.entry import Entry
 from grok_mcp.hosts.host import Host, HostError
 from grok_mcp.hosts.hostfile import HostFile
+from grok_mcp.redaction import quote
 
 ATTEMPTS = 3
 """A program that often writes its file (Claude Code) may do so between our reading and our writing."""
@@ -69,6 +71,8 @@ def carry_out(plan: Callable[[], Change]) -> Change:
 
 def _origin(file: HostFile, entry: Entry) -> HostFile | None:
     """What the file was before that entry was installed, if nobody has changed it since."""
+    if not isinstance(entry.value, dict):  # nothing that we write
+        return None
     backup = files.read_file(files.backup_of(file.path))
     for data in (backup, None) if backup is not None else (None,):
         try:
@@ -87,9 +91,10 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
     if old is not None and old.value == entry.value and not file.missing(entry.inputs):
         return Change(host, path, "already there", file.bytes, file.bytes)
     if old is not None and not replace:
-        keys = sorted(key for key in {*old.value, *entry.value} if old.value.get(key) != entry.value.get(key))
+        value = mapping(old.value)
+        keys = sorted(key for key in {*value, *entry.value} if value.get(key) != entry.value.get(key))[:10]
         raise HostError(
-            f"{path} already has «{entry.name}», with other values ({', '.join(keys) or 'inputs'}). "
+            f"{path} already has «{entry.name}», with other values ({quote(', '.join(keys)) or 'inputs'}). "
             "--replace overwrites it, --name adds another entry"
         )
     has_backup = old is not None and _origin(file, old) is not None

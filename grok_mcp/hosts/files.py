@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grok_mcp.foreign import read_regular
 from grok_mcp.hosts.host import HostError
+
+MAX_SIZE = 16 * 1024 * 1024
+"""What programs keep in such a file can be 4 MB; a larger one is told of, and left alone."""
 
 _BACKUP_SUFFIX = ".grok-mcp.bak"
 _WRITABLE = 0o222
@@ -23,6 +27,14 @@ class ChangedMeanwhileError(HostError):
     """Another program has written the file since we read it; a second try can help."""
 
 
+class UnreadableFileError(HostError):
+    """A file that can't be read, whatever may be in it; `reason` says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} can't be read: {reason}")
+        self.reason = reason
+
+
 def backup_of(path: Path) -> Path:
     """Where the backup of a file is: beside the path that the user knows."""
     return path.with_name(path.name + _BACKUP_SUFFIX)
@@ -31,11 +43,11 @@ def backup_of(path: Path) -> Path:
 def read_file(path: Path) -> bytes | None:
     """The bytes of a file, None where there is none."""
     try:
-        return path.read_bytes()
+        return read_regular(path, MAX_SIZE)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise HostError(f"{path} can't be read: {error.strerror or error}") from None
+        raise UnreadableFileError(path, error.strerror or str(error)) from None
 
 
 def write_file(path: Path, data: bytes, *, before: bytes | None, private: bool = False) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -171,8 +172,12 @@ class Host:
         if project:
             if self.project_file is None:
                 raise HostError(f"{self.title} has no file in a project; leave --project out")
+            if not machine.folder:
+                raise HostError("the current folder does not exist any more; change to another one")
             return Path(machine.join(machine.folder, self.project_file))
         paths = self._user_files(machine)
+        if not paths:
+            raise HostError("there is no home folder for this user: set HOME")
         template, path = paths[0]
         if machine.names_variable(template):
             return path
@@ -182,7 +187,7 @@ class Host:
         """Every file on that machine in which the host may read of a server."""
         for _, path in self._user_files(machine):
             yield path
-        if self.project_file is not None:
+        if self.project_file is not None and machine.folder:
             yield self.file(machine, project=True)
 
     def _user_files(self, machine: "Machine") -> list[tuple[str, Path]]:
@@ -206,23 +211,31 @@ class Machine:
     home: str
     environment: Mapping[str, str]
     folder: str
-    """The project, for hosts with a file in it."""
+    """The project, for hosts with a file in it. It and `home` are empty where there is none."""
 
     @classmethod
     def here(cls) -> "Machine":
         """The machine that this process runs on."""
         system: System = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")  # type: ignore[assignment]  # of a closed set
-        return cls(system, str(Path.home()), os.environ, os.getcwd())
+        home = folder = ""
+        with suppress(RuntimeError):  # no HOME, and a user whom the system does not know
+            home = str(Path.home())
+        with suppress(OSError):  # a folder that was deleted
+            folder = os.getcwd()
+        return cls(system, home, os.environ, folder)
 
     @cached_property
     def _roots(self) -> dict[str, str]:
-        config = self.environment.get("XDG_CONFIG_HOME") or self.join(self.home, ".config")
+        config = self.environment.get("XDG_CONFIG_HOME") or self._in_home(".config")
         appdata = {
             "linux": config,
-            "macos": self.join(self.home, "Library/Application Support"),
-            "windows": self.environment.get("APPDATA") or self.join(self.home, "AppData/Roaming"),
+            "macos": self._in_home("Library/Application Support"),
+            "windows": self.environment.get("APPDATA") or self._in_home("AppData/Roaming"),
         }
         return {"home": self.home, "config": config, "appdata": appdata[self.system]}
+
+    def _in_home(self, path: str) -> str:
+        return self.join(self.home, path) if self.home else ""
 
     def join(self, *parts: str) -> str:
         """The parts as one path of that machine's kind."""

@@ -15,6 +15,8 @@ from grok_mcp.hosts.toml import TomlText
 
 _BOM = b"\xef\xbb\xbf"
 _INPUTS = "inputs"
+MAX_INPUTS = 8
+"""An entry has one, after changes by hand two; each is taken out by a pass over the whole text."""
 
 
 def parse_document(host: Host, text: str) -> JsonText | TomlText:
@@ -98,6 +100,8 @@ class HostFile:
 
     def without_entry(self, entry: Entry, origin: "HostFile | None") -> str:
         """The text without that entry, and without what is empty now and was not in `origin`."""
+        if len(entry.inputs) > MAX_INPUTS:
+            raise HostError(f"{self.path} was not changed: it has {len(entry.inputs)} inputs for one entry")
         others = {name: value for name, value in self.servers.items() if name != entry.name}
         expected: dict[str, Any] = {**self.data, self.host.table: others}
         if isinstance(self._document, TomlText):
@@ -132,10 +136,11 @@ class HostFile:
             try:
                 if parse_document(self.host, text).data == expected:
                     return text
-            except HostError:
+            except (HostError, RecursionError):
                 continue
         raise HostError(f"{self.path} was not changed: its form is too unusual; edit it by hand")
 
 
-def _id(item: Any) -> Any:
-    return item.get("id") if isinstance(item, dict) else None
+def _id(item: Any) -> str | None:
+    name = item.get("id") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else None

@@ -14,16 +14,23 @@ from itertools import groupby
 from typing import Any
 
 from grok_mcp.hosts.host import HostError
+from grok_mcp.redaction import quote
 
-_TOKEN = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})'
-    r"|'''.*?'''(?:'{0,2})"
-    r'|"(?:[^"\\\n]|\\.)*"'
-    r"|'[^'\n]*'"
-    r"|#[^\n]*"
-    r"|[\[{]|[\]}]|\n",
-    re.DOTALL,
+# Possessive, and content with an end that is missing: nothing is tried twice, nor kept to be tried again.
+_STRING = (
+    r'"""(?:[^"\\]++|\\.|"(?!""))*+(?:"{3,5}|\\?\Z)'
+    r"|'''(?:[^']++|'(?!''))*+(?:'{3,5}|\Z)"
+    r'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?+'
+    r"|'[^'\n]*+'?+"
 )
+_TOKEN = re.compile(rf"{_STRING}|#[^\n]*+|[\[{{]|[\]}}]|\n", re.DOTALL)
+_OPAQUE = re.compile(rf"({_STRING})|#[^\n]*+", re.DOTALL)
+
+# What the parser takes time for that is not linear: its keys are tuples that grow by a copy for each part,
+# and its pattern of numbers keeps a state for each digit.
+_UNREADABLE = re.compile(r"(?<![\w \t-])[ \t]*+(?:(?:[\w-]++[ \t]*+\.[ \t]*+){100}|[+-]?\d[\d_]{5000})")
+MAX_SIZE = 4 * 1024 * 1024
+"""The parser is written in Python, and takes some seconds for as much."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -41,11 +48,17 @@ class TomlText:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        if len(text) > MAX_SIZE:
+            raise HostError(f"it is larger than {MAX_SIZE >> 20} MiB")
+        if _UNREADABLE.search(_OPAQUE.sub(lambda match: "s" if match[1] else "", text)):
+            raise HostError("it has a key of more than a hundred parts, or a number of thousands of digits")
         try:
             self.data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            message = str(error).replace("(at line ", "(line ")
+            message = quote(str(error)).replace("(at line ", "(line ")
             raise HostError(message[:1].lower() + message[1:]) from None
+        except ValueError as error:
+            raise HostError(f"it holds a value that can't be read: {quote(str(error))}") from None
         except RecursionError:
             raise HostError("it is nested too deeply to be read") from None
 
@@ -69,14 +82,15 @@ class TomlText:
     def without_table(self, path: tuple[str, ...]) -> str:
         """The text without that table and everything below it."""
         text, newline = self.text, self.newline
-        for start, end in reversed(list(self._groups(path))):
-            before, after = text[:start], text[end:]
-            if before.endswith(newline * 2) or before == newline:
-                before = before[: -len(newline)]
-            if not after and not text.endswith("\n"):
-                before = before.removesuffix(newline)
-            text = before + after
-        return text
+        kept, at = [], 0
+        for start, end in self._groups(path):
+            if text.endswith(newline * 2, at, start) or text[at:start] == newline:
+                start -= len(newline)
+            if end == len(text) and not text.endswith("\n") and text.endswith(newline, at, start):
+                start -= len(newline)
+            kept.append(text[at:start])
+            at = end
+        return "".join([*kept, text[at:]])
 
     def _groups(self, path: tuple[str, ...]) -> Iterator[tuple[int, int]]:
         """Where the statements below that path are, each run of neighbours as one."""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
+from grok_mcp.serving.signals import take_signals
 from grok_mcp.settings import Settings
+from grok_mcp.streams import hurry_stderr
 
 _LISTEN = "grok_mcp.serving.http.listen"
 
@@ -23,6 +25,8 @@ SERVED_BY: Mapping[str, str] = {
 
 def serve() -> int:
     """Serve until the client leaves or a signal comes; returns the exit status."""
+    hurry_stderr()
+    take_signals()
     settings = read_settings()
     if settings is None:
         return EXIT_BAD_SETTINGS

@@ -97,20 +97,25 @@ async def until_refused(server: Served) -> None:
             await stream.aclose()
 
 
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)  # Windows has none
+
+
 async def exit_status(server: Served) -> int:
     return await anyio.to_thread.run_sync(server.status)
 
 
 @pytest.mark.parametrize(
-    ("command", "flags", "kinds", "status"),
+    ("command", "flags", "kinds", "number", "status"),
     [
-        pytest.param(SERVE, (), BY_SESSION, 0, id="serve"),
-        pytest.param(SERVE, ("--workers", "2"), STATELESS, 0, id="serve with two workers"),
-        pytest.param(UVICORN, (), BY_SESSION, -signal.SIGTERM, id="uvicorn"),
+        pytest.param(SERVE, (), BY_SESSION, signal.SIGTERM, 0, id="serve"),
+        pytest.param(SERVE, (), BY_SESSION, HANG_UP, 0, id="serve, SIGHUP"),
+        pytest.param(SERVE, ("--workers", "2"), STATELESS, signal.SIGTERM, 0, id="serve with two workers"),
+        pytest.param(SERVE, ("--workers", "2"), STATELESS, HANG_UP, 0, id="serve with two workers, SIGHUP"),
+        pytest.param(UVICORN, (), BY_SESSION, signal.SIGTERM, -signal.SIGTERM, id="uvicorn"),
     ],
 )
 async def test_calls_in_flight_end_in_the_grace_period_or_come_back_interrupted(
-    command: tuple[str, ...], flags: tuple[str, ...], kinds: Sequence[str], status: int
+    command: tuple[str, ...], flags: tuple[str, ...], kinds: Sequence[str], number: int, status: int
 ) -> None:
     calls = Calls(kinds)
     async with calls.endpoint:
@@ -121,7 +126,7 @@ async def test_calls_in_flight_end_in_the_grace_period_or_come_back_interrupted(
                     group.start_soon(calls.run, client, f"Never ends, {kind}")
                 await calls.started()
                 async with idle_connection(server) as idle:
-                    server.process.send_signal(signal.SIGTERM)
+                    server.process.send_signal(number)
                     told = time.monotonic()
                     await until_closed(idle)
                 calls.ends.set()

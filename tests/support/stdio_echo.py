@@ -5,6 +5,8 @@
 
 import os
 import sys
+import threading
+import time
 from typing import Any
 
 import anyio
@@ -20,6 +22,8 @@ from mcp_types import (
 )
 
 from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.serving.pulse import watch_loop
+from grok_mcp.serving.signals import take_signals
 from grok_mcp.serving.stdio.session import serve_stdio
 
 
@@ -38,6 +42,11 @@ def echo_server(calls: InFlight) -> Server[Any]:
         for number in range(options.get("notes", 0)):
             await ctx.session.report_progress(number, None, note)
         await anyio.sleep(options.get("sleep", 0))
+        if options.get("thread"):
+            threading.Thread(target=threading.Event().wait).start()  # nobody ends it
+        busy_until = time.thread_time() + options.get("busy", 0)
+        while time.thread_time() < busy_until:
+            pass
         if log := options.get("log"):
             os.write(2, log.encode())
         text *= options.get("times", 1)
@@ -58,6 +67,8 @@ def echo_server(calls: InFlight) -> Server[Any]:
 
 async def main() -> None:
     calls = InFlight()
+    take_signals()
+    watch_loop(may_end=True)
     await serve_stdio(echo_server(calls), calls, float(sys.argv[1]) if sys.argv[1:] else 10)
 
 

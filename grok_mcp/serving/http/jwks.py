@@ -13,6 +13,8 @@ import httpx2
 import jwt
 
 from grok_mcp.addresses import is_loopback
+from grok_mcp.endpoint import open_client, tls_context
+from grok_mcp.errors import ConfigurationError
 
 CACHED_FOR_S = 600.0
 USABLE_FOR_S = 3600.0
@@ -32,7 +34,14 @@ _BY_TYPE = {
 ALGORITHMS = frozenset[str]().union(*_BY_TYPE.values())
 """Signatures that only the issuer can make; `none` and shared secrets are not among them."""
 
-_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError)
+_FAILURES = (
+    httpx2.HTTPError,
+    httpx2.InvalidURL,
+    ConfigurationError,
+    TimeoutError,
+    ValueError,
+    RecursionError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +122,7 @@ class IssuerKeys:
             if not keys:
                 raise ValueError("there is none that signs tokens")
         except _FAILURES as error:
-            reason = str(error) or type(error).__name__
+            reason = getattr(error, "text", None) or str(error) or type(error).__name__
             logger.error("the keys of %s can't be fetched: %s", self._issuer, reason)
             self._failed, self._again_at = True, time.monotonic() + AFTER_FAILURE_S
             return
@@ -121,8 +130,8 @@ class IssuerKeys:
         self._again_at = self._fetched + self._again_after_s
 
     async def _document(self) -> Mapping[str, Any]:
-        local = is_loopback(urlsplit(self._issuer).hostname)
-        async with httpx2.AsyncClient(follow_redirects=False, timeout=FETCH_S, trust_env=not local) as client:
+        tls = await anyio.to_thread.run_sync(tls_context)
+        async with open_client(self._jwks_url or self._issuer, tls, timeout=FETCH_S) as client:
             return await _get(client, self._jwks_url or await self._discovered(client))
 
     async def _discovered(self, client: httpx2.AsyncClient) -> str:

@@ -133,7 +133,10 @@ def serve(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it is done
         signal.signal(number, lambda *_: None)
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
+        workers = Multiprocess(config, sockets=[listening])
+        if hasattr(signal, "SIGHUP"):  # else it would start the workers anew
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        workers.run()
     else:
         server.run(sockets=[listening])
     return 0 if server.started or settings.workers > 1 else 1

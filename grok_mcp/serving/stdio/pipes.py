@@ -70,9 +70,12 @@ class LineSplitter:
 class LineReader:
     """A thread that blocks in `read`, and the queue of the lines that it brought."""
 
-    def __init__(self, fd: int, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, fd: int, on_end: Callable[[], None], in_thread: Callable[[], None] = lambda: None
+    ) -> None:
         self._fd = fd
         self._on_end = on_end
+        self._in_thread = in_thread  # called at the end as well, before a loop that may be busy
         self._loop = asyncio.get_running_loop()
         self._lines: deque[bytes] = deque()
         self._changed = asyncio.Event()
@@ -107,6 +110,7 @@ class LineReader:
             while chunk := self._read_chunk():
                 if lines := splitter.feed(chunk):
                     self._loop.call_soon_threadsafe(self._deliver, lines)
+            self._in_thread()
             self._loop.call_soon_threadsafe(self._deliver, [splitter.rest()])
             self._loop.call_soon_threadsafe(self._on_end)
 
@@ -144,6 +148,7 @@ class LineWriter:
         self._handed: SimpleQueue[memoryview] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._thread_total = 0  # written by the thread; read by the loop to see that bytes move
+        self._loop_total = 0
 
     async def write(self, *pieces: bytes) -> None:
         """Queue one line, in pieces; waits while the client is far behind."""
@@ -168,6 +173,10 @@ class LineWriter:
             if self._thread_total == before:
                 return
 
+    def total(self) -> int:
+        """How many bytes the client has taken; for any thread."""
+        return self._thread_total + self._loop_total
+
     def gone(self) -> bool:
         """Whether the client has closed its end, if that can be seen without writing."""
         if self._poll is None:
@@ -188,6 +197,7 @@ class LineWriter:
                 size = len(data)
                 while data and self._poll is not None and self._poll.poll(0):
                     data = data[os.write(self._fd, data[:_SAFE_WRITE]) :]
+                self._loop_total += size - len(data)
                 self._advance(size - len(data))
                 if data:
                     self._hand_over(data)

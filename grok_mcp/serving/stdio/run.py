@@ -9,13 +9,15 @@ from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.serving.process import build_process, close_process, settle_memory
 from grok_mcp.serving.stdio.session import serve_stdio
 from grok_mcp.settings import Settings
+from grok_mcp.streams import say
 
 
 def serve(settings: Settings) -> int:
     """Serve until the client leaves or a signal comes; returns the exit status."""
     if sys.__stdin__ is None or sys.__stdout__ is None:
-        sys.stderr.write("grok-mcp: a server on stdio needs an open stdin and stdout\n")
+        say("a server on stdio needs an open stdin and stdout")
         return EXIT_BAD_SETTINGS
+    sys.stdout = sys.stderr  # what a library prints is for nobody to wait for either
     return anyio.run(_serve, settings, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 

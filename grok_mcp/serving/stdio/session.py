@@ -18,6 +18,7 @@ from mcp.shared.message import ServerMessageMetadata, SessionMessage
 
 from grok_mcp.pipeline import InFlight
 from grok_mcp.serving.messages import RefusedMessageError
+from grok_mcp.serving.stdio.ending import LastResort
 from grok_mcp.serving.stdio.messages import decode, encode
 from grok_mcp.serving.stdio.pipes import LineReader, LineWriter
 
@@ -37,6 +38,7 @@ async def serve_stdio(server: Server[Any], in_flight: InFlight, grace_s: float) 
     grace = anyio.CancelScope()
 
     def hurry() -> None:
+        last_resort.begin()
         ended.set()
         grace.cancel()
 
@@ -47,12 +49,13 @@ async def serve_stdio(server: Server[Any], in_flight: InFlight, grace_s: float) 
         ended.set()
 
     writer = LineWriter(stdout, on_broken=hurry)
-    reader = LineReader(stdin, on_end=ended.set)
+    last_resort = LastResort(grace_s, writer.total)
+    reader = LineReader(stdin, on_end=ended.set, in_thread=last_resort.begin)
     incoming = _Incoming(reader, writer)
     outgoing = _Outgoing(writer, incoming.request_settled)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run, incoming, outgoing, server.create_initialization_options())
-        _on_signals(on_signal)
+        _on_signals(on_signal, last_resort)
         reader.start()
         await ended.wait()
         in_flight.ending = True
@@ -168,11 +171,17 @@ class _Outgoing(_Stream):
         await self._writer.write(*line)
 
 
-def _on_signals(callback: Callable[[], None]) -> None:
-    """Installed until the loop is closed, so that no signal can cut short the end either."""
+def _on_signals(callback: Callable[[], None], last_resort: LastResort) -> None:
+    """Installed until the process ends, so that no signal can cut short the end either.
+
+    The handler is Python's and not the loop's: it also runs where the loop is busy.
+    """
     loop = asyncio.get_running_loop()
+
+    def handle(*_: object) -> None:
+        last_resort.begin()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(callback)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, callback)
-        except NotImplementedError:  # pragma: no cover - Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))
+        signal.signal(number, handle)
