@@ -40,7 +40,7 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’
 
 # What a host, a template or a manual has in the place of a key: a reference of any form, the name of a
 # variable, an address, a word that asks for the key, a masked one. No key has brackets or `$` or `%` in it.
-_REFERENCE = re.compile(r"\$[\w{(]|[{<\[(%].*[}>\])%]|\*{3}|…|\.{3}")
+_REFERENCE = re.compile(r"\$[\w{(]|[{<\[(%].{0,200}[}>\])%]|\*{3}|…|\.{3}")
 _STAND_IN = re.compile(
     r"(?-i:(?:[A-Z0-9]+_)+(?:KEY|TOKEN|SECRET|HERE|ME))|(?:process\.env|os\.environ|env)[.:/]\w+|\w+://.*"
     r"|(?:xai-)?(?:your|insert|paste|replace|change|enter)[-_ ]?.*(?:key|token|here|me)\b.*"

@@ -18,7 +18,7 @@ DISTRIBUTION = "grok-mcp-server"
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-_REFERENCE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*|\{env:[^}]*\}|%\w+%")
+_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
 
 
 @dataclass(frozen=True)
