@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AliasChoices, ValidationError
 
+from grok_mcp import bounds
 from grok_mcp.foreign import encoding_of, read_regular
 from grok_mcp.redaction import quote
 from grok_mcp.settings import PREFIX, Settings, bare
@@ -15,9 +16,6 @@ from grok_mcp.streams import say
 
 EXIT_BAD_SETTINGS = 2
 """The exit status of a server whose settings can't be used."""
-
-
-MAX_ENV_FILE = 1024 * 1024
 
 
 class SettingsError(Exception):
@@ -50,7 +48,7 @@ def _env_file() -> tuple[Path | None, str]:
         return None, "utf-8"
     try:
         path = Path(named).expanduser()
-        return path, encoding_of(read_regular(path, MAX_ENV_FILE))
+        return path, encoding_of(read_regular(path, bounds.ENV_FILE_BYTES))
     except FileNotFoundError:
         reason = "is not a file"
     except OSError as error:

@@ -31,9 +31,8 @@
 
 from typing import Any, ClassVar
 
+from grok_mcp import bounds
 from grok_mcp.usage import Usage
-
-MAX_TEXT = 1_990
 
 
 class GrokError(Exception):
@@ -70,7 +69,7 @@ class GrokError(Exception):
     @property
     def text(self) -> str:
         """The one paragraph that the model reads; an attachment, if any, follows it."""
-        text = f"[{self.code}] {self.message} {self.advice}".rstrip()[:MAX_TEXT]
+        text = f"[{self.code}] {self.message} {self.advice}".rstrip()[: bounds.ERROR_TEXT_CHARACTERS]
         return f"{text}\n\n{self.attachment}" if self.attachment else text
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ Called wherever text that we did not write (error bodies, web titles, answers of
 
 import re
 
-MAX_QUOTE = 300
+from grok_mcp import bounds
+
 MIN_SECRET = 6
 """Anything shorter is not a key, and masking it would take ordinary words apart."""
 
@@ -58,7 +59,7 @@ def one_line(text: str) -> str:
     return " ".join(INVISIBLE.sub(" ", join_surrogates(text)).split())
 
 
-def quote(text: str, secrets: tuple[str, ...] = (), limit: int = MAX_QUOTE) -> str:
+def quote(text: str, secrets: tuple[str, ...] = (), limit: int = bounds.QUOTED_CHARACTERS) -> str:
     """Foreign text fit for an error sentence: one line, secrets masked, at most `limit` characters."""
     for secret in secrets:
         if len(secret) >= MIN_SECRET:

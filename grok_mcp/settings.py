@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.foreign import read_text
 from grok_mcp.gateways import GATEWAYS
@@ -30,9 +31,6 @@ else:
     GatewayName = Literal[tuple(GATEWAYS)]
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
-
-MAX_KEY = 4096
-MAX_KEY_FILE = 64 * 1024
 
 _MARKS = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff"
 """What editors and files of other systems leave at the ends of a value."""
@@ -61,8 +59,8 @@ def key_problem(key: str) -> str | None:
     """What is wrong with a key, None for one that can be sent."""
     if not key:
         return "is empty"
-    if len(key) > MAX_KEY:
-        return f"has more than {MAX_KEY} characters, which no key has"
+    if len(key) > bounds.KEY_CHARACTERS:
+        return f"has more than {bounds.KEY_CHARACTERS} characters, which no key has"
     if _REFERENCE.search(key) or _STAND_IN.fullmatch(key):
         return "holds a placeholder that the host did not replace by the key"
     if not key.isascii() or not key.isprintable() or " " in key:
@@ -73,7 +71,7 @@ def key_problem(key: str) -> str | None:
 def _read_key(path: Path) -> tuple[str, str | None]:
     """The key in a file, and what is wrong with it, as the end of a sentence about the setting."""
     try:
-        key = bare(read_text(path, MAX_KEY_FILE))
+        key = bare(read_text(path, bounds.KEY_FILE_BYTES))
     except OSError as error:
         return "", f"names a file that can't be read: {error.strerror or type(error).__name__}"
     except ValueError as error:

@@ -8,14 +8,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from grok_mcp import bounds
+
 TICKS_PER_USD = 10_000_000_000
 """`cost_in_usd_ticks`: 10^10 ticks are one USD (docs.x.ai/developers/cost-tracking)."""
-
-
-MAX_TICKS = 10**15
-"""A cost of more is not read: nobody is billed 100,000 USD for one answer."""
-MAX_COUNT = 10**15
-"""No real count comes near; foreign numbers must not overflow SQLite's sums."""
 
 
 class UsageReport(NamedTuple):
@@ -184,15 +180,15 @@ def count(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return min(value, MAX_COUNT) if value >= 0 else None
+    return min(value, bounds.COUNT) if value >= 0 else None
 
 
 def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:
     """The cost in USD that an endpoint reported: xAI's ticks, else OpenRouter's `cost`."""
     ticks = usage.get("cost_in_usd_ticks")
-    if isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < MAX_TICKS:
+    if isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < bounds.COST_TICKS:
         return Decimal(ticks) / TICKS_PER_USD
-    if isinstance(ticks, float) and ticks.is_integer() and 0 <= ticks < MAX_TICKS:
+    if isinstance(ticks, float) and ticks.is_integer() and 0 <= ticks < bounds.COST_TICKS:
         return Decimal(int(ticks)) / TICKS_PER_USD
     cost = _usd(usage.get("cost"))
     details = usage.get("cost_details")

@@ -7,13 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
+from grok_mcp import bounds
 from grok_mcp.dialects import DIALECTS, Dialect
 from grok_mcp.gateways import GATEWAYS, endpoint_url
 from grok_mcp.messages import ChatRequest, Message, Search
 from grok_mcp.pipeline import search
 from grok_mcp.settings import Settings
-from grok_mcp.tools.json_schema import MAX_DEPTH, MAX_SCHEMA_CHARS, SchemaCheck
-from grok_mcp.tools.structured import MAX_ATTACHED
+from grok_mcp.tools.json_schema import SchemaCheck
 from tests.support.pages import PAGES, ROOT, table
 
 GATEWAYS_PAGE = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
@@ -126,8 +126,8 @@ def test_every_filter_stands_in_the_table() -> None:
 
 
 def test_the_limits_of_schemas_are_those_of_the_code() -> None:
-    assert f"{MAX_SCHEMA_CHARS // 1024} KiB and {MAX_DEPTH} levels" in STRUCTURED_PAGE
-    assert f"{MAX_ATTACHED:,} characters" in STRUCTURED_PAGE
+    assert f"{bounds.SCHEMA_CHARACTERS // 1024} KiB and {bounds.SCHEMA_DEPTH} levels" in STRUCTURED_PAGE
+    assert f"{bounds.ATTACHED_CHARACTERS:,} characters" in STRUCTURED_PAGE
 
 
 @pytest.mark.parametrize("block", re.findall(r"```json\n(.*?)```", STRUCTURED_PAGE, re.DOTALL))

@@ -8,7 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from grok_mcp.usage import COUNTS, MAX_COUNT, TICKS_PER_USD, Usage
+from grok_mcp import bounds
+from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 
 FILE = "ledger.sqlite3"
 
@@ -69,7 +70,7 @@ class Entry(NamedTuple):
         source = "unknown" if self.unpriced and usage.cost_usd is None else usage.cost_source
         return (
             *self[:6],
-            *(None if count is None else min(count, MAX_COUNT) for count in counts),
+            *(None if count is None else min(count, bounds.COUNT) for count in counts),
             *(self.ticks, source, self.duration_s, self.finish_reason, self.error),
         )
 
@@ -94,7 +95,7 @@ class Standing(NamedTuple):
 
 def to_ticks(usd: Decimal) -> int:
     """US dollars in whole ticks."""
-    return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(MAX_COUNT)))
+    return int(min((usd * TICKS_PER_USD).to_integral_value(), Decimal(bounds.COUNT)))
 
 
 def midnight(at: float) -> float:

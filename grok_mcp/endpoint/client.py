@@ -15,12 +15,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.errors import ConfigurationError
 from grok_mcp.foreign import read_regular
 from grok_mcp.redaction import quote
-
-MAX_CERTIFICATES = 16 * 1024 * 1024
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _HASHED = re.compile(r"[0-9a-fA-F]{8}\.\d+")
@@ -34,7 +33,7 @@ def tls_context() -> ssl.SSLContext:
     """
     try:
         if file := os.environ.get("SSL_CERT_FILE"):
-            read_regular(Path(file), MAX_CERTIFICATES)
+            read_regular(Path(file), bounds.CERTIFICATES_BYTES)
         elif folders := os.environ.get("SSL_CERT_DIR"):
             _look_into(folders.split(os.pathsep))
         return httpx2.create_ssl_context()

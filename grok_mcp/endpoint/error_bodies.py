@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from grok_mcp import bounds
+
 _UNSUPPORTED = (
     r"Argument not supported on this model: [`'\"]?(\w{1,64})",
     r"Argument not supported: [`'\"]?(\w{1,64})[`'\"]?(?:$|[.,;)]|\s*\()",
@@ -22,12 +24,6 @@ _UNSUPPORTED = (
 
 _NAMES = ("message", "msg", "error_msg", "error_message", "detail", "reason", "text")
 """Fields that hold the words of an error."""
-
-_DEPTH = 8
-
-
-MAX_WORDS = 2_048
-"""Characters of a message or a code: no more is looked through or quoted."""
 
 
 class ErrorBody(NamedTuple):
@@ -56,14 +52,19 @@ def _read_text(text: str) -> ErrorBody:
         if "<html" in lower:
             start, end = lower.find("<title>"), lower.find("</title>")
             text = text[start + len("<title>") : end] if 0 <= start < end else "an HTML page"
-        return ErrorBody(message=text.strip()[:MAX_WORDS])
+        return ErrorBody(message=text.strip()[: bounds.ERROR_CHARACTERS])
     return read_error_payload(payload)
 
 
 def read_error_payload(payload: Any) -> ErrorBody:
     """The words in an error object, as a body or inside a stream."""
     message, code, status, param = _read_payload(payload)
-    return ErrorBody(message[:MAX_WORDS], code[:MAX_WORDS], status, param[:MAX_WORDS])
+    return ErrorBody(
+        message[: bounds.ERROR_CHARACTERS],
+        code[: bounds.ERROR_CHARACTERS],
+        status,
+        param[: bounds.ERROR_CHARACTERS],
+    )
 
 
 def _read_payload(payload: Any) -> ErrorBody:
@@ -109,9 +110,9 @@ def _sentence(value: Any, depth: int = 0) -> str:
     """The words in a value: itself, or what its usual fields or its first item hold."""
     if isinstance(value, str):
         return value
-    if depth < _DEPTH and isinstance(value, list) and value:
+    if depth < bounds.ERROR_DEPTH and isinstance(value, list) and value:
         return _sentence(value[0], depth + 1)
-    if depth < _DEPTH and isinstance(value, Mapping):
+    if depth < bounds.ERROR_DEPTH and isinstance(value, Mapping):
         inner = (_sentence(value.get(name), depth + 1) for name in (*_NAMES, "error"))
         return next(filter(None, inner), "")
     return "" if value is None or isinstance(value, bool | list | Mapping) else str(value)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from grok_mcp import errors
+from grok_mcp import bounds, errors
 from grok_mcp.endpoint.error_bodies import ErrorBody, unsupported_parameter
 from grok_mcp.errors import UpstreamError
 from grok_mcp.redaction import quote
@@ -195,21 +195,17 @@ def _kind_by_status(status: int) -> _Kind:
     return UpstreamError, "A retry is unlikely to help.", False
 
 
-LONGEST_WAIT_S = 1e9
-"""A longer wait is reported as this one: nobody waits for either."""
-
-
 def retry_after_s(value: str | None) -> float | None:
     """Seconds from a `Retry-After` header, which holds seconds or a date; None where it can't be read."""
     if not value:
         return None
     with suppress(ValueError):
         seconds = float(value)
-        return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_WAIT_S)
+        return None if math.isnan(seconds) else min(max(seconds, 0.0), bounds.RETRY_AFTER_S)
     try:
         seconds = (parsedate_to_datetime(value).astimezone(UTC) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return None
     except OverflowError:
-        return LONGEST_WAIT_S
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)
+        return bounds.RETRY_AFTER_S
+    return min(max(seconds, 0.0), bounds.RETRY_AFTER_S)

@@ -13,15 +13,11 @@ import httpx2
 from anyio import move_on_after
 from pydantic_core import from_json
 
-from grok_mcp import errors
+from grok_mcp import bounds, errors
 from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.errors import UpstreamError
 from grok_mcp.redaction import quote
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Of one event, or of a body in place of a stream: the longest answers have a tenth of that."""
-MAX_VALUES = 200_000
-"""Objects and lists in one of them: each takes a hundred times its two bytes."""
 _BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
 """What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
@@ -55,7 +51,7 @@ class EventSplitter:
         if rest:
             self._line.append(rest)
             self._size += len(rest)
-        if self._size > MAX_BYTES:
+        if self._size > bounds.REPLY_BYTES:
             raise _too_large("an event")
         return events
 
@@ -142,7 +138,7 @@ class Reply:
             async for chunk in self._chunks:
                 pieces.append(chunk)
                 size += len(chunk)
-                if size > MAX_BYTES:
+                if size > bounds.REPLY_BYTES:
                     raise _too_large("a body")
         except (httpx2.TransportError, httpx2.DecodingError):
             self.is_cut = True
@@ -183,14 +179,16 @@ def _is_json(first: bytes, content_type: str) -> bool:
 
 
 def _too_large(what: str) -> UpstreamError:
-    return UpstreamError(f"The endpoint sent {what} of more than {MAX_BYTES >> 20} MiB.", "Ask for less.")
+    return UpstreamError(
+        f"The endpoint sent {what} of more than {bounds.REPLY_BYTES >> 20} MiB.", "Ask for less."
+    )
 
 
 def _check_values(data: bytes) -> None:
     """Raise for JSON that would take many times its size."""
-    if len(data) > 2 * MAX_VALUES and data.count(b"{") + data.count(b"[") > MAX_VALUES:
+    if len(data) > 2 * bounds.REPLY_VALUES and data.count(b"{") + data.count(b"[") > bounds.REPLY_VALUES:
         raise UpstreamError(
-            f"The endpoint sent more than {MAX_VALUES:,} objects and lists at once.", "Ask for less."
+            f"The endpoint sent more than {bounds.REPLY_VALUES:,} objects and lists at once.", "Ask for less."
         )
 
 

@@ -19,7 +19,7 @@ from urllib.request import getproxies
 import anyio
 import httpx2
 
-from grok_mcp import __version__, errors
+from grok_mcp import __version__, bounds, errors
 from grok_mcp.addresses import is_loopback
 from grok_mcp.endpoint.client import open_client, tls_context
 from grok_mcp.endpoint.error_bodies import read_error_body
@@ -30,9 +30,6 @@ from grok_mcp.redaction import quote
 
 CALLS_PER_POOL = 8
 IDLE_POOL_S = 30.0
-MAX_ERROR_BYTES = 64 * 1024
-MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
-GET_S = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -91,18 +88,18 @@ class Upstream:
     async def get(self, url: str) -> Any:
         """GET a JSON document, None where it is none. Raises a GrokError for every failure."""
         body = bytearray()
-        with anyio.move_on_after(GET_S):
+        with anyio.move_on_after(bounds.DOCUMENT_S):
             async with self._sent("GET", url, {"Accept": "application/json"}) as response:
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > MAX_DOCUMENT_BYTES:
+                    if len(body) > bounds.DOCUMENT_BYTES:
                         return None
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
                 return None
         raise errors.UpstreamTimeoutError(
-            f"{self.endpoint.title} did not answer within {GET_S:g} s.", "Try again in a moment."
+            f"{self.endpoint.title} did not answer within {bounds.DOCUMENT_S:g} s.", "Try again in a moment."
         )
 
     @asynccontextmanager
@@ -179,11 +176,11 @@ class Upstream:
         with suppress(httpx2.HTTPError):
             async for chunk in response.aiter_bytes():
                 body += chunk
-                if len(body) >= MAX_ERROR_BYTES:
+                if len(body) >= bounds.ERROR_BYTES:
                     break
         headers = response.headers
         return classify(
-            read_error_body(bytes(body[:MAX_ERROR_BYTES])),
+            read_error_body(bytes(body[: bounds.ERROR_BYTES])),
             self.endpoint,
             status=response.status_code,
             retry_after_s=retry_after_s(headers.get("retry-after")),

@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from grok_mcp import bounds
 from grok_mcp.foreign import read_regular
 from grok_mcp.hosts.host import HostError
-
-MAX_SIZE = 16 * 1024 * 1024
-"""What programs keep in such a file can be 4 MB; a larger one is told of, and left alone."""
 
 _BACKUP_SUFFIX = ".grok-mcp.bak"
 _WRITABLE = 0o222
@@ -43,7 +41,7 @@ def backup_of(path: Path) -> Path:
 def read_file(path: Path) -> bytes | None:
     """The bytes of a file, None where there is none."""
     try:
-        return read_regular(path, MAX_SIZE)
+        return read_regular(path, bounds.HOST_FILE_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+from grok_mcp import bounds
 from grok_mcp.hosts.host import HostError
 from grok_mcp.redaction import quote
 
@@ -29,8 +30,6 @@ _OPAQUE = re.compile(rf"({_STRING})|#[^\n]*+", re.DOTALL)
 # What the parser takes time for that is not linear: its keys are tuples that grow by a copy for each part,
 # and its pattern of numbers keeps a state for each digit.
 _UNREADABLE = re.compile(r"(?<![\w \t-])[ \t]*+(?:(?:[\w-]++[ \t]*+\.[ \t]*+){100}|[+-]?\d[\d_]{5000})")
-MAX_SIZE = 4 * 1024 * 1024
-"""The parser is written in Python, and takes some seconds for as much."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -48,8 +47,8 @@ class TomlText:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        if len(text) > MAX_SIZE:
-            raise HostError(f"it is larger than {MAX_SIZE >> 20} MiB")
+        if len(text) > bounds.TOML_BYTES:
+            raise HostError(f"it is larger than {bounds.TOML_BYTES >> 20} MiB")
         if _UNREADABLE.search(_OPAQUE.sub(lambda match: "s" if match[1] else "", text)):
             raise HostError("it has a key of more than a hundred parts, or a number of thousands of digits")
         try:

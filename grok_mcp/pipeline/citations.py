@@ -9,11 +9,11 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from grok_mcp import bounds
 from grok_mcp.messages import CITATION_MARKER, Citation, SourceKind
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
 
-MAX_URL = 2_000
 _X_HOSTS = ("x.com", "twitter.com")
 _MAX_TITLE = 120
 
@@ -68,7 +68,7 @@ def _named(numbers: Iterable[int]) -> str:
 
 def _is_page(url: str) -> bool:
     """Whether a source is an address that a person may open: not a script, a file or data."""
-    return len(url) <= MAX_URL and re.match(r"https?://[^\s/]", url, re.IGNORECASE) is not None
+    return len(url) <= bounds.URL_CHARACTERS and re.match(r"https?://[^\s/]", url, re.IGNORECASE) is not None
 
 
 def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str]]:

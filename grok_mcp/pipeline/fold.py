@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
-from grok_mcp import events
+from grok_mcp import bounds, events
 from grok_mcp.errors import UpstreamError
 from grok_mcp.events import Event, Place
 from grok_mcp.redaction import INVISIBLE, join_surrogates
@@ -17,13 +17,6 @@ from grok_mcp.usage import UsageReport
 SEPARATOR = "\n\n"
 """Between two message items; parts of one item join without anything between."""
 
-
-MAX_CHARACTERS = 12_000_000
-"""Of all that an answer holds: texts, arguments of calls, queries, addresses; real ones have thousands."""
-MAX_ITEMS = 1_000
-"""Of each kind: texts, calls, searches, sources, citations."""
-MAX_INVISIBLE = 100_000
-"""Characters that are taken out of a text, whose places are kept for the spans of citations."""
 
 BLOCK = 1_024
 """Pieces that are joined at a time: a long answer in small pieces would else take several times its size."""
@@ -50,8 +43,8 @@ class Part:
                 text, self.held = text[:-1], text[-1]
             text = join_surrogates(text)
         if clean and INVISIBLE.search(text):
-            if len(self.removed) > MAX_INVISIBLE:
-                raise _too_much(MAX_INVISIBLE, "invisible characters")
+            if len(self.removed) > bounds.ANSWER_INVISIBLE:
+                raise _too_much(bounds.ANSWER_INVISIBLE, "invisible characters")
             self.removed.extend(self.length + match.start() for match in INVISIBLE.finditer(text))
             self.length += len(text)
             text = INVISIBLE.sub("", text)
@@ -194,13 +187,13 @@ class Fold:
     def _weigh(self, characters: int) -> None:
         """Count characters that are kept."""
         self._characters += characters
-        if self._characters > MAX_CHARACTERS:
-            raise _too_much(MAX_CHARACTERS, "characters")
+        if self._characters > bounds.ANSWER_CHARACTERS:
+            raise _too_much(bounds.ANSWER_CHARACTERS, "characters")
 
     def _room(self, kept: Sized, what: str) -> None:
         """Raise where one more of this kind would be too many."""
-        if len(kept) >= MAX_ITEMS:
-            raise _too_much(MAX_ITEMS, what)
+        if len(kept) >= bounds.ANSWER_ITEMS:
+            raise _too_much(bounds.ANSWER_ITEMS, what)
 
     def _append(self, text: str, place: Place) -> str:
         self._weigh(len(text))

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from grok_mcp import errors
+from grok_mcp import bounds, errors
 from grok_mcp.dialects import DIALECTS
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
@@ -20,8 +20,6 @@ from grok_mcp.settings import Settings
 CHAT_ONLY_OPTIONS = ("n", "seed", "stop", "presence_penalty", "frequency_penalty")
 """Sampling options that the Responses API has no field for (docs.x.ai field lists)."""
 
-MAX_OMITTED = 6
-"""So many refused parameters are left out of one call at most; each costs a request."""
 
 _SEARCH_FIELDS = ("search_parameters", "plugins", "tools")
 _ENCRYPTED = re.compile(r"encrypted.{0,80}(?:content|reasoning)|decrypt", re.IGNORECASE)
@@ -199,7 +197,7 @@ class Plan:
         name = error.parameter if isinstance(error, errors.BadRequestError) else None
         if name in _SEARCH_FIELDS and self.form.search_dialect:  # another way to search comes first
             return False
-        if name is None or _FORMAT.search(name) or len(self._request.omit) >= MAX_OMITTED:
+        if name is None or _FORMAT.search(name) or len(self._request.omit) >= bounds.OMITTED_FIELDS:
             return False
         without = replace(self.form.request, omit=self.form.request.omit | {name})
         build_body = DIALECTS[self.form.dialect].build_body

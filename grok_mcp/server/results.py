@@ -9,6 +9,7 @@ from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
+from grok_mcp import bounds
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import depth_of
 from grok_mcp.redaction import join_surrogates
@@ -18,8 +19,6 @@ ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
 RESTART_META = "grok-mcp/restart"
 
-MAX_RESULT_DEPTH = 120
-"""Levels of JSON in a result, of which its message adds a few: the parsers of Rust hosts stop at 128."""
 
 _UNSOUND = "The data of this answer is no JSON that every host could read, so it is only in the text."
 
@@ -57,7 +56,7 @@ def render_page(
 
 def _is_sound(value: Any) -> bool:
     """Whether a value is JSON that every host can read: finite, not too deep, valid Unicode."""
-    if depth_of(value, MAX_RESULT_DEPTH) > MAX_RESULT_DEPTH:
+    if depth_of(value, bounds.RESULT_DEPTH) > bounds.RESULT_DEPTH:
         return False
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

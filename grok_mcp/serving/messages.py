@@ -11,10 +11,8 @@ from typing import NamedTuple, TypeGuard
 import mcp_types as types
 from pydantic import ValidationError
 
+from grok_mcp import bounds
 from grok_mcp.redaction import join_surrogates
-
-MAX_REFUSED = 1000
-"""Ids of one batch that are refused one by one; a larger one gets a single error."""
 
 # The id of a message that can't be parsed as a whole: among the other short members at its start
 # or its end, where every client's serialiser puts it.
@@ -99,7 +97,7 @@ def _refused_batch(values: list[object]) -> RefusedMessageError:
     """The answer to several messages at once, which only 2025-03-26 knew: each request is to come alone."""
     reason = "Invalid Request: batches are not served; send each message by itself"
     ids = [value.get("id") for value in values if isinstance(value, dict)]
-    if len(ids) > MAX_REFUSED:
+    if len(ids) > bounds.BATCH:
         ids = []
     return RefusedMessageError(types.INVALID_REQUEST, reason, *ids, batch=True)
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import anyio
 
-DEADLINE_S = 2.0
-"""Nearly all take a few milliseconds, behind the 0.1 s that the process needs to start."""
+from grok_mcp import bounds
 
 _PROGRAM = Path(__file__).with_name("apart_program.py")
 
@@ -22,12 +21,12 @@ class TooMuchError(Exception):
 
 async def mismatches_apart(schema: Mapping[str, Any], value: Any, *, draft_07: bool) -> list[tuple[str, str]]:
     """Where and why a value does not fit a schema: the first place only. Raises TooMuchError."""
-    task = json.dumps({"schema": schema, "value": value, "draft_07": draft_07}).encode()
+    task = {"schema": schema, "value": value, "draft_07": draft_07, "memory": bounds.CHECK_BYTES}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", str(_PROGRAM)]
     try:
-        with anyio.fail_after(DEADLINE_S):
-            done = await anyio.run_process(command, input=task, env=environment)
+        with anyio.fail_after(bounds.CHECK_S):
+            done = await anyio.run_process(command, input=json.dumps(task).encode(), env=environment)
         mismatch = json.loads(done.stdout)
     except (TimeoutError, OSError, CalledProcessError, ValueError):
         raise TooMuchError from None

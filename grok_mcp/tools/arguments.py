@@ -12,13 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.settings import ReasoningEffort
-
-MAX_UNKNOWN = 10
-"""Names that are not ours and are named in notes; more would bury the answer."""
-MAX_NAME = 40
-"""Characters of a name that a note repeats."""
 
 
 def _zero_is_absent(value: Any) -> Any:
@@ -140,14 +136,16 @@ def _unknown(raw: Mapping[str, Any], known: Sequence[str], what: str) -> list[st
     """Notes on the names that are not ours: what may have been meant, and what there is."""
     notes, others = [], []
     unknown = [name for name in raw if name not in known and not name.startswith("_")]  # hosts mark theirs so
-    for name in unknown[:MAX_UNKNOWN]:
-        close = difflib.get_close_matches(name[:MAX_NAME], known, n=1, cutoff=0.75)
+    for name in unknown[: bounds.UNKNOWN_NAMES]:
+        close = difflib.get_close_matches(name[: bounds.NAME_CHARACTERS], known, n=1, cutoff=0.75)
         if close and close[0] not in raw:
-            notes.append(f"The {what} {name[:MAX_NAME]!r} is unknown; {close[0]!r} may have been meant.")
+            notes.append(
+                f"The {what} {name[: bounds.NAME_CHARACTERS]!r} is unknown; {close[0]!r} may have been meant."
+            )
         else:
-            others.append(repr(name[:MAX_NAME]))
-    if len(unknown) > MAX_UNKNOWN:
-        others.append(f"{len(unknown) - MAX_UNKNOWN} more")
+            others.append(repr(name[: bounds.NAME_CHARACTERS]))
+    if len(unknown) > bounds.UNKNOWN_NAMES:
+        others.append(f"{len(unknown) - bounds.UNKNOWN_NAMES} more")
     if others:
         subject = f"{what} {others[0]} is" if len(others) == 1 else f"{what}s {', '.join(others)} are"
         verb = "was" if len(others) == 1 else "were"

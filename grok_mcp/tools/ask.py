@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.messages import Answer, Call, Message
 from grok_mcp.pipeline import Grok
@@ -14,10 +15,6 @@ from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments, SamplingOptions
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_turn
-
-MAX_TOOLS = 128
-"""xAI's limit of tools in one request."""
-
 
 NO_OUTPUT = "(no output)"
 """What goes out for an empty output: endpoints refuse a message without content."""
@@ -61,8 +58,8 @@ class AskArguments(Arguments):
     @field_validator("tools")
     @classmethod
     def _functions(cls, tools: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        if len(tools) > MAX_TOOLS:
-            raise ValueError(f"more than {MAX_TOOLS} functions")
+        if len(tools) > bounds.FUNCTIONS:
+            raise ValueError(f"more than {bounds.FUNCTIONS} functions")
         return tuple(_function(tool, number) for number, tool in enumerate(tools))
 
     @model_validator(mode="after")

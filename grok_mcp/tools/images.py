@@ -10,13 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.request import url2pathname
 
+from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
-
-MAX_IMAGE_BYTES = 20 * 1024 * 1024
-MAX_IMAGES = 20
-"""More in one question help no model."""
-MAX_TOTAL_BYTES = 24 * 1024 * 1024
-"""Of all images of one call that are sent by value: each takes four times its size while it goes out."""
 
 _DATA_URI = r"(?i)data:([a-z]+/[a-z0-9.+-]+)?(;[^,]*)?;base64,"
 _SENSITIVE = r"(?i)(?:^\.|\.env$|id_[a-z0-9]+$|\.(?:pem|key|p12|pfx|kdbx)$|credential|secret|shadow$|passwd$)"
@@ -27,16 +22,16 @@ def read_images(images: Sequence[str], roots: Sequence[Path]) -> tuple[str, ...]
 
     Raises InvalidArgumentError that names the image by its position, or says that they are too many.
     """
-    if len(images) > MAX_IMAGES:
-        raise InvalidArgumentError(f"images: more than {MAX_IMAGES} images.", "Send fewer.")
+    if len(images) > bounds.IMAGES:
+        raise InvalidArgumentError(f"images: more than {bounds.IMAGES} images.", "Send fewer.")
     total, known = 0, dict[str, str]()
     for number, image in enumerate(map(str.strip, images)):
         if image not in known:
             known[image] = _read(image, f"images[{number}]", roots)
         total += 0 if known[image].startswith("https:") else len(known[image]) * 3 // 4
-        if total > MAX_TOTAL_BYTES:
+        if total > bounds.IMAGES_BYTES:
             raise InvalidArgumentError(
-                f"images: more than {MAX_TOTAL_BYTES >> 20} MiB together.", "Send fewer or smaller ones."
+                f"images: more than {bounds.IMAGES_BYTES >> 20} MiB together.", "Send fewer or smaller ones."
             )
     return tuple(known[image.strip()] for image in images)
 
@@ -48,7 +43,7 @@ def read_named_image(path: str, name: str) -> str:
     """
     try:
         file = _path(path)
-        if file.stat().st_size > MAX_IMAGE_BYTES:
+        if file.stat().st_size > bounds.IMAGE_BYTES:
             raise _too_large(name)
         return _data_uri(file.read_bytes(), name)
     except (OSError, ValueError, RuntimeError) as error:
@@ -60,7 +55,7 @@ def _read(image: str, name: str, roots: Sequence[Path]) -> str:
     if image[:8].lower() == "https://":
         return f"https:{image[6:]}"
     if image[:5].lower() == "data:":
-        if len(image) > 2 * MAX_IMAGE_BYTES:
+        if len(image) > 2 * bounds.IMAGE_BYTES:
             raise _too_large(name)
         return _data_uri(_decoded(image, name), name)
     if "://" in image and not image.startswith("file://"):
@@ -94,7 +89,7 @@ def _file(image: str, name: str, roots: Sequence[Path]) -> bytes:
         inside = any(path.is_relative_to(root.resolve()) for root in roots)
         if inside and path.is_file() and not any(re.search(_SENSITIVE, part) for part in path.parts[1:]):
             with path.open("rb") as file:
-                return file.read(MAX_IMAGE_BYTES + 1)
+                return file.read(bounds.IMAGE_BYTES + 1)
     except (OSError, ValueError, RuntimeError):
         pass
     raise InvalidArgumentError(
@@ -108,7 +103,7 @@ def _path(image: str) -> Path:
 
 
 def _data_uri(content: bytes, name: str) -> str:
-    if len(content) > MAX_IMAGE_BYTES:
+    if len(content) > bounds.IMAGE_BYTES:
         raise _too_large(name)
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         kind = "png"

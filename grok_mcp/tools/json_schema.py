@@ -12,24 +12,16 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError, SchemaMismatchError
 from grok_mcp.foreign import depth_of, load_json
-from grok_mcp.tools.apart import DEADLINE_S, TooMuchError, mismatches_apart
+from grok_mcp.tools.apart import TooMuchError, mismatches_apart
 from grok_mcp.tools.patterns import LISTS, MAPS, SINGLE, Sorted, options, sort_patterns
 from grok_mcp.tools.schema_words import in_words
 
 if TYPE_CHECKING:
     import jsonschema_rs
 
-MAX_SCHEMA_CHARS = 256 * 1024
-MAX_DEPTH = 64
-MAX_NODES = 10_000
-"""With every reference written out: the validator takes 3 µs for each."""
-MAX_MISMATCHES = 8
-MAX_ANSWER_CHARS = 4_000_000
-"""Of JSON: nothing else can be done while it is read."""
-MAX_CHECKS = 50_000
-"""Nodes of the schema times values of the answer, beyond which a process of its own checks them."""
 
 WRAPPER = "result"
 """The property that a schema whose root is not an object is wrapped in, upstream only."""
@@ -115,17 +107,17 @@ class SchemaCheck:
 
         Raises SchemaMismatchError for one that can't be checked in time.
         """
-        if len(text) > MAX_ANSWER_CHARS:
-            return [f"/: longer than {MAX_ANSWER_CHARS:,} characters"]
+        if len(text) > bounds.DATA_CHARACTERS:
+            return [f"/: longer than {bounds.DATA_CHARACTERS:,} characters"]
         try:
             value = self.value(text)
         except ValueError as error:
             return [f"/: not JSON ({error})"]
-        apart = self._nodes * (1 + sum(map(text.count, ",[{"))) > MAX_CHECKS
+        apart = self._nodes * (1 + sum(map(text.count, ",[{"))) > bounds.CHECKS
         if apart:
             found = await self._apart(self._patterns.usable, value)
         else:
-            first = islice(self._validator.iter_errors(value), MAX_MISMATCHES)
+            first = islice(self._validator.iter_errors(value), bounds.MISMATCHES)
             found = [(_path(one), one.message) for one in first]
         if not (apart or found or self._patterns.full is None):
             try:
@@ -140,7 +132,7 @@ class SchemaCheck:
             return await mismatches_apart(schema, value, draft_07=_is_draft_07(schema))
         except TooMuchError:
             raise SchemaMismatchError(
-                f"Grok's answer could not be held against the schema within {DEADLINE_S:g} s.",
+                f"Grok's answer could not be held against the schema within {bounds.CHECK_S:g} s.",
                 "Use a simpler schema, or ask for less.",
             ) from None
 
@@ -149,10 +141,10 @@ def _validator(schema: Mapping[str, Any]) -> _Compiled:
     """A validator for the caller's schema. Raises InvalidArgumentError for one that can't be used."""
     import jsonschema_rs  # a large extension that only this tool needs
 
-    if depth_of(schema, MAX_DEPTH) > MAX_DEPTH:
-        raise InvalidArgumentError(f"schema: nested more than {MAX_DEPTH} levels deep.", _ADVICE)
-    if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
-        raise InvalidArgumentError(f"schema: larger than {MAX_SCHEMA_CHARS // 1024} KiB.", _ADVICE)
+    if depth_of(schema, bounds.SCHEMA_DEPTH) > bounds.SCHEMA_DEPTH:
+        raise InvalidArgumentError(f"schema: nested more than {bounds.SCHEMA_DEPTH} levels deep.", _ADVICE)
+    if len(json.dumps(schema)) > bounds.SCHEMA_CHARACTERS:
+        raise InvalidArgumentError(f"schema: larger than {bounds.SCHEMA_CHARACTERS // 1024} KiB.", _ADVICE)
     size = _checked_size(schema)
     if "$schema" not in schema and any(isinstance(node.get("items"), list) for node in _nodes(schema)):
         schema = {"$schema": _DRAFT_07, **schema}  # only that draft writes tuples like this
@@ -207,9 +199,9 @@ def _checked_size(schema: Mapping[str, Any]) -> int:
     if any("$dynamicRef" in node or "$recursiveRef" in node for node in _nodes(schema)):
         raise InvalidArgumentError("schema: $dynamicRef and $recursiveRef are not taken.", "Use $ref.")
     size = _size(schema, schema, {}, ())
-    if size > MAX_NODES:
+    if size > bounds.SCHEMA_NODES:
         raise InvalidArgumentError(
-            f"schema: more than {MAX_NODES:,} nodes with every $ref written out.", _ADVICE
+            f"schema: more than {bounds.SCHEMA_NODES:,} nodes with every $ref written out.", _ADVICE
         )
     return size
 
@@ -226,8 +218,10 @@ def _size(node: Any, schema: Mapping[str, Any], sizes: dict[str, int], trail: tu
             raise InvalidArgumentError(
                 f"schema: the $ref {str(reference)[:80]!r} leaves the schema.", _ADVICE
             )
-        if len(trail) > MAX_DEPTH:
-            raise InvalidArgumentError(f"schema: more than {MAX_DEPTH} $refs behind each other.", _ADVICE)
+        if len(trail) > bounds.SCHEMA_DEPTH:
+            raise InvalidArgumentError(
+                f"schema: more than {bounds.SCHEMA_DEPTH} $refs behind each other.", _ADVICE
+            )
         if reference in trail:
             raise InvalidArgumentError(
                 f"schema: {reference[:80]} refers to itself, and the endpoint takes no cycles.", _ADVICE

@@ -8,16 +8,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import jsonschema_rs
 
-MAX_PATTERNS = 100
-MAX_PATTERN_CHARS = 20_000
-"""Of all different patterns of one schema together: each takes a moment, and memory, to compile."""
-MAX_COMPILED = 1024 * 1024
-"""Bytes that one compiled pattern may take."""
 
 MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -57,9 +53,10 @@ def sort_patterns(schema: Schema) -> Sorted:
         for pattern in (node.get("pattern"), *(names if isinstance(names, Mapping) else ())):
             if isinstance(pattern, str):
                 found.setdefault(pattern, path or "/")
-    if len(found) > MAX_PATTERNS or sum(map(len, found)) > MAX_PATTERN_CHARS:
+    if len(found) > bounds.SCHEMA_PATTERNS or sum(map(len, found)) > bounds.SCHEMA_PATTERN_CHARACTERS:
         raise InvalidArgumentError(
-            f"schema: more than {MAX_PATTERNS} patterns, or {MAX_PATTERN_CHARS:,} characters of them.",
+            f"schema: more than {bounds.SCHEMA_PATTERNS} patterns, or "
+            f"{bounds.SCHEMA_PATTERN_CHARACTERS:,} characters of them.",
             "Leave some out; nothing was sent.",
         )
     linear = {pattern for pattern in found if _compiles(pattern, linear=True)}
@@ -90,7 +87,7 @@ def options(*, linear: bool) -> "jsonschema_rs.RegexOptions | jsonschema_rs.Fanc
     import jsonschema_rs  # a large extension that only one tool needs
 
     kind = jsonschema_rs.RegexOptions if linear else jsonschema_rs.FancyRegexOptions
-    return kind(size_limit=MAX_COMPILED)
+    return kind(size_limit=bounds.PATTERN_BYTES)
 
 
 def _refuse_broken(pattern: str, path: str) -> None:

@@ -6,15 +6,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from grok_mcp import bounds
 from grok_mcp.messages import Answer, Call, Message, Search, SearchMode, SourceKind
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import ZERO_IS_ABSENT, Arguments, Count, SamplingOptions, not_blank
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
-
-MAX_DOMAINS = 5
-MAX_HANDLES = 20
-"""xAI's limits (docs.x.ai, web search and X search)."""
 
 _HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,126}[a-z0-9-]{2,63}")
 
@@ -87,8 +84,8 @@ class SearchArguments(Arguments):
         for host in hosts:
             if not _HOST.fullmatch(host):
                 raise ValueError(f"{host[:60]!r} is not a domain")
-        if len(hosts) > MAX_DOMAINS:
-            raise ValueError(f"at most {MAX_DOMAINS} domains")
+        if len(hosts) > bounds.DOMAINS:
+            raise ValueError(f"at most {bounds.DOMAINS} domains")
         return tuple(hosts)
 
     @field_validator("allowed_x_handles", "excluded_x_handles")
@@ -98,8 +95,8 @@ class SearchArguments(Arguments):
         for handle in handles:
             if not re.fullmatch(r"\w{1,15}", handle):
                 raise ValueError(f"{handle[:60]!r} is not an X handle")
-        if len(handles) > MAX_HANDLES:
-            raise ValueError(f"at most {MAX_HANDLES} handles")
+        if len(handles) > bounds.HANDLES:
+            raise ValueError(f"at most {bounds.HANDLES} handles")
         return tuple(handles)
 
     @field_validator("country")

@@ -6,16 +6,13 @@ from typing import Annotated, Any
 import anyio
 from pydantic import Field, field_validator
 
-from grok_mcp import errors, events
+from grok_mcp import bounds, errors, events
 from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
 from grok_mcp.tools.json_schema import SchemaCheck
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.tools.turns import keep_turn, load_images, open_conversation, open_turn
-
-MAX_ATTACHED = 20_000
-"""Characters of an unusable answer that go back with the error: it has been paid for."""
 
 
 class StructuredArguments(Arguments):
@@ -76,7 +73,7 @@ async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> 
                 f"Grok's answer is not valid against the schema, also after a correction: {listed}.",
                 "Loosen or explain the schema; what Grok wrote stands below.",
             )
-            mismatch.usage, mismatch.attachment = answer.usage, answer.text[:MAX_ATTACHED]
+            mismatch.usage, mismatch.attachment = answer.usage, answer.text[: bounds.ATTACHED_CHARACTERS]
             raise mismatch
     answer = replace(answer, data=Data(check.value(answer.text))).with_warnings(check.warnings)
     return await keep_turn(grok, conversation, request, answer, call)
@@ -96,7 +93,7 @@ async def _complete(grok: Grok, request: ChatRequest, call: Call) -> Answer:
         error = errors.InterruptedAnswerError(answer.warnings[-1], "Ask again.")
     else:
         return answer
-    error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
+    error.usage, error.attachment = answer.usage, answer.text[: bounds.ATTACHED_CHARACTERS]
     raise error
 
 
@@ -104,7 +101,7 @@ async def _mismatches(check: SchemaCheck, answer: Answer) -> list[str]:
     try:
         return await check.mismatches(answer.text)
     except errors.SchemaMismatchError as error:
-        error.usage, error.attachment = answer.usage, answer.text[:MAX_ATTACHED]
+        error.usage, error.attachment = answer.usage, answer.text[: bounds.ATTACHED_CHARACTERS]
         raise
 
 

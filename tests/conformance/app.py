@@ -16,10 +16,11 @@ import uvicorn
 from mcp.shared.exceptions import MCPDeprecationWarning
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from grok_mcp import bounds
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import build_server
 from grok_mcp.serving.http.app import build_app
-from grok_mcp.serving.http.listen import MAX_HEADER_BYTES, GuardedProtocol
+from grok_mcp.serving.http.listen import GuardedProtocol
 from grok_mcp.serving.http.tokens import new_token
 from grok_mcp.settings import Settings
 from tests.conformance.fixtures import fixture_server
@@ -64,7 +65,7 @@ def _serve(app: ASGIApp) -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=bounds.HEADER_BYTES,
         timeout_graceful_shutdown=GRACE_S + 1,
     )
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when it is done

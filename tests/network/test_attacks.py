@@ -14,7 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from grok_mcp.serving.http.guards import MAX_HEADERS, TimedBody
+from grok_mcp import bounds
+from grok_mcp.serving.http.guards import TimedBody
 from tests.network.place import MAX_BODY_BYTES, Place
 from tests.network.server import (
     BOTH_FORMS,
@@ -146,7 +147,7 @@ def test_a_tls_handshake_gets_no_further_than_one_in_clear(place: Place) -> None
     ("status", "how"),
     [
         (400, {"headers": CHUNKED | {"Content-Length": str(len(LIST))}, "body": chunked(LIST)}),
-        (431, {"extra": [(f"X-{number}", "y") for number in range(MAX_HEADERS)]}),
+        (431, {"extra": [(f"X-{number}", "y") for number in range(bounds.HEADERS)]}),
         (431, {"extra": [("X", "y" * 40_000)]}),
     ],
     ids=["smuggling: a length and chunks", "many headers", "one long header"],

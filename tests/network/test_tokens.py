@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from grok_mcp import bounds
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
-from grok_mcp.serving.http.listen import HEADERS_S
 from grok_mcp.serving.http.tokens import new_token
 from tests.network.issuer import (
     AUDIENCE,
@@ -302,7 +302,7 @@ def test_headers_that_never_end_are_not_waited_for(place: Place) -> None:
     """Here, at the end of the folder, because the connection was opened with the first test."""
     place.slow.wait()
     assert place.slow.lasted_s is not None
-    assert HEADERS_S - 1 < place.slow.lasted_s < HEADERS_S + 5
+    assert bounds.HEADERS_S - 1 < place.slow.lasted_s < bounds.HEADERS_S + 5
     place.still_serves()
 
 

@@ -12,15 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
-
-BODY_S = 30.0
-"""Longest time for a request's body to arrive: who sends slower would hold memory for nothing."""
-BYTES_PER_S = 64 * 1024
-"""A large body gets one more second for each of these, so that an image passes a slow line."""
-
-MAX_HEADERS = 100
-MAX_BYTES = 32 * 1024
 
 _CLOSE = {"Connection": "close"}
 _FORWARDED = re.compile(r"for\s*=\s*([^;,\s]+)", re.IGNORECASE)
@@ -79,7 +72,10 @@ class CheckedHeaders:
         """Pass the request on, or answer 431 or 400."""
         headers = scope.get("headers", ())
         refusal = None
-        if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_BYTES:
+        if (
+            len(headers) > bounds.HEADERS
+            or sum(len(name) + len(value) for name, value in headers) > bounds.HEADER_BYTES
+        ):
             refusal = PlainTextResponse("Too many or too long headers\n", 431, _CLOSE)
         elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
             refusal = PlainTextResponse("Two lengths\n", 400, _CLOSE)  # a proxy may go by the other one
@@ -129,7 +125,7 @@ class TimedBody:
     """Answers 408 where a request's body takes too long; `marks` go into the scope of the request."""
 
     def __init__(
-        self, app: ASGIApp, marks: Mapping[str, Any] | None = None, *, limit_s: float = BODY_S
+        self, app: ASGIApp, marks: Mapping[str, Any] | None = None, *, limit_s: float = bounds.BODY_S
     ) -> None:
         self._app = app
         self._marks = marks or {}
@@ -147,7 +143,7 @@ class TimedBody:
             with anyio.move_on_after(deadline - anyio.current_time()):
                 message = await receive()
                 arrived = not message.get("more_body", False)
-                deadline += len(message.get("body", b"")) / BYTES_PER_S
+                deadline += len(message.get("body", b"")) / bounds.BODY_BYTES_PER_S
                 return message
             raise _TooSlowError
 

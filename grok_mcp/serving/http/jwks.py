@@ -12,6 +12,7 @@ import anyio
 import httpx2
 import jwt
 
+from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.endpoint import open_client, tls_context
 from grok_mcp.errors import ConfigurationError
@@ -22,8 +23,6 @@ USABLE_FOR_S = 3600.0
 AGAIN_AFTER_S = 30.0
 """Between two fetches because of a key that is not known: else anyone could make us ask without end."""
 AFTER_FAILURE_S = 5.0
-FETCH_S = 10.0
-MAX_BYTES = 512 * 1024
 MIN_RSA_BITS = 2048
 
 _BY_TYPE = {
@@ -117,7 +116,7 @@ class IssuerKeys:
 
     async def _fetch(self) -> None:
         try:
-            with anyio.fail_after(FETCH_S):
+            with anyio.fail_after(bounds.KEYS_S):
                 keys = dict(_usable((await self._document()).get("keys")))
             if not keys:
                 raise ValueError("there is none that signs tokens")
@@ -131,7 +130,7 @@ class IssuerKeys:
 
     async def _document(self) -> Mapping[str, Any]:
         tls = await anyio.to_thread.run_sync(tls_context)
-        async with open_client(self._jwks_url or self._issuer, tls, timeout=FETCH_S) as client:
+        async with open_client(self._jwks_url or self._issuer, tls, timeout=bounds.KEYS_S) as client:
             return await _get(client, self._jwks_url or await self._discovered(client))
 
     async def _discovered(self, client: httpx2.AsyncClient) -> str:
@@ -164,7 +163,7 @@ async def _get(client: httpx2.AsyncClient, url: str) -> Mapping[str, Any]:
         response.raise_for_status()  # also for a redirect
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > MAX_BYTES:
+            if len(body) > bounds.KEYS_BYTES:
                 raise ValueError(f"{url} is too long")
     document = json.loads(body)
     if not isinstance(document, dict):

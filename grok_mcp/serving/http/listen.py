@@ -17,14 +17,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.settings import Settings
 
 EXIT_NO_SOCKET = 1
-HEADERS_S = 20.0
-MAX_HEADER_BYTES = 32 * 1024
 BACKLOG = 2048
 GATHERED_BYTES = 64 * 1024
 
@@ -86,7 +85,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _wait(self) -> None:
-        self._waiting = self.loop.call_later(HEADERS_S, self._give_up)
+        self._waiting = self.loop.call_later(bounds.HEADERS_S, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
@@ -124,7 +123,7 @@ def serve(settings: Settings) -> int:
         access_log=False,
         server_header=False,
         workers=settings.workers,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=bounds.HEADER_BYTES,
         timeout_keep_alive=math.ceil(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.grace) + 5,
     )

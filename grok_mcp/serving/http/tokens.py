@@ -16,14 +16,12 @@ from mcp.server.auth.provider import AccessToken
 from pydantic import AnyHttpUrl
 from starlette.authentication import AuthenticationError
 
+from grok_mcp import bounds
 from grok_mcp.serving.http.jwks import ALGORITHMS, IssuerKeys, KeysUnavailableError, SigningKey
 from grok_mcp.settings import Settings
 
 TOKEN_PREFIX = "gmt_"
 LEEWAY_S = 30
-MAX_TOKEN_CHARS = 16_384
-MAX_NAME_CHARS = 255
-MAX_FILE_BYTES = 1024 * 1024
 TOKEN_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 """What an issuer calls access tokens (RFC 9068, and before it): others of its JWTs are for other purposes."""
 
@@ -70,7 +68,7 @@ class Callers:
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Who holds this token; None for nobody."""
-        if len(token) > MAX_TOKEN_CHARS:
+        if len(token) > bounds.TOKEN_CHARACTERS:
             return None
         if self._file and (holder := self._file.holder(token)):
             return holder
@@ -123,7 +121,7 @@ class TokenFile:
             version = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
             if version == self._read:
                 return
-            if not S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            if not S_ISREG(status.st_mode) or status.st_size > bounds.TOKEN_FILE_BYTES:
                 raise ValueError("not a regular file of a megabyte at most")
             lines = self._path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, ValueError) as error:
@@ -156,7 +154,7 @@ def _entry(numbered: tuple[int, str]) -> tuple[bytes, str] | None:
 
 def _is_name(value: object) -> bool:
     """Whether this can name a caller, in logs as well."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARS and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= bounds.CALLER_CHARACTERS and value.isprintable()
 
 
 class JwtVerifier:

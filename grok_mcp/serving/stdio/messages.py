@@ -6,10 +6,11 @@ import secrets
 import mcp_types as types
 from pydantic_core import PydanticSerializationError, to_json
 
+from grok_mcp import bounds
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.serving import messages
 from grok_mcp.serving.messages import RefusedMessageError
-from grok_mcp.serving.stdio.pipes import MAX_LINE, OverlongLine
+from grok_mcp.serving.stdio.pipes import OverlongLine
 
 _LONG_TEXT = 256 * 1024
 """Characters of a text that leaves in slices: in one piece it would be held three times over."""
@@ -21,7 +22,7 @@ _LINE_ENDS = {end.encode(): b"\\u%04x" % ord(end) for end in "\u0085\u2028\u2029
 def decode(line: bytes) -> types.JSONRPCMessage:
     """The message in one line. Raises RefusedMessageError."""
     if isinstance(line, OverlongLine):
-        reason = f"Invalid Request: a message may have {MAX_LINE >> 20} MiB"
+        reason = f"Invalid Request: a message may have {bounds.LINE_BYTES >> 20} MiB"
         raise RefusedMessageError(types.INVALID_REQUEST, reason, messages.outer_id(line))
     return messages.decode(line).message
 

@@ -15,7 +15,8 @@ from queue import SimpleQueue
 
 import anyio
 
-MAX_LINE = 64 * 1024 * 1024
+from grok_mcp import bounds
+
 _HIGH_WATER = 1024 * 1024  # senders wait while more than this is unwritten
 _CHUNK = 64 * 1024  # what a pipe holds
 _EXCERPT = 1024  # how much is kept of either end of a line that is too long
@@ -25,13 +26,13 @@ _SAFE_WRITE = getattr(select, "PIPE_BUF", 512)
 
 
 class OverlongLine(bytes):
-    """The two ends of a line over `MAX_LINE`, whose middle was not kept."""
+    """The two ends of a line over `bounds.LINE_BYTES`, whose middle was not kept."""
 
 
 class LineSplitter:
     """Cuts chunks into lines without their newline, and keeps no more than `limit` of one."""
 
-    def __init__(self, limit: int = MAX_LINE) -> None:
+    def __init__(self, limit: int = bounds.LINE_BYTES) -> None:
         self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0

@@ -1,22 +1,12 @@
-"""Reads what is not ours without trusting it: JSON of any types, and files of any kind, size and encoding.
+"""Reads foreign JSON without trusting its types: but for `load_json`, these never raise."""
 
-Whatever an endpoint sends, the functions for JSON never raise, but `load_json`.
-"""
-
-import codecs
-import errno
 import json
 import math
-import os
-import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
+from grok_mcp import bounds
 from grok_mcp.redaction import join_surrogates
-
-MAX_DEPTH = 100
-"""Levels of JSON that we hand on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 
 FAILURE_FIELDS = ("error", "errors", "error_msg", "error_message", "code", "detail", "message", "msg")
 """Fields of a payload that is nothing but an error."""
@@ -67,7 +57,7 @@ def load_json(text: str) -> Any:
     """
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        too_deep = depth_of(value, MAX_DEPTH) > MAX_DEPTH
+        too_deep = depth_of(value, bounds.JSON_DEPTH) > bounds.JSON_DEPTH
         if "\\u" in text and not too_deep:  # half a surrogate pair may be written so
             plain = json.dumps(value, ensure_ascii=False)
             joined = join_surrogates(plain)
@@ -88,47 +78,3 @@ def _finite(number: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def read_regular(path: Path, limit: int) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; raises OSError, whose `strerror` says why not.
-
-    A pipe could keep its reader for ever, a device could do anything, and neither has an end.
-    """
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
-        # It may have become something else since: opening a pipe must not wait either.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is not a regular file")
-            data = file.read(limit + 1)
-    except ValueError:
-        raise OSError(errno.EINVAL, "its name holds a null character") from None
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"it is larger than {limit >> 10} KiB")
-    return data
-
-
-def encoding_of(data: bytes) -> str:
-    """The encoding of a text file: UTF-8, or UTF-16 where a mark at its beginning says so.
-
-    Raises ValueError, which says why it is neither.
-    """
-    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    encoding = "utf-16" if utf_16 else "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        name = "UTF-16" if utf_16 else "UTF-8"
-        raise ValueError(f"it is not text in {name} (byte {error.start + 1}): save it as UTF-8") from None
-    if "\0" in text:
-        raise ValueError("it is not text: it holds null characters")
-    return encoding
-
-
-def read_text(path: Path, limit: int) -> str:
-    """The text of such a file; raises OSError or ValueError, whose words say why not."""
-    data = read_regular(path, limit)
-    return data.decode(encoding_of(data))

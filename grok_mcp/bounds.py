@@ -1,0 +1,130 @@
+"""How much is taken from outside, and why so much: every bound in size, depth and number stands here.
+
+Times that belong to one mechanism, such as a heartbeat, stand where it is. Names end in what they count.
+"""
+
+# ------------------------------------------------------------------------------------- what an endpoint sends
+
+REPLY_BYTES = 16 * 1024 * 1024
+"""One event, or a body in place of a stream: the longest answers have a tenth of that."""
+REPLY_VALUES = 200_000
+"""Objects and lists in one of them: each takes a hundred times its two bytes in memory."""
+ANSWER_CHARACTERS = 12_000_000
+"""All that one answer holds: texts, arguments of calls, queries, addresses. Real ones have some thousands."""
+ANSWER_ITEMS = 1_000
+"""Of each kind in one answer: texts, calls, searches, sources, citations."""
+ANSWER_INVISIBLE = 100_000
+"""Characters taken out of a text: their places are kept for the spans of citations."""
+JSON_DEPTH = 100
+"""Levels of JSON that are handed on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
+COST_TICKS = 10**15
+"""A cost of more is not read: nobody is billed 100,000 USD for one answer."""
+COUNT = 10**15
+"""Tokens, calls and the like: foreign numbers must not overflow SQLite's sums."""
+URL_CHARACTERS = 2_000
+"""An address of a source: browsers and hosts cut longer ones."""
+ERROR_BYTES = 64 * 1024
+"""A refusal: what is behind is no sentence for anybody."""
+ERROR_CHARACTERS = 2_048
+"""A message or code in it: no more is looked through or quoted."""
+ERROR_DEPTH = 8
+"""Levels down to the words of an error."""
+DOCUMENT_BYTES = 4 * 1024 * 1024
+"""A list of models: the longest known is that of OpenRouter, below 1 MB."""
+DOCUMENT_S = 10.0
+"""Until such a list has come."""
+RETRY_AFTER_S = 1e9
+"""A longer wait is told as this one: nobody waits for either."""
+OMITTED_FIELDS = 6
+"""Refused parameters that are left out of one call: each costs a request."""
+QUOTED_CHARACTERS = 300
+"""Foreign text inside a sentence of ours."""
+
+# ------------------------------------------------------------------------------------- what a caller sends
+
+SCHEMA_CHARACTERS = 256 * 1024
+"""A schema, as JSON."""
+SCHEMA_DEPTH = 64
+"""Its levels, and references behind each other."""
+SCHEMA_NODES = 10_000
+"""With every reference written out: the validator takes 3 µs for each."""
+SCHEMA_PATTERNS = 100
+"""Different patterns in it: each takes a moment, and memory, to compile."""
+SCHEMA_PATTERN_CHARACTERS = 20_000
+"""Of all these patterns together."""
+PATTERN_BYTES = 1024 * 1024
+"""One compiled pattern."""
+DATA_CHARACTERS = 4_000_000
+"""JSON that is held against a schema: nothing else can be done while it is read."""
+CHECKS = 50_000
+"""Nodes of a schema times values of an answer, beyond which a process of its own checks them."""
+CHECK_S = 2.0
+"""For that process: nearly all take a few milliseconds, behind the 0.1 s that it needs to start."""
+CHECK_BYTES = 512 * 1024 * 1024
+"""Address space for it: a schema may make millions of errors of one value."""
+MISMATCHES = 8
+"""Places of an answer that do not fit and are told; more help nobody."""
+ATTACHED_CHARACTERS = 20_000
+"""Of an unusable answer that go back with the error: it has been paid for."""
+IMAGE_BYTES = 20 * 1024 * 1024
+"""One image: xAI's limit (docs.x.ai, image understanding)."""
+IMAGES = 20
+"""In one call: more help no model."""
+IMAGES_BYTES = 24 * 1024 * 1024
+"""All that are sent by value: each takes four times its size while it goes out."""
+UNKNOWN_NAMES = 10
+"""Names that are not ours and are named in notes; more would bury the answer."""
+NAME_CHARACTERS = 40
+"""Of a name that a note repeats."""
+DOMAINS = 5
+"""xAI's limit (docs.x.ai, web search)."""
+HANDLES = 20
+"""xAI's limit (docs.x.ai, X search)."""
+FUNCTIONS = 128
+"""xAI's limit of tools in one request."""
+LINE_BYTES = 64 * 1024 * 1024
+"""One message on stdio: room for images by value."""
+BATCH = 1000
+"""Messages of a batch that are refused one by one."""
+HEADERS_S = 20.0
+"""Until the headers of a request have come."""
+HEADER_BYTES = 32 * 1024
+"""All headers of one request."""
+HEADERS = 100
+"""Headers of one request."""
+BODY_S = 30.0
+"""Until the body of a request has come."""
+BODY_BYTES_PER_S = 64 * 1024
+"""A large body gets one more second for each of these, so that an image passes a slow line."""
+TOKEN_CHARACTERS = 16_384
+"""One bearer token: a JWT with many claims has 4,000."""
+CALLER_CHARACTERS = 255
+"""The name of a caller, which stands in logs and in the ledger."""
+
+# ------------------------------------------------------------------------------------- what a host is sent
+
+RESULT_DEPTH = 120
+"""Levels of JSON in a result, of which its message adds a few."""
+ERROR_TEXT_CHARACTERS = 1_990
+"""One error: some hosts cut what is longer than 2,000."""
+
+# ------------------------------------------------------------------------------------- what files hold
+
+HOST_FILE_BYTES = 16 * 1024 * 1024
+"""A host's configuration: some programs keep 4 MB there. A larger file is told of, and left alone."""
+TOML_BYTES = 4 * 1024 * 1024
+"""The same in TOML: its parser is written in Python, and takes some seconds for as much."""
+ENV_FILE_BYTES = 1024 * 1024
+"""A file of settings."""
+KEY_CHARACTERS = 4096
+"""A key."""
+KEY_FILE_BYTES = 64 * 1024
+"""A file that holds nothing but a key."""
+TOKEN_FILE_BYTES = 1024 * 1024
+"""The callers' tokens: some ten thousand."""
+KEYS_BYTES = 512 * 1024
+"""The public keys of an issuer."""
+KEYS_S = 10.0
+"""Until these have come."""
+CERTIFICATES_BYTES = 16 * 1024 * 1024
+"""A file of certificates of authorities: the usual one has 0.3 MB."""

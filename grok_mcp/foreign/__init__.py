@@ -1,0 +1,16 @@
+"""Reads what is not ours without trusting it: JSON of any types, and files of any kind, size and encoding."""
+
+from grok_mcp.foreign.files import (
+    encoding_of as encoding_of,
+    read_regular as read_regular,
+    read_text as read_text,
+)
+from grok_mcp.foreign.values import (
+    FAILURE_FIELDS as FAILURE_FIELDS,
+    depth_of as depth_of,
+    integer as integer,
+    load_json as load_json,
+    mapping as mapping,
+    mappings as mappings,
+    text_of as text_of,
+)
