@@ -88,6 +88,11 @@ def rotating(kind: str, item_id: str, **more: Any) -> dict[str, Any]:
     return {"type": f"response.{kind}", "item_id": item_id, "output_index": 0, "content_index": 0, **more}
 
 
+def glued(between: str) -> str:
+    """A stream whose events have this between them in place of a line end."""
+    return "data: " + between.join([*map(json.dumps, (text("The "), text("end."), end())), "[DONE]"]) + "\n\n"
+
+
 READ_A = {"id": "call_a", "name": "read_file", "arguments": {"path": "a"}}
 READ_B = {"id": "call_b", "name": "read_file", "arguments": {"path": "b"}}
 REFUSED = "I can't help with that."
@@ -366,10 +371,21 @@ ROWS = (
             f'data: {json.dumps(text("So "))}\n\ndata: {{"id":"c1","objdata: {json.dumps(text("I"))}\n\n'
             f"data: {json.dumps(text('go.'))}\n\ndata: {json.dumps(end())}\n\ndata: [DONE]\n\n"
         ),
-        "So go.",
+        "So Igo.",
         "interrupted",
         note="could not be read",
     ),
+    *(
+        Row("lines", form, sse(written), "The end.")
+        for form, written in {
+            "with all events on one": glued("data: "),
+            "with all events on one and blanks between": glued(" data: "),
+            "with objects that follow each other": glued(""),
+            "with line ends that are escaped": glued("\\n\\ndata: "),
+            "without any name of a field": glued("\n").removeprefix("data: ").replace("[DONE]", ""),
+        }.items()
+    ),
+    Row("lines", "as a list in a body", body([text("The "), text("end."), end()]), "The end."),
     Row(
         "choice",
         "numbered 1 in a stream",

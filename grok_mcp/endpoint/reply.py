@@ -93,7 +93,8 @@ class Reply:
         if not first:
             return
         if _is_json(first, self._response.headers.get("content-type", "")):
-            yield await self._body(first)
+            for payload in await self._body(first):
+                yield payload
             return
         splitter = EventSplitter()
         async with aclosing(self._from(first)) as pieces:
@@ -127,12 +128,18 @@ class Reply:
             return (payload,)
         if b"\n" in data:
             return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
-        if data.strip() and not _BARE_WORD.fullmatch(data):
-            self.unreadable += 1
-        return ()
+        if not data.strip() or _BARE_WORD.fullmatch(data):
+            return ()
+        payloads, unreadable, done = _run_together(data)
+        self.unreadable += unreadable
+        self.done = self.done or done
+        return payloads
 
-    async def _body(self, first: bytes) -> Mapping[str, Any]:
-        """The JSON object that the body is. Of one that breaks off, all that had come: it has been billed."""
+    async def _body(self, first: bytes) -> Sequence[Mapping[str, Any]]:
+        """The JSON objects that the body holds, nearly always one.
+
+        Of one that breaks off, all that had come: it has been billed.
+        """
         pieces, size = [first], len(first)
         try:
             async for chunk in self._chunks:
@@ -143,23 +150,63 @@ class Reply:
         except (httpx2.TransportError, httpx2.DecodingError):
             self.is_cut = True
         body = b"".join(pieces)
-        _check_values(body)
-        payload = None
-        if not self.is_cut:
-            with suppress(ValueError, RecursionError):
-                payload = json.loads(body)
-        if payload is None and body[:1] == b"{":
-            self.is_cut = True
+        payloads = [] if self.is_cut else _objects(_loaded(body))
+        if not (payloads or self.is_cut):
+            together, unreadable, _ = _run_together(body)
+            payloads = [] if unreadable else together
+        self.is_cut = self.is_cut or (not payloads and body[:1] == b"{")
+        if self.is_cut:
+            _check_values(body)
             with suppress(ValueError):
-                payload = from_json(body, allow_partial="trailing-strings")
-        if not isinstance(payload, dict):
+                payloads = _objects(from_json(body, allow_partial="trailing-strings"))
+        if not payloads and not self.is_cut:
             raise errors.UpstreamError(
                 f"The endpoint answered neither a stream nor JSON: “{quote(read_error_body(body).message)}”.",
                 "Check the base URL; a retry is unlikely to help.",
             )
         self.done = not self.is_cut
-        wrapped = payload.get("data")
-        return wrapped if isinstance(wrapped, dict) and "choices" in wrapped else payload
+        return payloads
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """The answers in a body: itself, what it wraps as `data`, or each of a list."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        return value
+    if not isinstance(value, dict):
+        return []
+    wrapped = value.get("data")
+    return [wrapped if isinstance(wrapped, dict) and "choices" in wrapped else value]
+
+
+_BETWEEN = re.compile(r"(?:\s|\\[nr]|data:)*")
+"""What stands between events that have run together, a line end that was escaped by mistake among it."""
+
+
+def _run_together(data: bytes) -> tuple[list[Mapping[str, Any]], int, bool]:
+    """The payloads of events that have run together, how many pieces are none, and whether it says DONE."""
+    text, place = data.decode("utf-8", "replace"), 0
+    payloads: list[Mapping[str, Any]] = []
+    unreadable, done, decoder = 0, False, json.JSONDecoder()
+    while (place := _end_of(_BETWEEN, text, place)) < len(text):
+        if text.startswith("[DONE]", place):
+            done, place = True, place + len("[DONE]")
+            continue
+        try:
+            payload, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            payload, place = None, text.find("data:", place + 1)
+        if isinstance(payload, dict):
+            payloads.append(payload)
+        else:
+            unreadable += 1
+        if place < 0:
+            break
+    return payloads, unreadable, done
+
+
+def _end_of(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    return match.end() if match else place
 
 
 _BEFORE = BOM + b" \t\r\n"
