@@ -90,6 +90,7 @@ def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
         "estimated_cost_usd": Decimal("0.002"),
         "calls_with_estimated_cost": 1,
         "calls_without_cost": 1,
+        "calls_with_unknown_end": 0,
         "duration_s": Decimal("7.5"),
     }
     told = shown()
@@ -224,7 +225,7 @@ def test_play_money_is_never_added_to_real_money() -> None:
 
 def test_a_ledger_is_read_while_another_process_writes() -> None:
     fill(EXAMPLE)
-    writer = Store(file())
+    writer = Store(file(), "a writer")
     with writer._transaction():
         assert shown()["calls"] == 5
     writer.close()

@@ -1,11 +1,13 @@
 """Sums over the calls in a ledger by the names of `Usage`, for `grok-mcp usage` and `grok://usage`."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from grok_mcp.accounting.owners import is_gone
 from grok_mcp.accounting.records import SANDBOX
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
 
@@ -37,6 +39,7 @@ class Totals:
     """The sums of some calls, costs in whole ticks, so that nothing is lost by adding.
 
     What no endpoint reported counts as zero; `calls_without_cost` is the number of calls whose cost that is.
+    `unknown_ends` are calls whose process was gone before they had ended: what they cost is unknown too.
     """
 
     key: str = ""
@@ -44,6 +47,7 @@ class Totals:
     failed_calls: int = 0
     calls_estimated: int = 0
     calls_without_cost: int = 0
+    unknown_ends: int = 0
     cost_ticks: int = 0
     estimated_ticks: int = 0
     duration_s: float = 0.0
@@ -69,6 +73,7 @@ class Totals:
             "estimated_cost_usd": self.estimated_usd,
             "calls_with_estimated_cost": self.calls_estimated,
             "calls_without_cost": self.calls_without_cost,
+            "calls_with_unknown_end": self.unknown_ends,
             "duration_s": round(self.duration_s, 3),
         }
 
@@ -88,10 +93,31 @@ def read_totals(
     key = _KEYS[by] if by else "''"
     wanted = "at >= ? AND (gateway = ?) = ?" + (" AND caller = ?" if caller is not None else "")
     values = [since, SANDBOX, sandbox, *([caller] if caller is not None else [])]
-    rows = db.execute(
-        f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE {wanted} GROUP BY 1 ORDER BY 1", values
+    rows = db.execute(f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE {wanted} GROUP BY 1", values)
+    totals = {key: _totals(key, sums) for key, *sums in rows}
+    begun = db.execute(
+        f"SELECT {key}, owner, expires_at, COUNT(*) FROM (SELECT *, '' AS model FROM in_flight WHERE sent) "
+        f"WHERE {wanted} GROUP BY 1, 2, 3",
+        values,
     )
-    return [_totals(_date(key) if by == "day" else key, sums) for key, *sums in rows]
+    for key, owner, expires_at, count in begun:
+        if expires_at <= time.time() or is_gone(owner):
+            part = totals.setdefault(key, Totals(key))
+            part.calls += count
+            part.calls_without_cost += count
+            part.unknown_ends += count
+    if by == "day":
+        for day, part in totals.items():
+            part.key = _date(int(day))
+    return [totals[key] for key in sorted(totals)]
+
+
+def count_calls(db: "sqlite3.Connection", *, since: float = 0.0, sandbox: bool = False) -> int:
+    """How many calls have ended, from `since` on."""
+    row = db.execute(
+        "SELECT COUNT(*) FROM calls WHERE +at >= ? AND (gateway = ?) = ?", (since, SANDBOX, sandbox)
+    )
+    return int(row.fetchone()[0])
 
 
 def _date(day: int) -> str:
@@ -99,12 +125,22 @@ def _date(day: int) -> str:
     return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
 
 
-def _totals(key: str | None, sums: Iterable[Any]) -> Totals:
+def _totals(key: Any, sums: Iterable[Any]) -> Totals:
     calls, failed, estimated, without, ticks, estimated_ticks, duration_s, *counts = (
         total or 0 for total in sums
     )
     named = dict(zip(COUNTS, counts, strict=True))
-    return Totals(key or "", calls, failed, estimated, without, ticks, estimated_ticks, duration_s, named)
+    return Totals(
+        key,
+        calls,
+        failed,
+        estimated,
+        without,
+        cost_ticks=ticks,
+        estimated_ticks=estimated_ticks,
+        duration_s=duration_s,
+        counts=named,
+    )
 
 
 def add_up(parts: Iterable[Totals]) -> Totals:
@@ -115,6 +151,7 @@ def add_up(parts: Iterable[Totals]) -> Totals:
         whole.failed_calls += part.failed_calls
         whole.calls_estimated += part.calls_estimated
         whole.calls_without_cost += part.calls_without_cost
+        whole.unknown_ends += part.unknown_ends
         whole.cost_ticks += part.cost_ticks
         whole.estimated_ticks += part.estimated_ticks
         whole.duration_s += part.duration_s
