@@ -300,7 +300,8 @@ def _reader(path: Path, mode: str, beside: Rows | None) -> sqlite3.Connection | 
 
 def _show(db: sqlite3.Connection, version: int, beside: Rows | None) -> None:
     """Give the reader the tables of today: what an older file lacks, and the rows beside it."""
-    db.execute("PRAGMA temp_store = MEMORY")
+    if beside is not None:
+        db.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
     if version < VERSION:
         db.execute(_IN_FLIGHT.replace("CREATE TABLE", "CREATE TEMP TABLE"))
     if beside is None:
