@@ -249,8 +249,8 @@ def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> No
 
 
 def lost(ago_s: float = 0, **other: Any) -> Begun:
-    named = {"tool": "ask_grok", "caller": "local", "gateway": "xai", "model_asked": "grok-4.7", "sent": True}
-    return Begun(id=secrets.token_hex(4), at=NOW - ago_s, **(named | other))
+    begun = Begun(secrets.token_hex(4), NOW - ago_s, "ask_grok", "local", "xai", "grok-4.7", sent=True)
+    return begun._replace(**other)
 
 
 @pytest.mark.parametrize(
