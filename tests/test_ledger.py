@@ -124,7 +124,6 @@ async def test_a_call_that_sends_nothing_begins_nothing(
 async def test_calls_at_once_share_transactions() -> None:
     ledger = Ledger(file().parent)
     calls = [Begun(f"{number}", 1.0, "ask_grok", "local", "xai") for number in range(1000)]
-    begun = time.process_time()
     async with anyio.create_task_group() as group:
         for call in calls:
             group.start_soon(ledger.begin, call)
@@ -133,7 +132,6 @@ async def test_calls_at_once_share_transactions() -> None:
         for call in calls:
             group.start_soon(ledger.end, Entry(1.0, "ask_grok", "local", "xai"), call.id)
     assert (len(rows()), query("SELECT * FROM in_flight")) == (1000, [])
-    assert time.process_time() - begun < 1.0
     pages = log(file()).stat().st_size / 4096
     await ledger.aclose()
     assert pages < 1000, "as many transactions would have written that many pages"
