@@ -8,7 +8,7 @@ import copy
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -57,6 +57,8 @@ class Call:
         self.wait_s = wait_s
         self.request_id = secrets.token_hex(4)
         self.meter = UsageMeter()
+        self.begin: Callable[[], Awaitable[None]] | None = None
+        """What is to be done before each request to the endpoint."""
         self.attempt: Attempt | None = None
         """What the present attempt has brought so far."""
 

@@ -14,12 +14,12 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import RESERVED_S, Entry, Reservation
+from grok_mcp.accounting.records import RESERVED_S, Begun, Entry
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import Usage
 from tests.support.endpoint import Endpoint, Reply, body
 from tests.support.host import Result, host_on
-from tests.support.ledger import CENT, file, fill, garbage, held, in_flight, priced, query, rows
+from tests.support.ledger import CENT, file, fill, forget, garbage, held, in_flight, priced, query, rows
 from tests.support.pace import until, within
 from tests.support.stdio import mcp_client, program
 
@@ -62,7 +62,7 @@ async def test_what_calls_in_flight_may_cost_counts_as_spent_until_they_have_end
     assert "0.004000 USD were spent today and 2 calls in flight may cost 0.008000 USD" in refused.text
     assert "Wait until they have ended" in refused.text and "It resets at" in refused.text
     assert after.error["code"] == "budget" and "0.012000 USD were spent" in after.text
-    assert query("SELECT * FROM reservations") == []
+    assert query("SELECT * FROM in_flight") == []
 
 
 async def test_a_call_in_flight_that_ends_cheaper_gives_room_back() -> None:
@@ -106,7 +106,7 @@ async def test_the_cap_holds_across_processes() -> None:
     assert len(endpoint.requests) == 3
 
 
-async def test_a_call_in_flight_counts_in_other_processes_until_its_own_is_dead_for_a_while() -> None:
+async def test_a_call_in_flight_counts_in_other_processes_until_its_own_is_dead_then_as_spent() -> None:
     variables = {"GROK_MCP_BUDGET_USD_PER_DAY": "0.01", "XAI_API_KEY": "x"}
     hanging = Reply(end="hang")
     async with Endpoint(priced(CENT * 6 // 10), hanging, priced(1)) as endpoint:
@@ -129,12 +129,18 @@ async def test_a_call_in_flight_counts_in_other_processes_until_its_own_is_dead_
                 process.wait()
             still = await host.ask()
             now = time.time()
-            (left,) = query("SELECT id, expires_at FROM reservations")
-            query("UPDATE reservations SET expires_at = ?", now)  # as when its time is over
+            (left,) = query("SELECT id, expires_at FROM in_flight")
+            query("UPDATE in_flight SET expires_at = ?", now)  # as when its time is over
+            unknown = await host.ask()
+            query("UPDATE in_flight SET at = at - 86400")
             free = await host.ask()
     assert "1 call in flight may cost 0.006000 USD" in counted.text
     assert still.error["code"] == "budget", "nobody can tell yet that it is dead"
     assert left["expires_at"] <= now + RESERVED_S
+    assert unknown.error == IsPartialDict(code="budget", retry_after_s=IsFloat(gt=10))
+    assert (
+        "0.006000 USD were spent today, calls with an unknown end may have cost 0.006000 USD" in unknown.text
+    )
     assert free.answer["usage"]["cost_usd"] == 1e-10
 
 
@@ -147,14 +153,33 @@ INITIALIZE: dict[str, Any] = {
 
 async def test_a_call_that_takes_long_keeps_its_place_in_the_budget() -> None:
     ledger = Ledger(file().parent, renew_s=0.05)
-    await ledger.reserve(Reservation("long", "local", False), "ask_grok", "grok-4.7", CENT)
-    query("UPDATE reservations SET expires_at = 0")
-    await until(lambda: query("SELECT expires_at FROM reservations")[0]["expires_at"] > time.time())
-    query("DELETE FROM reservations")  # as another process does where this one slept for too long
-    await until(lambda: len(query("SELECT * FROM reservations")) == 1)
-    ledger.record(Entry(time.time(), "ask_grok", "local", "xai"), Reservation("long", "local", False))
+    await ledger.reserve(Begun("long", time.time(), "ask_grok", "local", "xai", "grok-4.7"), CENT)
+    query("UPDATE in_flight SET expires_at = 0")
+    await until(lambda: query("SELECT expires_at FROM in_flight")[0]["expires_at"] > time.time())
+    query("DELETE FROM in_flight")  # as another process does where this one slept for too long
+    await until(lambda: len(query("SELECT * FROM in_flight")) == 1)
+    ledger.record(Entry(time.time(), "ask_grok", "local", "xai"), "long")
     await ledger.aclose()
-    assert query("SELECT * FROM reservations") == []
+    assert query("SELECT * FROM in_flight") == []
+
+
+async def test_a_call_of_unknown_end_of_a_server_without_a_budget_counts_as_such_calls_cost() -> None:
+    price = Usage(cost_usd=Decimal("0.006"))
+    fill([Entry(time.time(), "ask_grok", "local", "generic", "grok-4.7", usage=price)])
+    lost = Begun("lost", time.time(), "ask_grok", "local", "generic", "grok-4.7", sent=True)
+    forget([lost, lost._replace(id="play", gateway="sandbox"), lost._replace(id="ann", caller="ann")])
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint, budget_usd_per_day=CAP) as host:
+        refused = await host.ask()
+    assert (
+        "0.006000 USD were spent today, calls with an unknown end may have cost 0.006000 USD" in refused.text
+    )
+
+
+async def test_a_reservation_for_which_nothing_was_sent_goes_with_its_process() -> None:
+    forget([Begun("unsent", time.time(), "ask_grok", "local", "generic", ticks=CENT)])
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint, budget_usd_per_day=CAP) as host:
+        assert (await host.ask()).answer
+    assert query("SELECT * FROM in_flight") == []
 
 
 async def test_yesterday_and_other_callers_and_the_sandbox_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sqlite3
 import stat
@@ -21,16 +22,16 @@ import pytest
 from dirty_equals import IsFloat, IsPartialDict
 
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.records import Begun, Entry
 from grok_mcp.accounting.sqlite import VERSION
 from grok_mcp.sandbox import SandboxServer
-from grok_mcp.usage import COUNTS, TICKS_PER_USD
+from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 from tests.support.cli import run, unmeasured
-from tests.support.endpoint import Endpoint, Reply, body, chat, events
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat, events
 from tests.support.host import host_on
-from tests.support.ledger import CENT, file, garbage, priced, query, rows
+from tests.support.ledger import CENT, file, fill, garbage, held, in_flight, priced, query, rows
 from tests.support.pace import until, within
-from tests.support.stdio import INITIALIZE, INITIALIZED, ask, program, request, session
+from tests.support.stdio import INITIALIZE, INITIALIZED, ask, mcp_client, program, request, session
 
 pytestmark = pytest.mark.anyio
 
@@ -69,6 +70,71 @@ async def test_a_call_is_one_row_with_every_count_and_no_word_of_it() -> None:
     }
     content = file().read_bytes()
     assert not [word for word in (b"hedgehog", b"animal", b"brief") if word in content]
+
+
+@pytest.mark.parametrize("budget", [None, 100.0])
+@pytest.mark.parametrize(
+    ("tool", "arguments", "requests"),
+    [
+        ("ask_grok", {"prompt": "Hi"}, 1),
+        ("grok_search", {"query": "Hi"}, 1),
+        ("grok_structured", {"prompt": "One.", "schema": {"type": "object", "required": ["n"]}}, 2),
+    ],
+)
+async def test_a_call_is_in_the_ledger_before_its_request_goes_out_and_its_end_before_its_answer(
+    tool: str, arguments: dict[str, Any], requests: int, budget: float | None
+) -> None:
+    seen = []
+
+    def choose(request: Request) -> Reply:
+        begun = query("SELECT tool, caller, gateway, model_asked FROM in_flight WHERE sent")
+        seen.append((begun, rows()))
+        return priced(CENT, "{}")
+
+    async with Endpoint(choose=choose) as endpoint, host_on(endpoint, budget_usd_per_day=budget) as host:
+        await host.call(tool, model="grok-4", **arguments)
+        ended, left = rows(), query("SELECT * FROM in_flight")
+    call = {"tool": tool, "caller": "local", "gateway": "generic", "model_asked": "grok-4"}
+    assert seen == [([call], [])] * requests
+    assert ended == [IsPartialDict(call)] and left == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code"),
+    [
+        ({"prompt": ""}, {}, "invalid_argument"),
+        ({"prompt": "Hi", "temperature": 3}, {}, "invalid_argument"),
+        ({"prompt": "Hi", "images": ["/nowhere.png"]}, {}, "invalid_argument"),
+        ({"prompt": "Hi", "conversation_id": "nobody's"}, {}, "conversation_not_found"),
+        ({"prompt": "Hi"}, {"budget_usd_per_day": 1e-9}, "budget"),
+    ],
+)
+async def test_a_call_that_sends_nothing_begins_nothing(
+    arguments: dict[str, Any], settings: dict[str, Any], code: str
+) -> None:
+    fill([Entry(time.time(), "ask_grok", "local", "generic", usage=Usage(cost_usd=Decimal(1)))])
+    query("CREATE TABLE seen (id)")
+    query("CREATE TRIGGER see AFTER INSERT ON in_flight WHEN NEW.sent BEGIN INSERT INTO seen VALUES (1); END")
+    async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint, **settings) as host:
+        assert (await host.call("ask_grok", **arguments)).error["code"] == code
+    assert rows()[1:] == [IsPartialDict(error=code)]
+    assert query("SELECT * FROM seen") == query("SELECT * FROM in_flight") == [] == endpoint.requests
+
+
+async def test_calls_at_once_share_transactions() -> None:
+    ledger = Ledger(file().parent)
+    calls = [Begun(f"{number}", 1.0, "ask_grok", "local", "xai") for number in range(1000)]
+    async with anyio.create_task_group() as group:
+        for call in calls:
+            group.start_soon(ledger.begin, call)
+    assert len(query("SELECT * FROM in_flight WHERE sent")) == 1000
+    async with anyio.create_task_group() as group:
+        for call in calls:
+            group.start_soon(ledger.end, Entry(1.0, "ask_grok", "local", "xai"), call.id)
+    assert (len(rows()), query("SELECT * FROM in_flight")) == (1000, [])
+    pages = log(file()).stat().st_size / 4096
+    await ledger.aclose()
+    assert pages < 1000, "as many transactions would have written that many pages"
 
 
 async def test_both_turns_of_a_correction_are_one_row() -> None:
@@ -192,7 +258,7 @@ def test_the_command_tells_the_sum_of_what_the_calls_of_several_processes_told_t
 WRITER = """
 import asyncio, sys, time
 from pathlib import Path
-from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.records import Begun, Entry
 from grok_mcp.accounting.ledger import Ledger
 
 async def write():
@@ -236,6 +302,54 @@ async def test_a_row_is_on_disk_while_the_server_lives_and_when_it_is_ended(numb
             process.send_signal(number)
             await anyio.to_thread.run_sync(process.wait, 60)
     assert rows() == [IsPartialDict(cost_ticks=5)]
+
+
+# --- ledgers of earlier versions
+
+
+def first_version(path: Path, calls: int) -> None:
+    """A ledger as version 0.1.0 wrote it."""
+    path.parent.mkdir()
+    counts = ", ".join(f"{name} INTEGER" for name in COUNTS)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            f"""
+            PRAGMA journal_mode = WAL;
+            CREATE TABLE calls (
+                id INTEGER PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL,
+                gateway TEXT NOT NULL, model_asked TEXT NOT NULL, model TEXT NOT NULL, {counts},
+                cost_ticks INTEGER, cost_source TEXT, duration_s REAL NOT NULL, finish_reason TEXT, error TEXT
+            );
+            CREATE INDEX calls_at ON calls (at);
+            CREATE INDEX calls_caller ON calls (caller, at);
+            CREATE TABLE reservations (
+                id TEXT PRIMARY KEY, caller TEXT NOT NULL, sandbox INTEGER NOT NULL, ticks INTEGER NOT NULL,
+                expires_at REAL NOT NULL
+            );
+            PRAGMA user_version = 1;
+            """
+        )
+        row = (time.time(), "ask_grok", "local", "generic", "grok-4", "grok-4.7", CENT, "reported", 1.5)
+        names = "at, tool, caller, gateway, model_asked, model, cost_ticks, cost_source, duration_s"
+        db.executemany(f"INSERT INTO calls ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row] * calls)
+        db.commit()
+
+
+@pytest.mark.parametrize("budget", [None, 1.0])
+async def test_a_ledger_of_the_first_version_is_read_and_written_on(budget: float | None) -> None:
+    first_version(file(), 3)
+    old = closing(sqlite3.connect(file(), isolation_level=None))
+    before = await anyio.to_thread.run_sync(run, "usage", "--json")
+    with old as db:  # of a server of that version, which is still at work
+        async with Endpoint(priced(2)) as endpoint, host_on(endpoint, budget_usd_per_day=budget) as host:
+            await host.ask()
+            db.execute("INSERT INTO reservations VALUES ('one', 'local', 0, 5, 0)")
+            db.execute("DELETE FROM reservations")
+            (content,) = (await host.client.read_resource("grok://usage")).contents
+    assert [row["cost_ticks"] for row in rows()] == [CENT, CENT, CENT, 2]
+    assert query("PRAGMA user_version") == [{"user_version": VERSION}]
+    assert json.loads(before.stdout) == IsPartialDict(calls=3, cost_usd=0.03, calls_with_unknown_end=0)
+    assert json.loads(content.text)["all_time"]["calls"] == 4  # type: ignore[union-attr]  # a text
 
 
 # --- a ledger that can't be used
@@ -327,6 +441,33 @@ async def test_no_call_of_a_server_fails_where_nothing_can_be_written(
     assert line.startswith("grok-mcp: WARNING") and "usage is counted in memory only" in line
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+async def test_usage_on_a_disk_that_becomes_full_is_that_on_disk_and_in_memory_together() -> None:
+    fill(Entry(time.time(), "ask_grok", "local", "generic") for _ in range(7))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))"
+    asked = [*several_asks(40), request(99, "resources/read", uri="grok://usage")]
+    async with Endpoint(priced(CENT)) as endpoint:
+        code = f"{limit}\nfrom grok_mcp.__main__ import main; main()"
+        async with await anyio.open_process(
+            [sys.executable, "-c", code],
+            env={**unmeasured(), "XAI_API_KEY": "x", "XAI_BASE_URL": endpoint.url},
+        ) as process:
+            assert process.stdin and process.stdout and process.stderr
+            received = b""
+            for line in asked:
+                await process.stdin.send(json.dumps(line).encode() + b"\n")
+                with within(30):
+                    while "id" in line and f'"id":{line["id"]},'.encode() not in received:
+                        received += await process.stdout.receive()
+            on_disk = len(rows())
+            process.kill()
+            (warning,) = [line async for line in process.stderr]
+    usage = json.loads(json.loads(received.splitlines()[-1])["result"]["contents"][0]["text"])
+    assert usage["all_time"]["calls"] == 47 and usage["all_time"]["calls_with_unknown_end"] == 0
+    assert 7 < on_disk < 47
+    assert b"usage is counted in memory only" in warning
+
+
 async def test_what_could_not_be_written_is_written_when_it_can(caplog: pytest.LogCaptureFixture) -> None:
     async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint) as host:
         await host.ask()
@@ -342,14 +483,86 @@ async def test_what_could_not_be_written_is_written_when_it_can(caplog: pytest.L
     assert len(caplog.records) == 1
 
 
-async def test_a_ledger_that_is_taken_away_is_begun_anew() -> None:
-    async with Endpoint(priced(1), priced(2)) as endpoint, host_on(endpoint) as host:
+def log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def take_all(path: Path) -> None:
+    for one in path.parent.iterdir():
+        one.unlink()
+
+
+def replace(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"not a database" * 500)
+
+
+def write(path: Path, content: bytes) -> None:
+    with path.open("r+b") as there:  # in place, and not cut before
+        there.write(content)
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], bool]] = {
+    "all files deleted": (take_all, False),
+    "the file deleted": (Path.unlink, False),
+    "renamed": (lambda path: path.rename(path.with_name("elsewhere")), False),
+    "emptied": (lambda path: os.truncate(path, 0), True),
+    "cut to a page": (lambda path: os.truncate(path, 4096), True),
+    "cut by a byte": (lambda path: os.truncate(path, path.stat().st_size - 1), True),
+    "overwritten by less": (lambda path: path.write_bytes(b"not a database"), True),
+    "overwritten by as much": (lambda path: write(path, b"x" * path.stat().st_size), True),
+    "overwritten by more": (lambda path: path.write_bytes(b"not a database" * 10_000), True),
+    "its beginning overwritten": (lambda path: write(path, bytes(16)), True),
+    "something else in its place": (replace, True),
+    "its log deleted": (lambda path: log(path).unlink(), True),
+    "its log emptied": (lambda path: os.truncate(log(path), 0), True),
+    "its log cut": (lambda path: os.truncate(log(path), 5000), True),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+@pytest.mark.parametrize(("spoil", "left"), SPOILT.values(), ids=SPOILT)
+async def test_a_ledger_that_is_spoilt_while_in_use_is_kept_aside_and_begun_anew(
+    spoil: Callable[[Path], object], left: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(Entry(time.time(), "ask_grok", "local", "generic") for _ in range(200))  # more than a page
+    slow = held(3)
+    async with Endpoint(priced(1), slow, priced(2)) as endpoint, host_on(endpoint) as host:
         await host.ask()
-        await until(lambda: file().exists() and len(rows()) == 1)
-        for one in file().parent.iterdir():
-            one.unlink()
-        await host.ask()
-    assert [row["cost_ticks"] for row in rows()] == [2]
+        async with in_flight(host, slow, endpoint):
+            spoil(file())
+            spoilt = file().read_bytes() if left else b""
+            assert (await host.ask()).answer
+            assert len(query("SELECT * FROM in_flight")) == 1, "a call in flight is in the new one"
+        assert (await host.ask()).answer
+        await until(lambda: query("SELECT * FROM in_flight") == [])
+    assert sorted(row["cost_ticks"] for row in rows()) == [2, 2, 3]
+    beside = sorted(file().parent.glob(f"{file().name}.*"))
+    aside = [one for one in beside if not one.name.endswith(("-wal", "-shm"))]
+    assert [one.read_bytes() for one in aside] == ([spoilt] if left else [])
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
+    assert (str(aside[0]) in warning) if left else ("nothing of it is left" in warning)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+@pytest.mark.parametrize("spoil", [take_all, lambda path: path.write_bytes(b"not a database")])
+async def test_servers_whose_ledger_is_spoilt_go_on_together_in_a_new_one(
+    spoil: Callable[[Path], object],
+) -> None:
+    async with Endpoint(priced(1)) as endpoint:
+        async with mcp_client(endpoint.url) as one, mcp_client(endpoint.url) as two:
+            for client in (one, two):
+                await client.call_tool("ask_grok", {"prompt": "Hi"})
+            spoil(file())
+            async with anyio.create_task_group() as group:
+                for client in (one, two, one, two):
+                    group.start_soon(client.call_tool, "ask_grok", {"prompt": "Hi"})
+            await until(lambda: len(rows()) == 4)
+            for client in (one, two):
+                await client.call_tool("ask_grok", {"prompt": "Hi"})
+    assert len(rows()) == 6
+    assert len([one for one in file().parent.iterdir() if ".sqlite3.2" in one.name]) <= 3
 
 
 async def test_absurd_counts_are_cut_and_do_no_harm() -> None:

@@ -5,9 +5,12 @@ import io
 import json
 import os
 import re
+import secrets
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,12 +20,13 @@ import pytest
 from click.testing import CliRunner, Result
 from dirty_equals import IsPartialDict
 
-from grok_mcp.accounting.records import Entry, midnight
+from grok_mcp.accounting.owners import new_owner
+from grok_mcp.accounting.records import Begun, Entry, midnight
 from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.cli.main import cli
 from grok_mcp.usage import Usage
-from tests.support.cli import BOUND_S, environment, run
-from tests.support.ledger import file, fill, garbage, query
+from tests.support.cli import BOUND_S, environment, run, unmeasured
+from tests.support.ledger import file, fill, forget, garbage, query
 
 NOW = time.time()
 DAY_S = 86_400.0
@@ -90,6 +94,7 @@ def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
         "estimated_cost_usd": Decimal("0.002"),
         "calls_with_estimated_cost": 1,
         "calls_without_cost": 1,
+        "calls_with_unknown_end": 0,
         "duration_s": Decimal("7.5"),
     }
     told = shown()
@@ -224,7 +229,7 @@ def test_play_money_is_never_added_to_real_money() -> None:
 
 def test_a_ledger_is_read_while_another_process_writes() -> None:
     fill(EXAMPLE)
-    writer = Store(file())
+    writer = Store(file(), "a writer")
     with writer._transaction():
         assert shown()["calls"] == 5
     writer.close()
@@ -241,6 +246,109 @@ def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> No
     assert (done.stdout, done.exit_code) == ("", 1)
     reason = "file is not a database" if spoilt == "garbage" else "a newer version of this program wrote it.*"
     assert re.fullmatch(f"grok-mcp: the ledger can't be read: {reason}\n", done.stderr)
+
+
+def lost(ago_s: float = 0, **other: Any) -> Begun:
+    begun = Begun(secrets.token_hex(4), NOW - ago_s, "ask_grok", "local", "xai", "grok-4.7", sent=True)
+    return begun._replace(**other)
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("day", {TODAY: (5, 2)}),
+        ("model", {"grok-4.3": (1, 0), "grok-4.7": (6, 2), "grok-5": (1, 1)}),
+        ("tool", {"ask_grok": (6, 2), "grok_search": (2, 1)}),
+        ("caller", {"alice": (2, 1), "local": (6, 2)}),
+    ],
+)
+def test_calls_with_an_unknown_end_are_in_the_sums_of_what_they_belong_to(
+    by: str, keys: dict[str, tuple[int, int]]
+) -> None:
+    fill(EXAMPLE)
+    forget([lost(), lost(), lost(3 * DAY_S, tool="grok_search", caller="alice", model_asked="grok-5")])
+    forget([lost(gateway="sandbox"), lost(sent=False)])
+    told = shown("--by", by)
+    found = {row["key"]: (row["calls"], row["calls_with_unknown_end"]) for row in told["rows"]}
+    assert found == found | keys
+    assert told == IsPartialDict(
+        calls=8,
+        failed_calls=2,
+        calls_without_cost=4,
+        calls_with_unknown_end=3,
+        cost_usd=Decimal("0.0266913578"),
+    )
+    assert shown("--since", "24h") == IsPartialDict(calls=5, calls_with_unknown_end=2)
+    assert shown("--sandbox") == IsPartialDict(calls=1, calls_with_unknown_end=1)
+    assert "Calls with an unknown end: 3." in " ".join(invoked().stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "is_gone"),
+    [
+        (lambda owner: owner, False),
+        (lambda owner: [owner[0], str(2**22 + 1), *owner[2:]], True),
+        (lambda owner: [*owner[:2], "1", owner[3]], True),
+        (lambda owner: ["another-machine/1", str(2**22 + 1), *owner[2:]], False),
+        (lambda owner: ["-", owner[1], "-", owner[3]], False),
+        (lambda owner: ["of", "no", "known", "form"], False),
+        (lambda owner: [], False),
+    ],
+    ids=[
+        "alive",
+        "gone",
+        "its number given anew",
+        "elsewhere",
+        "not of Linux",
+        "unreadable",
+        "empty",
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only time tells")
+def test_a_call_of_a_process_that_may_live_is_in_flight_until_it_is_not_renewed(
+    change: Callable[[list[str]], list[str]], is_gone: bool
+) -> None:
+    owner = " ".join(change(new_owner().split()))
+    store = Store(file(), owner)
+    store.write([lost()], [])
+    store.close()
+    assert shown()["calls_with_unknown_end"] == is_gone
+    query("UPDATE in_flight SET expires_at = ?", NOW - 1)
+    assert shown()["calls_with_unknown_end"] == 1
+
+
+ROWS = int(os.environ.get("GROK_TEST_ROWS", "200000"))
+"""GROK_TEST_ROWS=1000000 makes a ledger of a million rows."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures as Linux does")
+@pytest.mark.parametrize("by", ["day", "model", "tool", "caller"])
+def test_many_rows_are_summed_in_little_memory_and_time(by: str) -> None:
+    fill([entry()])
+    with closing(sqlite3.connect(file(), isolation_level=None)) as db:
+        names = [row[1] for row in db.execute("PRAGMA table_info(calls)") if row[1] not in ("id", "at")]
+        db.execute(
+            f"INSERT INTO calls (at, {', '.join(names)}) WITH RECURSIVE n(i) AS "
+            f"(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT at - n.i * 30, {', '.join(names)} "
+            "FROM n, calls WHERE id = 1",
+            (ROWS - 1,),
+        )
+    code = (
+        "import re, resource, sys; from grok_mcp.__main__ import main\n"
+        f"sys.argv = ['grok-mcp', 'usage', '--json', '--by', '{by}']\n"
+        "try: main()\n"
+        "finally:\n"
+        "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "    peak = re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]\n"
+        "    print(used.ru_utime + used.ru_stime, int(peak) / 1024, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=unmeasured(), capture_output=True, text=True, check=True
+    )
+    seconds, megabytes = map(float, done.stderr.split())
+    told = json.loads(done.stdout)
+    assert (told["calls"], told["input_tokens"]) == (ROWS, 100 * ROWS)
+    assert seconds < 2 and megabytes < 50
 
 
 def test_midnight_is_that_of_utc() -> None:

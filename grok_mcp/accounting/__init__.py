@@ -12,6 +12,7 @@ from grok_mcp.accounting.budget import Budget as Budget, open_books as open_book
 from grok_mcp.accounting.ledger import Ledger as Ledger
 from grok_mcp.accounting.records import (
     SANDBOX as SANDBOX,
+    Begun as Begun,
     Entry as Entry,
     LedgerError as LedgerError,
     ledger_path as ledger_path,
@@ -21,6 +22,7 @@ from grok_mcp.accounting.totals import (
     Key as Key,
     Totals as Totals,
     add_up as add_up,
+    count_calls as count_calls,
     json_values as json_values,
     read_totals as read_totals,
 )

@@ -13,11 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from grok_mcp.accounting.owners import new_owner
 from grok_mcp.accounting.records import (
     RESERVED_S,
+    Begun,
     Entry,
     LedgerError,
-    Reservation,
     Standing,
     ledger_path,
     midnight,
@@ -25,7 +26,7 @@ from grok_mcp.accounting.records import (
 
 if TYPE_CHECKING:
     from grok_mcp.accounting.redis import RedisBudget
-    from grok_mcp.accounting.sqlite import Store
+    from grok_mcp.accounting.sqlite import Rows, Store
 
 RENEW_S = RESERVED_S / 3
 AGAIN_S = 30.0
@@ -36,59 +37,70 @@ T = TypeVar("T")
 
 
 class Books:
-    """Rows of calls and reservations, in a file of this folder; None takes the user's own."""
+    """Rows of calls, in a file of this folder; None takes the user's own."""
 
     def __init__(self, folder: Path | None, shared: "RedisBudget | None", renew_s: float) -> None:
-        self.rows: deque[tuple[Entry, Reservation | None]] = deque()
-        """Calls that have ended and are not written yet; any thread may add to it."""
+        self.begun: deque[Begun] = deque()
+        """Calls that begin and are not written yet; any thread may add to it."""
+        self.ended: deque[tuple[Entry, str]] = deque()
+        """The same of calls that have ended, with the id that they began with."""
         self.renew_s = renew_s
         self._folder = folder
         self._shared = shared
+        self._owner = new_owner()
         self._disk: Store | None = None
         self._memory: Store | None = None
         self._try_again_at = 0.0
         self._renew_at = 0.0
         self._warned = False
-        self._reserved: dict[str, Reservation] = {}
+        self._in_use = False  # whether this process has written to the file
+        self._in_flight: dict[str, Begun] = {}
         self._spent: dict[tuple[str, bool], tuple[float, int]] = {}  # in a day, should the file go away
 
     @property
     def has_calls_in_flight(self) -> bool:
-        """Whether reservations have to be renewed."""
-        return bool(self._reserved)
+        """Whether rows have to be renewed."""
+        return bool(self._in_flight)
 
     def flush(self) -> None:
         """Write the rows that have come; a failure is reported once and loses no more than them."""
-        rows = [self.rows.popleft() for _ in range(len(self.rows))]
-        if not rows:
+        ended = [self.ended.popleft() for _ in range(len(self.ended))]
+        begun = [self._begin(self.begun.popleft()) for _ in range(len(self.begun))]
+        if not begun and not ended:
             return
-        settled = [(entry, reservation) for entry, reservation in rows if reservation]
         try:
-            entries, ids = [entry for entry, _ in rows], [reservation.id for _, reservation in settled]
-            self.with_store(lambda store: store.write(entries, ids))
-            for entry, reservation in settled:
-                self._settle(entry, reservation)
+            self.with_store(lambda store: store.write(begun, ended))
+            for entry, call_id in ended:
+                self._settle(entry, call_id)
         except Exception as error:
             self._warn(error)
-        for _, reservation in settled:
-            self._reserved.pop(reservation.id, None)
+        for _, call_id in ended:
+            self._in_flight.pop(call_id, None)
 
-    def _settle(self, entry: Entry, reservation: Reservation) -> None:
+    def _begin(self, call: Begun) -> Begun:
+        reserved = self._in_flight.get(call.id)
+        self._in_flight[call.id] = call = call._replace(ticks=reserved.ticks if reserved else None)
+        return call
+
+    def _settle(self, entry: Entry, call_id: str) -> None:
         place, since = (entry.caller, entry.sandbox), midnight(entry.at)
         day, spent = self._spent.get(place, (0.0, 0))
         if day == since:
             self._spent[place] = day, spent + (entry.ticks or 0)
-        if self._shared is not None and reservation.id in self._reserved:
-            self._shared.settle(reservation, entry.ticks or 0, since)
+        reserved = self._in_flight.get(call_id)
+        if self._shared is not None and reserved is not None:
+            self._shared.settle(reserved, entry.ticks or 0, since)
 
-    def reserve(self, wanted: Reservation, tool: str, model: str, cap: int) -> Standing:
+    def reserve(self, wanted: Begun, cap: int) -> Standing:
         """Let a call begin within `cap` ticks a day; as `Ledger.reserve`."""
         now = time.time()
         since = midnight(now)
         caller, sandbox = place = wanted.caller, wanted.sandbox
         day, known = self._spent.get(place, (0.0, 0))
         known = known if day == since else 0
-        ticks = self.with_store(lambda store: store.estimate(caller, tool, model, sandbox=sandbox))
+        ticks = self.with_store(
+            lambda store: store.estimate(caller, wanted.tool, wanted.model_asked, sandbox=sandbox)
+        )
         wanted = wanted._replace(ticks=ticks)
         if self._shared is None:
             standing = self.with_store(lambda store: store.reserve(wanted, cap, since, known, now))
@@ -97,7 +109,7 @@ class Books:
             standing = self._shared.reserve(wanted, cap, since, max(here, known))
         self._spent[place] = since, standing.spent
         if standing.admitted:
-            self._reserved[wanted.id] = wanted
+            self._in_flight[wanted.id] = wanted
         return standing
 
     def problem(self) -> str | None:
@@ -109,16 +121,16 @@ class Books:
         return None
 
     def renew(self) -> None:
-        """Say that the calls in flight still are."""
+        """Report that the calls in flight still are."""
         if time.monotonic() < self._renew_at:
             return
         self._renew_at = time.monotonic() + self.renew_s
-        reserved = list(self._reserved.values())
+        in_flight = list(self._in_flight.values())
         try:
             if self._shared is not None:
-                self._shared.renew(reserved)
-            elif reserved:
-                self.with_store(lambda store: store.renew(reserved, time.time()))
+                self._shared.renew(in_flight)
+            if in_flight:
+                self.with_store(lambda store: store.renew(in_flight, time.time()))
         except Exception as error:
             self._warn(error)
 
@@ -126,37 +138,89 @@ class Books:
         """Do the work with the file; with what stands in for it where the file can't be used."""
         import sqlite3  # with the first call: no start should wait for it
 
+        if time.monotonic() >= self._try_again_at:
+            for _ in range(2):  # once more where the file that was in use is no longer one
+                try:
+                    result = work(self._file())
+                    self._in_use = True
+                    return result
+                except (sqlite3.Error, OSError, RuntimeError, LedgerError) as error:
+                    if not (self._in_use and self._replace(error)):
+                        self._give_up(error)
+                        break
+        return work(self._stand_in())
+
+    def _file(self) -> "Store":
+        """The ledger's file, with what was counted in memory meanwhile."""
+        from grok_mcp.accounting.sqlite import ReplacedError, Store
+
+        if self._disk is not None and not self._disk.is_intact():
+            raise ReplacedError
+        if self._disk is None:
+            self._disk = Store(ledger_path(self._folder), self._owner)
+            self._disk.take_over(None, list(self._in_flight.values()))
+        if self._memory is not None:
+            self._disk.take_over(self._memory, list(self._in_flight.values()))
+            self._memory.close()
+            self._memory = None
+        return self._disk
+
+    def _replace(self, error: Exception) -> bool:
+        """Make room for a new ledger where the one in use was cut, overwritten or deleted; False otherwise.
+
+        What is there is kept under another name. A ledger that another process has begun meanwhile is used.
+        """
+        from grok_mcp.accounting.sqlite import is_damage, is_foreign, set_aside
+
+        if not is_damage(error):
+            return False
+        path = ledger_path(self._folder)
+        aside = None
+        try:
+            if self._disk is None or self._disk.is_in_place() or is_foreign(path):
+                aside = set_aside(path)  # closed after it, else SQLite would still write to it
+        except OSError as reason:
+            self._warn(reason)
+            return False
+        finally:
+            self._close_file()
+        self._in_use = False
+        kept = f"what is there now is kept as {aside}" if aside else "nothing of it is left"
+        logger.warning(
+            "the ledger %s was cut, overwritten or deleted while in use: %s, and a new one is begun",
+            path,
+            kept,
+        )
+        return True
+
+    def _stand_in(self) -> "Store":
         from grok_mcp.accounting.sqlite import Store
 
-        if self._disk is not None and not self._disk.is_current():
-            self._disk.close()
-            self._disk = None
-        if self._disk is None and time.monotonic() >= self._try_again_at:
-            try:
-                self._disk = Store(ledger_path(self._folder))
-                if self._memory is not None:
-                    self._disk.take_over(self._memory)
-                    self._memory.close()
-                    self._memory = None
-            except (sqlite3.Error, OSError, RuntimeError, LedgerError) as error:
-                self._give_up(error)
-        if self._disk is not None:
-            try:
-                return work(self._disk)
-            except (sqlite3.Error, OSError) as error:
-                self._give_up(error)
         if self._memory is None:
-            self._memory = Store(None)
-            self._memory.renew(self._reserved.values(), time.time())
-        return work(self._memory)
+            self._memory = Store(None, self._owner)
+            self._memory.take_over(None, list(self._in_flight.values()))
+        return self._memory
+
+    def sources(self) -> "tuple[Path, Rows | None]":
+        """What there is to read: the file, and what is in memory because that can't be written.
+
+        Raises RuntimeError where there is no folder for it.
+        """
+        return ledger_path(self._folder), self._memory.rows() if self._memory else None
 
     def _give_up(self, error: Exception) -> None:
-        """Leave the file alone for a while."""
+        """Leave the file alone for a while; it can still be read while it is open."""
+        from grok_mcp.accounting.sqlite import is_damage
+
         self._warn(error)
+        if is_damage(error):
+            self._close_file()
+        self._try_again_at = time.monotonic() + AGAIN_S
+
+    def _close_file(self) -> None:
         if self._disk is not None:
             self._disk.close()
             self._disk = None
-        self._try_again_at = time.monotonic() + AGAIN_S
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

@@ -1,22 +1,19 @@
 """The most that a caller may spend in a day: checked before each tool call.
 
 A call is refused when what was spent today (UTC), and what the calls in flight may cost, has reached the cap.
-Both are counted over all processes that share a ledger, or a Redis where one is named.
+A call whose process was killed counts as what it may have cost. All are counted over all processes that share
+a ledger, or a Redis where one is named.
 """
 
 import math
-import secrets
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import anyio
-
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import SANDBOX, Reservation, Standing, midnight, to_ticks
+from grok_mcp.accounting.records import Begun, Standing, midnight, to_ticks
 from grok_mcp.errors import BudgetError, ConfigurationError
-from grok_mcp.gateways import Gateway
 from grok_mcp.settings import Settings
 from grok_mcp.usage import TICKS_PER_USD
 
@@ -25,7 +22,6 @@ if TYPE_CHECKING:
 
 VARIABLE = "GROK_MCP_BUDGET_USD_PER_DAY"
 DAY_S = 86_400.0
-SETTLED_S = 1.0
 SOON_S = 10.0
 """When to ask again where only calls in flight are in the way."""
 
@@ -33,19 +29,14 @@ SOON_S = 10.0
 class Budget:
     """A cap for each caller alone."""
 
-    def __init__(self, cap_usd: Decimal, ledger: Ledger, *, sandbox: bool) -> None:
+    def __init__(self, cap_usd: Decimal, ledger: Ledger) -> None:
         self.cap_usd = cap_usd
         self._ledger = ledger
-        self._sandbox = sandbox
 
-    def ticket(self, caller: str) -> Reservation:
-        """What stands for a call from before it is admitted until it is recorded."""
-        return Reservation(secrets.token_hex(8), caller, self._sandbox)
-
-    async def admit(self, ticket: Reservation, tool: str, model: str) -> None:
+    async def admit(self, call: Begun) -> None:
         """Let the call begin. Raises BudgetError; OverloadedError while the shared count is away."""
         try:
-            standing = await self._ledger.reserve(ticket, tool, model, to_ticks(self.cap_usd))
+            standing = await self._ledger.reserve(call, to_ticks(self.cap_usd))
         except ImportError:
             raise ConfigurationError(
                 f"{VARIABLE} is set, but this Python has no SQLite to count with: nothing was sent.",
@@ -58,17 +49,14 @@ class Budget:
         """Why no call could begin now, None where calls can."""
         return await self._ledger.problem()
 
-    async def settled(self) -> None:
-        """Wait until what was recorded is counted, but not for long: an answer is not held back for it."""
-        with anyio.move_on_after(SETTLED_S):
-            await self._ledger.flush()
-
 
 def _refusal(cap_usd: Decimal, standing: Standing, now: float) -> BudgetError:
     """The error for the caller: the cap, what was spent, when it resets, what to do."""
     reset = midnight(now) + DAY_S
     spent = f"{dollars(standing.spent)} USD were spent today"
-    reached = standing.spent >= to_ticks(cap_usd)
+    if standing.unknown:
+        spent += f", calls with an unknown end may have cost {dollars(standing.unknown)} USD"
+    reached = standing.spent + standing.unknown >= to_ticks(cap_usd)
     if not reached:
         calls = "1 call" if standing.calls == 1 else f"{standing.calls} calls"
         spent += f" and {calls} in flight may cost {dollars(standing.in_flight)} USD"
@@ -86,11 +74,11 @@ def dollars(ticks: int) -> str:
     return f"{Decimal(ticks) / TICKS_PER_USD:.6f}"
 
 
-def open_books(settings: Settings, gateway: Gateway) -> tuple[Ledger, Budget | None]:
+def open_books(settings: Settings) -> tuple[Ledger, Budget | None]:
     """The ledger that the settings ask for, and the budget where they set one."""
     cap, shared = settings.budget_usd_per_day, _shared(settings)
     ledger = Ledger(settings.state_dir, shared)
-    return ledger, Budget(cap, ledger, sandbox=gateway.name == SANDBOX) if cap else None
+    return ledger, Budget(cap, ledger) if cap else None
 
 
 def _shared(settings: Settings) -> "RedisBudget | None":

@@ -1,12 +1,13 @@
-"""The ledger of one process: takes tool calls without waiting, and writes them on a thread of its own.
+"""The ledger of one process: takes tool calls, and writes them on a thread of its own.
 
-Every call that has ended is recorded here; the budget asks it before one begins. `books.py` says what is
-written where.
+A call is written here before its request goes out, and again when it has ended; the budget asks before it
+begins. `books.py` says what is written where. Whatever comes while the thread writes is the next transaction:
+many calls at once share one.
 """
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -17,15 +18,15 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import anyio
 
 from grok_mcp.accounting.books import RENEW_S, Books
-from grok_mcp.accounting.records import Entry, LedgerError, Reservation, Standing
+from grok_mcp.accounting.records import Begun, Entry, LedgerError, Standing
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from grok_mcp.accounting.redis import RedisBudget
 
-GATHER_S = 0.01
-"""How long a call waits for others to be written with it; by then its answer is on its way."""
+WRITTEN_S = 1.0
+"""How long a request, or an answer, waits for its row: a disk that hangs holds no call back for longer."""
 CLOSE_S = 6.0
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class Writer:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._thread: Thread | None = None
 
     def do(self, job: _Job) -> None:
@@ -47,6 +49,18 @@ class Writer:
         if self._thread is None:
             self._thread = Thread(target=self._work, name="ledger", daemon=True)
             self._thread.start()
+
+    async def write(self) -> None:
+        """Wait until the rows that have come are written, but not for long."""
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        late = loop.call_later(WRITTEN_S, _release, (written,))
+        self._waiting.append(written)
+        self.do("row")
+        try:
+            await written
+        finally:
+            late.cancel()
 
     async def ask(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises, once all rows before it are written."""
@@ -73,23 +87,30 @@ class Writer:
         job: _Job = "row"
         while job != "end":
             job = self._next_job()
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]  # their rows have come
             self._books.flush()
+            if waiting:
+                with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                    waiting[0].get_loop().call_soon_threadsafe(_release, waiting)
             self._books.renew()
             if callable(job):
                 job()
         self._books.close()
 
     def _next_job(self) -> _Job:
-        """The next thing to do; rows that come one shortly after the other are one."""
+        """The next thing to do; rows that have come meanwhile are one."""
         job: _Job = "row"
-        try:
+        with suppress(Empty):
             job = self._jobs.get(timeout=self._books.renew_s if self._books.has_calls_in_flight else None)
-            until = time.monotonic() + GATHER_S
             while job == "row":
-                job = self._jobs.get(timeout=max(until - time.monotonic(), 0))
-        except Empty:
-            pass
+                job = self._jobs.get_nowait()
         return job
+
+
+def _release(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for written in waiting:
+        if not written.done():
+            written.set_result(None)
 
 
 class Ledger:
@@ -101,39 +122,47 @@ class Ledger:
         self._books = Books(folder, shared, renew_s)
         self._writer = Writer(self._books)
 
-    def record(self, entry: Entry, reservation: Reservation | None = None) -> None:
-        """Add a call that has ended, and give its reservation back; does not wait."""
-        self._books.rows.append((entry, reservation))
+    async def begin(self, call: Begun) -> None:
+        """Write that a request of this call goes out."""
+        self._books.begun.append(call._replace(sent=True))
+        await self._writer.write()
+
+    async def end(self, entry: Entry, call_id: str) -> None:
+        """Write a call that has ended, in the place of what was reserved for it or begun."""
+        self._books.ended.append((entry, call_id))
+        await self._writer.write()
+
+    def record(self, entry: Entry, call_id: str = "") -> None:
+        """The same for one that waits for nothing."""
+        self._books.ended.append((entry, call_id))
         self._writer.do("row")
 
-    async def reserve(self, wanted: Reservation, tool: str, model: str, cap: int) -> Standing:
+    async def reserve(self, wanted: Begun, cap: int) -> Standing:
         """Let a call begin within a budget of `cap` ticks a day; `record` gives the reservation back.
 
         Its size is estimated here. Raises OverloadedError, and ImportError for a Python without SQLite.
         """
-        return await self._writer.ask(lambda: self._books.reserve(wanted, tool, model, cap))
+        return await self._writer.ask(lambda: self._books.reserve(wanted, cap))
 
     async def problem(self) -> str | None:
         """Why nothing can be reserved now, None where it can."""
         return await self._writer.ask(self._books.problem)
 
     async def read(self, work: "Callable[[Connection], T]") -> T:
-        """What `work` finds in the ledger, with all calls that have ended before; no call waits for it."""
+        """What `work` finds in the ledger, on disk and in memory, with all calls that have ended before.
+
+        No call waits for it.
+        """
         import sqlite3
 
         from grok_mcp.accounting.sqlite import read_file
 
-        file = await self._writer.ask(lambda: self._books.with_store(lambda store: store.path))
-        if file is not None:
-            with suppress(sqlite3.Error, OSError, LedgerError):  # the same will be found out below
-                result = await anyio.to_thread.run_sync(read_file, file, work)
-                if result is not None:
-                    return result
+        with suppress(sqlite3.Error, OSError, RuntimeError, LedgerError):  # found out again below
+            file, in_memory = await self._writer.ask(self._books.sources)
+            result = await anyio.to_thread.run_sync(read_file, file, work, in_memory)
+            if result is not None:
+                return result
         return await self._writer.ask(lambda: self._books.with_store(lambda store: work(store.connection)))
-
-    async def flush(self) -> None:
-        """Wait until what was recorded is written."""
-        await self._writer.ask(lambda: None)
 
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""

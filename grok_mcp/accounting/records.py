@@ -1,4 +1,4 @@
-"""What the ledger holds of a call, and what the budget holds of one in flight: plain values.
+"""What the ledger holds of a call, while it is in flight and after its end: plain values.
 
 Apart from `sqlite.py`, so that a server that starts need not load SQLite.
 """
@@ -17,7 +17,7 @@ SANDBOX = "sandbox"
 """The gateway whose prices are made up: its calls are never summed with others."""
 
 RESERVED_S = 60.0
-"""How long a reservation lives without being renewed: its process is gone then."""
+"""How long a call counts as in flight without being renewed: its process is gone then."""
 
 LEAST_ESTIMATE = TICKS_PER_USD // 1_000
 """What a call in flight counts as where nothing is known of such calls: 0.001 USD."""
@@ -75,22 +75,38 @@ class Entry(NamedTuple):
         )
 
 
-class Reservation(NamedTuple):
-    """What one call in flight may cost."""
+class Begun(NamedTuple):
+    """One tool call that has not ended yet.
+
+    `ticks` is what it may cost, None where nobody has estimated it. `sent`: a request for it has gone out, or
+    is about to.
+    """
 
     id: str
+    at: float
+    tool: str
     caller: str
-    sandbox: bool
-    ticks: int = 0
+    gateway: str
+    model_asked: str = ""
+    ticks: int | None = None
+    sent: bool = False
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether its cost is made up."""
+        return self.gateway == SANDBOX
 
 
 class Standing(NamedTuple):
-    """A caller's day as a call begins: what is spent, what calls in flight may cost, how many they are."""
+    """A caller's day as a call begins, in ticks: what is spent, what calls in flight may cost, how many they
+    are, and what calls of unknown end may have cost.
+    """
 
     admitted: bool
     spent: int
     in_flight: int
     calls: int
+    unknown: int = 0
 
 
 def to_ticks(usd: Decimal) -> int:

@@ -2,7 +2,8 @@
 
 Used by `books.py`, on the ledger's thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is
 one script, so that workers can't pass each other. While Redis is away, no call begins: what others spend is
-unknown.
+unknown. A call that is not renewed is of unknown end: it counts as what it may have cost until its day is
+over, or its end comes after all.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from grok_mcp.accounting.records import RESERVED_S, Reservation, Standing
+from grok_mcp.accounting.records import RESERVED_S, Begun, Standing, midnight
 from grok_mcp.errors import OverloadedError
 
 ATTEMPT_S = 1.0
@@ -30,22 +31,27 @@ SETTLED_S = 3_600  # within which the same call is not counted twice
 _RESERVE = """
 local now = tonumber(redis.call('TIME')[1])
 local spent = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[4]))
-local calls, in_flight = 0, 0
+local calls, in_flight, unknown = 0, 0, 0
 local found = redis.call('HGETALL', KEYS[2])
 for i = 1, #found, 2 do
-  local ticks, expires = string.match(found[i + 1], '^(%d+) (%d+)$')
-  if tonumber(expires) <= now then
-    redis.call('HDEL', KEYS[2], found[i])
-  elseif found[i] ~= ARGV[1] then
+  local ticks, expires, day = string.match(found[i + 1], '^(%d+) (%d+) ?(%d*)$')
+  if found[i] == ARGV[1] then
+    -- the same call, asked twice
+  elseif tonumber(expires) > now then
     calls, in_flight = calls + 1, in_flight + tonumber(ticks)
+  elseif day == ARGV[7] then
+    unknown = unknown + tonumber(ticks)
+  else
+    redis.call('HDEL', KEYS[2], found[i])
   end
 end
-local admitted = spent + in_flight < tonumber(ARGV[3])
+local admitted = spent + unknown + in_flight < tonumber(ARGV[3])
 if admitted then
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. string.format('%d', now + ARGV[5]))
+  local expires = string.format('%d', now + ARGV[5])
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[7])
   redis.call('EXPIRE', KEYS[2], ARGV[6])
 end
-return {admitted and 1 or 0, spent, in_flight, calls}
+return {admitted and 1 or 0, spent, in_flight, calls, unknown}
 """
 _SETTLE = """
 redis.call('HDEL', KEYS[2], ARGV[1])
@@ -56,7 +62,7 @@ end
 """
 _RENEW = """
 local expires = string.format('%d', redis.call('TIME')[1] + ARGV[3])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. expires)
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[5])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
 
@@ -76,38 +82,41 @@ class RedisBudget:
         )
         self._away_until = 0.0
         self._away = False
-        self._unsettled: list[tuple[Reservation, int, float]] = []
+        self._unsettled: list[tuple[Begun, int, float]] = []
 
-    def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int) -> Standing:
+    def reserve(self, wanted: Begun, cap: int, since: float, at_least: int) -> Standing:
         """As `Store.reserve`. Raises OverloadedError while Redis is away."""
         self._settle_all()
         keys = _keys(wanted, since)
         standing = self._run(
-            _RESERVE, keys[:2], wanted.id, wanted.ticks, cap, at_least, int(RESERVED_S), LIFETIME_S
+            _RESERVE,
+            keys[:2],
+            *(wanted.id, wanted.ticks or 0, cap, at_least, int(RESERVED_S), LIFETIME_S, int(since)),
         )
         if standing is None or self._unsettled:
             raise OverloadedError(
                 "The budget can't be checked, because Redis can't be reached: nothing was sent.",
                 "Try again soon.",
             )
-        admitted, spent, in_flight, calls = standing
-        return Standing(bool(admitted), spent, in_flight, calls)
+        admitted, spent, in_flight, calls, unknown = standing
+        return Standing(bool(admitted), spent, in_flight, calls, unknown)
 
     def answers(self) -> bool:
         """Whether it is there: a script that does nothing comes back."""
         return self._run("return 1", []) is not None
 
-    def settle(self, wanted: Reservation, ticks: int, since: float) -> None:
+    def settle(self, wanted: Begun, ticks: int, since: float) -> None:
         """Count what the call has cost in place of its reservation."""
         self._unsettled.append((wanted, ticks, since))
         self._settle_all()
 
-    def renew(self, reservations: list[Reservation]) -> None:
-        """Let reservations live on, and settle what could not be settled before."""
+    def renew(self, in_flight: list[Begun]) -> None:
+        """Report that these calls are still in flight, and settle what could not be settled before."""
         self._settle_all()
-        for reservation in reservations:
-            key = _keys(reservation, 0)[1:2]
-            if self._run(_RENEW, key, reservation.id, reservation.ticks, int(RESERVED_S), LIFETIME_S) is None:
+        for call in in_flight:
+            key = _keys(call, 0)[1:2]
+            values = (call.id, call.ticks or 0, int(RESERVED_S), LIFETIME_S, int(midnight(call.at)))
+            if self._run(_RENEW, key, *values) is None:
                 return
 
     def close(self) -> None:
@@ -144,7 +153,7 @@ class RedisBudget:
         return 0 if result is None else result
 
 
-def _keys(wanted: Reservation, since: float) -> list[str]:
+def _keys(wanted: Begun, since: float) -> list[str]:
     """The names of what is spent from then on, of what is in flight, and of the mark of a settled call."""
     caller = hashlib.sha256(json.dumps([wanted.caller, wanted.sandbox]).encode()).hexdigest()
     name = f"grok-mcp:budget:{{{caller}}}"

@@ -1,64 +1,98 @@
 """The ledger on disk: one SQLite file, one row for each tool call, written by many processes at once.
 
 `books.py` uses it on the ledger's thread; `grok-mcp usage` reads it. A row holds counts and names, never a
-word of prompt or answer. Reservations are what calls in flight may cost; they expire unless they are renewed.
+word of prompt or answer. A call has a row in `in_flight` from before its request goes out until its row in
+`calls` takes that one's place, in one transaction. A process that is killed leaves its rows there: they are
+the calls of unknown end.
+
+What is committed is in the system's hands: it survives the process, however that ends. It may not survive a
+power failure, for which each commit would have to wait for the disk.
 """
 
 import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from threading import Lock
+from typing import Any, ClassVar, TypeVar
 
 from grok_mcp.accounting.records import (
     COLUMNS,
     LEAST_ESTIMATE,
     RESERVED_S,
     SANDBOX,
+    Begun,
     Entry,
     LedgerError,
-    Reservation,
     Standing,
 )
 from grok_mcp.usage import COUNTS
 
-VERSION = 1
+VERSION = 2
 BUSY_S = 5.0
 """How long a write waits for those of other processes."""
 
 _NEWEST = 500  # calls that an estimate looks at
-_TABLES = f"""
+_CALLS = f"""
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL, gateway TEXT NOT NULL,
     model_asked TEXT NOT NULL, model TEXT NOT NULL, {", ".join(f"{name} INTEGER" for name in COUNTS)},
     cost_ticks INTEGER, cost_source TEXT, duration_s REAL NOT NULL, finish_reason TEXT, error TEXT
 );
 CREATE INDEX calls_at ON calls (at);
-CREATE INDEX calls_caller ON calls (caller, at);
-CREATE TABLE reservations (
-    id TEXT PRIMARY KEY, caller TEXT NOT NULL, sandbox INTEGER NOT NULL, ticks INTEGER NOT NULL,
-    expires_at REAL NOT NULL
-)
+CREATE INDEX calls_caller ON calls (caller, at)
 """
-_INSERT = f"INSERT INTO calls ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_IN_FLIGHT = """
+CREATE TABLE in_flight (
+    id TEXT PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL, gateway TEXT NOT NULL,
+    model_asked TEXT NOT NULL, ticks INTEGER, sent INTEGER NOT NULL, owner TEXT NOT NULL,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID
+"""
+_STEPS = (_CALLS, _IN_FLIGHT)
+"""What brings a file from one version to the next. The first version had a table `reservations` besides,
+which is left alone: a server of that version may still be at work.
+"""
+_MAGIC = b"SQLite format 3\0"
+_BEGUN = 10  # columns of in_flight
+_CHUNK = 30  # rows of one statement: few enough values for any SQLite, see `_insert`
 
 T = TypeVar("T")
+Rows = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
+"""The rows of `calls` and of `in_flight`."""
+
+
+class ReplacedError(LedgerError):
+    """The file that is open is not the one that was opened, or was changed by others than its writers."""
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error shows that the file is no ledger, or no longer one."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return isinstance(error, ReplacedError) or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Store:
     """An open ledger, in a file or, for None, in memory. Raises sqlite3.Error, OSError, LedgerError."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, owner: str) -> None:
         if path is not None:
             _make_private(path)
         self.path = path
-        self._file = _identity(path)
+        self._owner = owner
         self._db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None)
+        self._eye: _Eye | None = None
         try:
             _patiently(self._prepare)
+            if path is not None:
+                self._eye = _Eye(path)
+                self._head = self._eye.head()
+                self._file, self._log = str(path), f"{path}-wal"
+                self._seen = _look(self._file), _look(self._log)
         except BaseException:
             self.close()
             raise
@@ -68,30 +102,76 @@ class Store:
         """For reading."""
         return self._db
 
-    def is_current(self) -> bool:
-        """Whether the file is still the one that was opened; it may have been taken away."""
-        return self._file == _identity(self.path)
+    def is_intact(self) -> bool:
+        """Whether the files are still those that were opened, and not cut or overwritten.
+
+        SQLite alone would not notice at once: it may go on with what it has in memory, or in its log. None of
+        the files shrinks while it is in use.
+        """
+        if self.path is None or self._eye is None:
+            return True
+        main, log = self._seen
+        now, log_now = _look(self._file), _look(self._log)
+        if _is_cut(main, now) or _is_cut(log, log_now):
+            return False
+        if now != main and self._eye.head() != self._head:
+            return False
+        self._seen = now, log_now
+        return True
+
+    def is_in_place(self) -> bool:
+        """Whether the file, in whatever state, is the one that was opened, and not another of its name."""
+        assert self.path is not None
+        before, now = self._seen[0], _look(self._file)
+        return before is not None and now is not None and now[0] == before[0]
 
     def close(self) -> None:
-        """Close the file; the last process to do so removes the files that belong to it."""
+        """Close the file; the last process to do so removes the files that belong to it.
+
+        A file that has another name by now is closed as it is.
+        """
         self._db.close()
+        if self._eye:
+            self._eye.close()
+            self._eye = None
 
-    def write(self, entries: Iterable[Entry], settled: Iterable[str] = ()) -> None:
-        """Add calls that have ended, and drop the reservations of these."""
+    def write(self, begun: Sequence[Begun], ended: Sequence[tuple[Entry, str]]) -> None:
+        """Add calls that begin, and those that have ended in the place of their beginnings; all or none."""
+        if not ended and len(begun) <= _CHUNK:
+            return self._begin(begun, time.time())  # alone, a statement is a transaction
         with self._transaction() as db:
-            db.executemany(_INSERT, [entry.values() for entry in entries])
-            db.executemany(
-                "DELETE FROM reservations WHERE id = ?", [(reservation_id,) for reservation_id in settled]
-            )
+            self._begin(begun, time.time())
+            for chunk in _chunks(ended):
+                self._insert("INSERT INTO calls", COLUMNS, [entry.values() for entry, _ in chunk])
+                ids = [call_id for _, call_id in chunk]
+                db.execute(f"DELETE FROM in_flight WHERE id IN ({_marks(len(ids))})", ids)
 
-    def take_over(self, other: "Store") -> None:
-        """Add everything that another ledger holds."""
+    def _begin(self, begun: Sequence[Begun], now: float) -> None:
+        for chunk in _chunks(begun):
+            rows = [(*call, self._owner, now + RESERVED_S) for call in chunk]
+            self._insert("INSERT OR REPLACE INTO in_flight", (), rows)
+
+    def _insert(self, into: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+        """Add rows with one statement: for each, another thread may take over for some milliseconds."""
+        statement = _statement(into, columns, len(rows[0]), len(rows))
+        self._db.execute(statement, [value for row in rows for value in row])
+
+    def take_over(self, other: "Store | None", begun: Sequence[Begun]) -> None:
+        """Add the calls that another ledger holds; of this owner, these are in flight and no others."""
         names = ", ".join(COLUMNS)
-        rows = other._db.execute(f"SELECT {names} FROM calls").fetchall()
-        reserved = other._db.execute("SELECT * FROM reservations").fetchall()
+        rows = other._db.execute(f"SELECT {names} FROM calls").fetchall() if other else []
         with self._transaction() as db:
-            db.executemany(_INSERT, rows)
-            db.executemany("INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?)", reserved)
+            db.executemany(f"INSERT INTO calls ({names}) VALUES ({_marks(len(COLUMNS))})", rows)
+            db.execute("DELETE FROM in_flight WHERE owner = ?", (self._owner,))
+            self._begin(begun, time.time())
+
+    def rows(self) -> "Rows":
+        """All that it holds."""
+        names = ", ".join(COLUMNS)
+        return (
+            self._db.execute(f"SELECT {names} FROM calls").fetchall(),
+            self._db.execute("SELECT * FROM in_flight").fetchall(),
+        )
 
     def spent(self, caller: str, since: float, *, sandbox: bool) -> int:
         """What a caller's calls from then on have cost, in ticks."""
@@ -111,33 +191,49 @@ class Store:
         )
         return max(int(next(filter(None, row.fetchone()), 0)), LEAST_ESTIMATE)
 
-    def reserve(self, wanted: Reservation, cap: int, since: float, at_least: int, now: float) -> Standing:
+    def reserve(self, wanted: Begun, cap: int, since: float, at_least: int, now: float) -> Standing:
         """Let a call begin, and reserve what it may cost, unless `cap` ticks are spent or reserved already.
 
-        What is spent is counted from `since` on and is not less than `at_least`.
+        What is spent is counted from `since` on, with what calls of unknown end may have cost, and is not
+        less than `at_least`.
         """
         with self._transaction() as db:
-            db.execute("DELETE FROM reservations WHERE expires_at <= ?", (now,))
+            db.execute("DELETE FROM in_flight WHERE expires_at <= ? AND NOT sent", (now,))
+            self._estimate_all(wanted.caller)
             spent = max(self.spent(wanted.caller, since, sandbox=wanted.sandbox), at_least)
-            others = "caller = ? AND sandbox = ? AND id <> ?"
             row = db.execute(
-                f"SELECT COUNT(*), COALESCE(SUM(ticks), 0) FROM reservations WHERE {others}",
-                (wanted.caller, wanted.sandbox, wanted.id),
+                "SELECT COUNT(*) FILTER (WHERE alive), COALESCE(SUM(ticks) FILTER (WHERE alive), 0), "
+                "COALESCE(SUM(ticks) FILTER (WHERE NOT alive AND at >= ?), 0) FROM "
+                "(SELECT *, expires_at > ? AS alive FROM in_flight "
+                "WHERE caller = ? AND (gateway = ?) = ? AND id <> ?)",
+                (since, now, wanted.caller, SANDBOX, wanted.sandbox, wanted.id),
             )
-            calls, in_flight = row.fetchone()
-            admitted = spent + in_flight < cap
+            calls, in_flight, unknown = row.fetchone()
+            admitted = spent + unknown + in_flight < cap
             if admitted:
-                self._renew([wanted], now)
-            return Standing(admitted, spent, in_flight, calls)
+                self._begin([wanted], now)
+            return Standing(admitted, spent, in_flight, calls, unknown)
 
-    def renew(self, reservations: Iterable[Reservation], now: float) -> None:
-        """Let reservations live on; those that have expired meanwhile come back."""
+    def _estimate_all(self, caller: str) -> None:
+        """Estimate the calls in flight, or of unknown end, of servers that have no budget."""
+        kinds = self._db.execute(
+            "SELECT DISTINCT tool, model_asked, gateway FROM in_flight WHERE caller = ? AND ticks IS NULL",
+            (caller,),
+        )
+        for tool, model, gateway in kinds.fetchall():
+            self._db.execute(
+                "UPDATE in_flight SET ticks = ? WHERE ticks IS NULL AND "
+                "(caller, tool, model_asked, gateway) = (?, ?, ?, ?)",
+                (
+                    self.estimate(caller, tool, model, sandbox=gateway == SANDBOX),
+                    *(caller, tool, model, gateway),
+                ),
+            )
+
+    def renew(self, begun: Sequence[Begun], now: float) -> None:
+        """Report that these calls are still in flight; those that have gone come back."""
         with self._transaction():
-            self._renew(reservations, now)
-
-    def _renew(self, reservations: Iterable[Reservation], now: float) -> None:
-        rows = [(*reservation, now + RESERVED_S) for reservation in reservations]
-        self._db.executemany("INSERT OR REPLACE INTO reservations VALUES (?, ?, ?, ?, ?)", rows)
+            self._begin(begun, now)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -155,31 +251,30 @@ class Store:
         if _version(self._db) < VERSION:
             self._db.execute("PRAGMA journal_mode = WAL")  # stays with the file; readers and a writer at once
             with self._transaction() as db:
-                if _version(db) < VERSION:  # else another process was first
-                    for statement in _TABLES.split(";"):
+                for step in _STEPS[_version(db) :]:  # none where another process was first
+                    for statement in step.split(";"):
                         db.execute(statement)
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-        self._db.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # in WAL, a lost last row and no damage if the power fails
+                db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA temp_store = MEMORY")
 
 
-def open_to_read(path: Path) -> sqlite3.Connection | None:
+def open_to_read(path: Path, beside: Rows | None = None) -> sqlite3.Connection | None:
     """A connection that only reads, while others write; None for a ledger that nobody has begun.
 
-    Raises sqlite3.Error, LedgerError.
+    Its tables hold the rows `beside` the file's too. Raises sqlite3.Error, LedgerError.
     """
     if not path.exists():
         return None
     for mode in ("rw", "ro"):  # the first tidies up behind itself
         with suppress(sqlite3.OperationalError):
-            return _reader(path, mode)
-    return _reader(path, "ro&immutable=1")  # where nobody may write next to the file
+            return _reader(path, mode, beside)
+    return _reader(path, "ro&immutable=1", beside)  # where nobody may write next to the file
 
 
-def read_file(path: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
-    """What `work` finds in the file, as it is at one moment; None for a ledger that nobody has begun."""
-    db = open_to_read(path)
+def read_file(path: Path, work: Callable[[sqlite3.Connection], T], beside: Rows | None = None) -> T | None:
+    """What `work` finds in the file and `beside` it, at one moment; None for one that nobody has begun."""
+    db = open_to_read(path, beside)
     if db is None:
         return None
     with closing(db):
@@ -187,17 +282,42 @@ def read_file(path: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
         return work(db)
 
 
-def _reader(path: Path, mode: str) -> sqlite3.Connection | None:
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
+def _reader(path: Path, mode: str, beside: Rows | None) -> sqlite3.Connection | None:
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
     try:
-        db.execute("PRAGMA query_only = 1")
-        if _version(db) == VERSION:
+        version = _version(db)
+        if version:
+            _show(db, version, beside)
+            db.execute("PRAGMA query_only = 1")
             return db
     except BaseException:
         db.close()
         raise
     db.close()  # somebody is about to begin it
     return None
+
+
+def _show(db: sqlite3.Connection, version: int, beside: Rows | None) -> None:
+    """Give the reader the tables of today: what an older file lacks, and the rows beside it."""
+    if beside is not None:
+        db.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
+    if version < VERSION:
+        db.execute(_IN_FLIGHT.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+    if beside is None:
+        return
+    calls, in_flight = beside
+    names = ", ".join(COLUMNS)
+    db.execute(f"CREATE TEMP TABLE calls_beside AS SELECT {names} FROM main.calls LIMIT 0")
+    db.executemany(f"INSERT INTO calls_beside VALUES ({_marks(len(COLUMNS))})", calls)
+    db.execute(
+        f"CREATE TEMP VIEW calls AS SELECT {names} FROM main.calls UNION ALL SELECT {names} FROM calls_beside"
+    )
+    if version == VERSION:  # those in memory are newer
+        db.execute("CREATE TEMP TABLE in_flight AS SELECT * FROM main.in_flight")
+    owners = {row[-2] for row in in_flight}
+    db.executemany("DELETE FROM temp.in_flight WHERE owner = ?", [(owner,) for owner in owners])
+    db.executemany(f"INSERT INTO temp.in_flight VALUES ({_marks(_BEGUN)})", in_flight)
 
 
 def _version(db: sqlite3.Connection) -> int:
@@ -214,11 +334,94 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    with suppress(OSError):
-        status = path.stat() if path else None
-        return (status.st_dev, status.st_ino) if status else None
-    return None
+_Looks = tuple[tuple[int, int], int, int]
+"""What shows whether a file is still the same: device and inode, size, time of the last change."""
+
+
+def _look(path: str) -> _Looks | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns
+
+
+def _is_cut(before: _Looks | None, now: _Looks | None) -> bool:
+    return before is not None and (now is None or now[0] != before[0] or now[1] < before[1])
+
+
+class _Eye:
+    """Reads the beginning of a ledger's file beside SQLite.
+
+    Where a process closes a file, it loses its locks on it, those of SQLite too (POSIX). So all ledgers of
+    this process that have a file open share one eye on it, which the last of them closes.
+    """
+
+    _open: ClassVar[dict[tuple[int, int], list[int]]] = {}  # descriptor and how many look through it
+    _lock: ClassVar[Lock] = Lock()
+
+    def __init__(self, path: Path) -> None:
+        with self._lock:
+            status = path.stat()
+            self._file = (status.st_dev, status.st_ino)
+            if self._file not in self._open:
+                self._open[self._file] = [os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), 0]
+            self._open[self._file][1] += 1
+
+    def head(self) -> bytes:
+        """The file's first bytes, which stay the same: magic, page size, format."""
+        with self._lock:
+            descriptor = self._open[self._file][0]
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return os.read(descriptor, 20)
+
+    def close(self) -> None:
+        with self._lock:
+            shared = self._open[self._file]
+            shared[1] -= 1
+            if not shared[1]:
+                del self._open[self._file]
+                os.close(shared[0])
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file that this process has not opened is something else than a database."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) not in (b"", _MAGIC)  # an empty one is about to be begun
+    return False
+
+
+def set_aside(path: Path) -> Path | None:
+    """Give a ledger's files other names, for whoever wants to repair them; the name of the first.
+
+    None where there is no such file. An open ledger is closed after it, and leaves them as they are then.
+    Raises OSError.
+    """
+    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    while aside.exists():
+        aside = aside.with_name(f"{aside.name}_")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return None
+    for ending in ("-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK))
+
+
+@lru_cache(maxsize=2 * _CHUNK)
+def _statement(into: str, columns: Sequence[str], width: int, rows: int) -> str:
+    names = f"({', '.join(columns)}) " if columns else ""
+    return f"{into} {names}VALUES {', '.join([f'({_marks(width)})'] * rows)}"
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
 
 
 def _patiently(work: Callable[[], T]) -> T:

@@ -1,11 +1,13 @@
 """Sums over the calls in a ledger by the names of `Usage`, for `grok-mcp usage` and `grok://usage`."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from grok_mcp.accounting.owners import is_gone
 from grok_mcp.accounting.records import SANDBOX
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 Key = Literal["day", "model", "tool", "caller"]
 
+_DAY_S = 86_400.0
 _KEYS: dict[Key, str] = {
     "day": "CAST(at / 86400 AS INTEGER)",
     "model": "COALESCE(NULLIF(model, ''), model_asked)",
@@ -37,6 +40,7 @@ class Totals:
     """The sums of some calls, costs in whole ticks, so that nothing is lost by adding.
 
     What no endpoint reported counts as zero; `calls_without_cost` is the number of calls whose cost that is.
+    `unknown_ends` are calls whose process was gone before they had ended: what they cost is unknown too.
     """
 
     key: str = ""
@@ -44,10 +48,24 @@ class Totals:
     failed_calls: int = 0
     calls_estimated: int = 0
     calls_without_cost: int = 0
+    unknown_ends: int = 0
     cost_ticks: int = 0
     estimated_ticks: int = 0
     duration_s: float = 0.0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+    def add(self, other: "Totals") -> None:
+        """Add the sums of other calls."""
+        self.calls += other.calls
+        self.failed_calls += other.failed_calls
+        self.calls_estimated += other.calls_estimated
+        self.calls_without_cost += other.calls_without_cost
+        self.unknown_ends += other.unknown_ends
+        self.cost_ticks += other.cost_ticks
+        self.estimated_ticks += other.estimated_ticks
+        self.duration_s += other.duration_s
+        for name, count in other.counts.items():
+            self.counts[name] += count
 
     @property
     def cost_usd(self) -> Decimal:
@@ -69,6 +87,7 @@ class Totals:
             "estimated_cost_usd": self.estimated_usd,
             "calls_with_estimated_cost": self.calls_estimated,
             "calls_without_cost": self.calls_without_cost,
+            "calls_with_unknown_end": self.unknown_ends,
             "duration_s": round(self.duration_s, 3),
         }
 
@@ -86,12 +105,45 @@ def read_totals(
     Calls of the sandbox are summed alone or not at all, because its prices are made up.
     """
     key = _KEYS[by] if by else "''"
-    wanted = "at >= ? AND (gateway = ?) = ?" + (" AND caller = ?" if caller is not None else "")
-    values = [since, SANDBOX, sandbox, *([caller] if caller is not None else [])]
-    rows = db.execute(
-        f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE {wanted} GROUP BY 1 ORDER BY 1", values
+    wanted = "(gateway = ?) = ?" + (" AND caller = ?" if caller is not None else "")
+    values = [SANDBOX, sandbox, *([caller] if caller is not None else [])]
+    totals: dict[Any, Totals] = {}
+    statement = f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE at >= ? AND at < ? AND {wanted}"
+    if by not in (None, "day"):  # the calls of a day are one group
+        statement += " GROUP BY 1"
+    for day in _days(db, since):
+        for name, *sums in db.execute(statement, (*day, *values)):
+            if sums[0]:
+                totals.setdefault(name, Totals(name)).add(_totals(sums))
+    begun = db.execute(
+        f"SELECT {key}, owner, expires_at, COUNT(*) FROM (SELECT *, '' AS model FROM in_flight WHERE sent) "
+        f"WHERE at >= ? AND {wanted} GROUP BY 1, 2, 3",
+        (since, *values),
     )
-    return [_totals(_date(key) if by == "day" else key, sums) for key, *sums in rows]
+    for name, owner, expires_at, count in begun:
+        if expires_at <= time.time() or is_gone(owner):
+            lost = Totals(calls=count, calls_without_cost=count, unknown_ends=count)
+            totals.setdefault(name, Totals(name)).add(lost)
+    if by == "day":
+        for number, part in totals.items():
+            part.key = _date(number)
+    return [totals[name] for name in sorted(totals)]
+
+
+def _days(db: "sqlite3.Connection", since: float) -> Iterator[tuple[float, float]]:
+    """The days that have calls. Their sums are made one by one: to group all calls at once takes memory."""
+    while first := db.execute("SELECT at FROM calls WHERE at >= ? ORDER BY at LIMIT 1", (since,)).fetchone():
+        begin = max(first[0] // _DAY_S * _DAY_S, since)
+        since = (first[0] // _DAY_S + 1) * _DAY_S
+        yield begin, since
+
+
+def count_calls(db: "sqlite3.Connection", *, since: float = 0.0, sandbox: bool = False) -> int:
+    """How many calls have ended, from `since` on."""
+    row = db.execute(
+        "SELECT COUNT(*) FROM calls WHERE +at >= ? AND (gateway = ?) = ?", (since, SANDBOX, sandbox)
+    )
+    return int(row.fetchone()[0])
 
 
 def _date(day: int) -> str:
@@ -99,27 +151,27 @@ def _date(day: int) -> str:
     return f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
 
 
-def _totals(key: str | None, sums: Iterable[Any]) -> Totals:
+def _totals(sums: Iterable[Any]) -> Totals:
     calls, failed, estimated, without, ticks, estimated_ticks, duration_s, *counts = (
         total or 0 for total in sums
     )
-    named = dict(zip(COUNTS, counts, strict=True))
-    return Totals(key or "", calls, failed, estimated, without, ticks, estimated_ticks, duration_s, named)
+    return Totals(
+        calls=calls,
+        failed_calls=failed,
+        calls_estimated=estimated,
+        calls_without_cost=without,
+        cost_ticks=ticks,
+        estimated_ticks=estimated_ticks,
+        duration_s=duration_s,
+        counts=dict(zip(COUNTS, counts, strict=True)),
+    )
 
 
 def add_up(parts: Iterable[Totals]) -> Totals:
     """All of them together."""
     whole = Totals()
     for part in parts:
-        whole.calls += part.calls
-        whole.failed_calls += part.failed_calls
-        whole.calls_estimated += part.calls_estimated
-        whole.calls_without_cost += part.calls_without_cost
-        whole.cost_ticks += part.cost_ticks
-        whole.estimated_ticks += part.estimated_ticks
-        whole.duration_s += part.duration_s
-        for name, count in part.counts.items():
-            whole.counts[name] += count
+        whole.add(part)
     return whole
 
 

@@ -23,6 +23,7 @@ from grok_mcp.accounting import (
     LedgerError,
     Totals,
     add_up,
+    count_calls,
     json_values,
     ledger_path,
     midnight,
@@ -111,10 +112,14 @@ def _read(settings: Settings, by: Key, since: float | None, *, sandbox: bool) ->
     path = ledger_path(settings.state_dir)
 
     def read(db: sqlite3.Connection) -> _Report:
-        real = db.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?)", (SANDBOX,))
+        real = db.execute(
+            "SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?) OR "
+            "EXISTS (SELECT 1 FROM in_flight WHERE gateway <> ?)",
+            (SANDBOX, SANDBOX),
+        )
         play = sandbox or not real.fetchone()[0]
-        rows, others = (read_totals(db, by, since=since or 0.0, sandbox=book) for book in (play, not play))
-        return _Report(path, by, since, play, rows, add_up(others).calls)
+        rows = read_totals(db, by, since=since or 0.0, sandbox=play)
+        return _Report(path, by, since, play, rows, count_calls(db, since=since or 0.0, sandbox=not play))
 
     return read_ledger(path, read) or _Report(path, by, since, sandbox)
 
@@ -189,6 +194,11 @@ def _notes(report: _Report, whole: Totals) -> list[str]:
         )
     if whole.failed_calls:
         notes.append(f"Calls that failed or were cancelled: {whole.failed_calls:,}.")
+    if whole.unknown_ends:
+        notes.append(
+            f"Calls with an unknown end: {whole.unknown_ends:,}. Their server was killed meanwhile; what "
+            "they may have cost counts against a budget."
+        )
     if whole.calls_estimated:
         notes.append(
             f"Of the cost {whole.estimated_usd:.6f} USD are estimated from public prices: tokens, without "

@@ -50,7 +50,7 @@ class Grok:
         self._upstream = Upstream(self._endpoint, key, timeouts)
         self.catalog = Catalog(self.gateway, self._get)
         self.readiness = Readiness(self.gateway, self._get)
-        self.ledger, self.budget = open_books(settings, self.gateway)
+        self.ledger, self.budget = open_books(settings)
         self._has_key = key is not None
         self._places = anyio.Semaphore(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -192,6 +192,8 @@ class Grok:
         dialect = DIALECTS[turn.plan.form.dialect]
         url = endpoint_url(await self._address(), dialect.path)
         body = dialect.build_body(turn.plan.form.request, self.gateway)
+        if turn.call.begin:
+            await turn.call.begin()
         async with self._upstream.stream(url, body, self._headers(turn)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:

@@ -1,13 +1,15 @@
-"""One tool call with its accounts: within the budget before, in the ledger after, however it ends.
+"""One tool call with its accounts: within the budget, and in the ledger before its request goes out and
+before its answer is delivered, however it ends.
 
 Hosts and the command line call tools by it; it knows nothing of MCP.
 """
 
+import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from grok_mcp.accounting import Entry
+from grok_mcp.accounting import Begun, Entry
 from grok_mcp.errors import GrokError
 from grok_mcp.messages import Answer, Call, Collected
 from grok_mcp.pipeline import Grok
@@ -44,20 +46,19 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
     try:
         arguments, warnings = spec.read(raw)
         assert isinstance(arguments, Arguments)  # as those of all tools that ask Grok
-        account.model_asked = arguments.model or grok.default_model
-        if grok.budget and account.ticket:
-            await grok.budget.admit(account.ticket, spec.name, account.model_asked)
+        await account.open(arguments.model or grok.default_model)
         answer = await spec.run(grok, arguments, call)
         assert isinstance(answer, Answer)
     except GrokError as error:
-        account.close(error.usage, error=error.code)
-        await account.settled()
+        await account.close(error.usage, error=error.code)
         raise
-    except BaseException as error:
-        account.close(None, error="internal" if isinstance(error, Exception) else "cancelled")
+    except Exception:
+        await account.close(None, error="internal")
         raise
-    account.close(answer.usage, answer.model, finish_reason=answer.finish_reason)
-    await account.settled()
+    except BaseException:
+        account.abandon()
+        raise
+    await account.close(answer.usage, answer.model, finish_reason=answer.finish_reason)
     if grok.budget and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
@@ -69,16 +70,30 @@ class _Account:
     def __init__(self, grok: Grok, call: Call) -> None:
         self._grok = grok
         self._call = call
-        self._at, self._started = time.time(), time.monotonic()
-        self.model_asked = grok.default_model
-        self.ticket = grok.budget.ticket(call.caller) if grok.budget else None
+        self._started = time.monotonic()
+        self._is_sent = False
+        self._begun = Begun(
+            id=secrets.token_hex(8),
+            at=time.time(),
+            tool=call.tool,
+            caller=call.caller,
+            gateway=grok.gateway.name,
+            model_asked=_short(grok.default_model),
+        )
 
-    async def settled(self) -> None:
-        """Where there is a budget, wait until all who share it know of this call: the next may come now."""
+    async def open(self, model: str) -> None:
+        """Let the call begin within the budget; its first request will wait for its row."""
+        self._begun = self._begun._replace(model_asked=_short(model))
+        self._call.begin = self._begin
         if self._grok.budget:
-            await self._grok.budget.settled()
+            await self._grok.budget.admit(self._begun)
 
-    def close(
+    async def _begin(self) -> None:
+        if not self._is_sent:
+            self._is_sent = True
+            await self._grok.ledger.begin(self._begun)
+
+    async def close(
         self,
         usage: Usage | None,
         model: str = "",
@@ -86,22 +101,34 @@ class _Account:
         finish_reason: str | None = None,
         error: str | None = None,
     ) -> None:
-        """Record the call. Does not wait, and does nothing that can fail it."""
-        meter = self._call.meter
+        """Record the call; its host hears of it afterwards. Does nothing that can fail it."""
+        entry = self._entry(usage, model, finish_reason, error)
+        await self._grok.ledger.end(entry, self._begun.id)
+
+    def abandon(self) -> None:
+        """Record a call that was cancelled, and which must not wait."""
+        self._grok.ledger.record(self._entry(None, "", None, "cancelled"), self._begun.id)
+
+    def _entry(self, usage: Usage | None, model: str, finish_reason: str | None, error: str | None) -> Entry:
+        self._call.begin = None  # which holds this account
+        begun, meter = self._begun, self._call.meter
         usage = usage or meter.usage
         paid = finish_reason or meter.has_content or usage or (meter.sent and error in _SPENT_IN_SILENCE)
         passed_s = time.monotonic() - self._started
-        entry = Entry(
-            at=self._at,
-            tool=self._call.tool,
-            caller=self._call.caller,
-            gateway=self._grok.gateway.name,
-            model_asked=one_line(self.model_asked)[:MAX_MODEL],
-            model=one_line(model or meter.model)[:MAX_MODEL],
+        return Entry(
+            at=begun.at,
+            tool=begun.tool,
+            caller=begun.caller,
+            gateway=begun.gateway,
+            model_asked=begun.model_asked,
+            model=_short(model or meter.model),
             usage=usage,
             duration_s=round((usage and usage.duration_s) or passed_s, 3),
             finish_reason=finish_reason,
             error=error,
             unpriced=bool(paid),
         )
-        self._grok.ledger.record(entry, self.ticket)
+
+
+def _short(model: str) -> str:
+    return one_line(model)[:MAX_MODEL]

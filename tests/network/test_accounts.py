@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from dirty_equals import IsPartialDict
 
-from grok_mcp.accounting.records import RESERVED_S, Reservation, midnight
+from grok_mcp.accounting.records import RESERVED_S, Begun, midnight
 from grok_mcp.accounting.redis import RedisBudget
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.tokens import new_token
@@ -115,21 +115,32 @@ async def test_a_call_in_flight_on_one_machine_counts_on_the_other(
     assert after.answer["usage"]["cost_usd"] == 1e-10
 
 
-async def test_a_dead_machine_s_calls_in_flight_count_for_a_minute_only(redis: RedisServer) -> None:
+async def test_a_dead_machine_s_calls_in_flight_count_as_of_unknown_end_until_their_day_is_over(
+    redis: RedisServer,
+) -> None:
     dead, alive = RedisBudget(redis.url), RedisBudget(redis.url)
     today = midnight(time.time())
-    wanted = Reservation("one", "ann", False, CENT)
+    wanted = Begun("one", time.time(), "ask_grok", "ann", "generic", ticks=CENT)
+    two = wanted._replace(id="two")
     assert dead.reserve(wanted, CENT, today, 0).admitted
-    assert alive.reserve(wanted._replace(id="two"), CENT, today, 0) == (False, 0, CENT, 1)
+    assert alive.reserve(two, CENT, today, 0) == (False, 0, CENT, 1, 0)
     (name,) = [one for one in redis.names() if one.endswith(b"in-flight")]
     now = redis.ask("TIME")[0]
     (told,) = redis.ask("HVALS", name)
-    ticks, expires = told.split()
+    ticks, expires, day = told.split()
     assert int(ticks) == CENT and int(expires) <= now + RESERVED_S
-    redis.ask("HSET", name, "one", b"%s %d" % (ticks, now))  # as when its time is over
-    assert alive.reserve(wanted._replace(id="two"), CENT, today, 0).admitted
+    redis.ask("HSET", name, "one", b"%s %d %s" % (ticks, now, day))  # as when its time is over
+    assert alive.reserve(two, CENT, today, 0) == (False, 0, 0, 0, CENT)
     dead.renew([wanted])
-    assert len(redis.ask("HVALS", name)) == 2, "it was only slow"
+    assert alive.reserve(two, CENT, today, 0) == (False, 0, CENT, 1, 0), "it was only slow"
+    redis.ask("HSET", name, "one", b"%s %d %s" % (ticks, now, day))
+    dead.settle(wanted, 3, today)
+    assert alive.reserve(two, CENT, today, 0) == (True, 3, 0, 0, 0), "its end has come after all"
+    redis.ask("HSET", name, "one", b"%s %d %s" % (ticks, now, day))
+    assert alive.reserve(two, CENT, today + 86_400, 0) == (True, 0, 0, 0, 0)
+    assert redis.ask("HKEYS", name) == [b"two"]
+    redis.ask("HSET", name, "old", b"%s %d" % (ticks, now))  # of a server that knew no day
+    assert alive.reserve(two, CENT, today, 0).admitted
     for budget in (dead, alive):
         budget.close()
 
@@ -172,11 +183,11 @@ async def test_a_redis_that_has_forgotten_everything_does_not_open_the_till(
 async def test_what_is_settled_twice_counts_once(redis: RedisServer) -> None:
     budget = RedisBudget(redis.url)
     today = midnight(time.time())
-    wanted = Reservation("one", "ann", False, 5)
+    wanted = Begun("one", time.time(), "ask_grok", "ann", "generic", ticks=5)
     budget.reserve(wanted, CENT, today, 0)
     budget.settle(wanted, 7, today)
     budget.settle(wanted, 7, today)  # as after a reply that was lost
-    assert budget.reserve(wanted._replace(id="two"), CENT, today, 0) == (True, 7, 0, 0)
-    assert budget.reserve(wanted._replace(id="two", sandbox=True), CENT, today, 0) == (True, 0, 0, 0)
+    assert budget.reserve(wanted._replace(id="two"), CENT, today, 0) == (True, 7, 0, 0, 0)
+    assert budget.reserve(wanted._replace(id="two", gateway="sandbox"), CENT, today, 0) == (True, 0, 0, 0, 0)
     assert budget.reserve(wanted._replace(id="two"), CENT, today + 86_400, 0).spent == 0
     budget.close()

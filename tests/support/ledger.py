@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from grok_mcp.accounting import ledger_path
-from grok_mcp.accounting.records import Entry
+from grok_mcp.accounting.records import Begun, Entry
 from grok_mcp.accounting.sqlite import Store
 from grok_mcp.usage import TICKS_PER_USD
 from tests.support.endpoint import Endpoint, Reply, chat
@@ -48,9 +48,17 @@ def rows() -> list[dict[str, Any]]:
 
 def fill(entries: Iterable[Entry]) -> None:
     """Put calls into the ledger that some process made before."""
-    store = Store(file())
-    store.write(entries)
+    store = Store(file(), "a process before")
+    store.write([], [(entry, "") for entry in entries])
     store.close()
+
+
+def forget(calls: Iterable[Begun]) -> None:
+    """Put calls into the ledger that some process began before it was killed, more than a minute ago."""
+    store = Store(file(), "a process before")
+    store.write(list(calls), [])
+    store.close()
+    query("UPDATE in_flight SET expires_at = 0 WHERE owner = 'a process before'")
 
 
 def garbage(path: Path) -> None:
