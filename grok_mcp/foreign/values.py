@@ -64,6 +64,10 @@ def load_json(text: str) -> Any:
             value = value if joined is plain else json.loads(joined)
     except RecursionError:
         too_deep = True
+    except ValueError as error:
+        if "digits" in str(error):  # Python's own bound, and its advice to programmers
+            raise ValueError("a number has thousands of digits") from None
+        raise
     if too_deep:
         raise ValueError("nested too deeply")
     return value

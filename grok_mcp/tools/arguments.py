@@ -5,7 +5,6 @@ taken; a name that looks like a misspelling of ours becomes a warning.
 """
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.foreign import load_json
 from grok_mcp.settings import ReasoningEffort
 
 
@@ -63,7 +63,9 @@ class ToolArguments(BaseModel):
         """
         properties, required = schema["properties"], schema["required"]
         known = {
-            name: _tolerant(value, properties[name]) for name, value in raw.items() if name in properties
+            name: _tolerant(name, value, properties[name])
+            for name, value in raw.items()
+            if name in properties
         }
         known = {
             name: value
@@ -100,8 +102,8 @@ class Arguments(ToolArguments):
     max_output_tokens: Count = None
 
 
-def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
-    """The value as it was meant; None for absent."""
+def _tolerant(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value as it was meant; None for absent. Raises InvalidArgumentError for JSON that can't be read."""
     kind = schema["type"]
     if isinstance(value, str):
         text = value.strip()
@@ -110,7 +112,12 @@ def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
         if "enum" in schema:
             return text.lower()
         if kind in ("object", "array"):
-            value = _parsed(text, kind)
+            try:
+                value = _parsed(text, schema)
+            except ValueError as error:
+                raise InvalidArgumentError(
+                    f"{name}: this is not JSON: {error}.", "Correct it and call again."
+                ) from None
         elif kind != "string":
             return text.lower()
     if kind == "array" and value not in (None, "") and not isinstance(value, list):
@@ -118,14 +125,20 @@ def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def _parsed(text: str, kind: str) -> Any:
-    """JSON text where it is such; else the text itself, a comma-separated list of plain words split."""
+def _parsed(text: str, schema: Mapping[str, Any]) -> Any:
+    """JSON text where it is such; else the text itself, a comma-separated list of plain words split.
+
+    Raises ValueError where only JSON would do.
+    """
+    kind = schema["type"]
     if text == "null":
         return None
     if text[0] in "[{":
         try:
-            return json.loads(text)
+            return load_json(text)
         except ValueError:
+            if kind == "object" or schema["items"]["type"] == "object":
+                raise
             return text
     if kind == "array" and "," in text and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text):
         return [part.strip() for part in text.split(",")]

@@ -576,3 +576,11 @@ async def test_a_model_that_does_not_exist_is_answered_with_those_that_look_like
     async with Endpoint(missing) as endpoint, host_on(endpoint, gateway="xai") as host:
         text = (await host.ask(model="grok-4-5")).text
     assert text.startswith("[model_not_found]") and "Did you mean grok-4.5" in text
+
+
+@pytest.mark.parametrize("deep", ["[" * 50_000, '{"a":' * 2_000 + "1" + "}" * 2_000, "[" * 300 + "]" * 300])
+@pytest.mark.parametrize("name", ["tools", "options", "images", "tool_results"])
+async def test_json_text_that_nests_too_deeply_is_a_wrong_argument(name: str, deep: str) -> None:
+    async with Endpoint() as endpoint, host_on(endpoint) as host:
+        assert (await host.ask(**{name: deep})).error["code"] == "invalid_argument"
+    assert endpoint.requests == []
