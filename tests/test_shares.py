@@ -67,6 +67,21 @@ async def test_the_heaviest_caller_loses_the_oldest(kept: str, gone: str) -> Non
     assert "".join(lost) == "".join(same) == gone
 
 
+@pytest.mark.parametrize(
+    "held_before",
+    ["a" * 100, "a" * 30 + "b" * 20 + "c" * 25 + "d" * 25, "abcd" * 25, "d" * 70 + "cab" * 10],
+    ids=["one has all", "one after another", "in turns", "one has most"],
+)
+async def test_callers_who_come_later_get_their_equal_share(held_before: str) -> None:
+    store = LocalConversations(100, 60, CHARACTERS)
+    handles = [(caller, await store.keep(of(1), caller)) for caller in held_before]
+    others = sorted({"a", "b", "c", "d", "e"} - set(held_before))
+    handles += [(caller, await store.keep(of(1), caller)) for caller in others * 20]
+    kept = [caller for caller, handle in handles if await is_open(store, handle, caller)]
+    assert {caller: kept.count(caller) for caller in others} == dict.fromkeys(others, 20)
+    assert len(kept) == 100 and min(map(kept.count, kept)) >= min(20, *map(held_before.count, held_before))
+
+
 @pytest.mark.parametrize("kept", ["aaaaC", "aaaaaaaaC", "aaaabbbbC", "aaaaaaabC", "abcdefghC", "abC"])
 async def test_what_is_more_than_a_share_and_has_no_room_beside_others_is_not_stored(kept: str) -> None:
     store = LocalConversations(MAXIMUM, 60, CHARACTERS)

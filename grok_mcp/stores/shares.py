@@ -155,6 +155,6 @@ class Shares(Generic[T, Part]):
             del self._shares[caller]
             return
         heapq.heappush(self._heaviest, (-held, share.turn, caller))
-        if len(self._heaviest) > 2 * len(self._shares) + 100:
+        if len(self._heaviest) > 2 * len(self._shares) + 16:
             self._heaviest = [(-one.held, one.turn, name) for name, one in self._shares.items()]
             heapq.heapify(self._heaviest)
