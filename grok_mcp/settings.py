@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         int, Field(ge=0, le=20, description="further attempts after an error that a retry can help with")
     ] = 2
     max_concurrency: Annotated[
-        int, Field(ge=1, description="calls upstream at once; others wait in order")
+        int, Field(ge=1, description="calls upstream at once; others wait, and callers take turns")
     ] = 1000
     wait: Annotated[
         float | Literal["auto"],

@@ -45,7 +45,7 @@ async def test_turns_that_branches_share_count_once() -> None:
     assert all([await is_open(store, handle) for handle in handles])
 
 
-async def is_open(store: LocalConversations, handle: str) -> bool:
+async def is_open(store: LocalConversations, handle: str | None) -> bool:
     try:
         await store.open(handle, "local")
     except ConversationNotFoundError:
@@ -64,4 +64,4 @@ async def test_handles_can_not_be_guessed_from_one_another() -> None:
     store = LocalConversations()
     handles = {await store.keep(await store.open(None, "local"), "local") for _ in range(1_000)}
     assert len(handles) == 1_000
-    assert all(len(handle) >= 26 for handle in handles)
+    assert all(handle and len(handle) >= 26 for handle in handles)

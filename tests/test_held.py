@@ -347,7 +347,9 @@ async def test_held_answers_are_bounded_in_number_and_in_size() -> None:
         await store.put(f"ans_{number}", "ann", Answer("x"))
     kept = [number for number in range(20) if await store.get(f"ans_{number}", "ann", None, ignore)]
     assert kept == list(range(10, 20))
-    await store.put("large", "ann", Answer("x" * 5_000))
+    assert not await store.put("too large", "ann", Answer("x" * 5_000))
+    assert await store.get("ans_19", "ann", None, ignore), "what can't be stored takes nothing away"
+    assert await store.put("large", "ann", Answer("x" * 1_000))
     assert await store.get("large", "ann", None, ignore)
     assert not await store.get("ans_19", "ann", None, ignore)
 

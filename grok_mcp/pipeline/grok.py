@@ -5,8 +5,8 @@ form, and what to do with an answer that broke.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,6 +21,7 @@ from grok_mcp.messages import Answer, Call, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.pipeline import telemetry
 from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.pipeline.places import Places
 from grok_mcp.pipeline.plan import Plan, Refusals
 from grok_mcp.pipeline.runs import Runs
 from grok_mcp.pipeline.turn import Turn
@@ -52,7 +53,7 @@ class Grok:
         self.readiness = Readiness(self.gateway, self._get)
         self.ledger, self.budget = open_books(settings)
         self._has_key = key is not None
-        self._places = anyio.Semaphore(settings.max_concurrency)
+        self._places = Places(settings.max_concurrency)
         self._starting = anyio.Lock()
         self._refusals = Refusals()
         self._sandbox: SandboxServer | None = None
@@ -109,18 +110,13 @@ class Grok:
                 "restart it, or set GROK_MCP_GATEWAY=sandbox to try it without a key.",
             )
 
-    @asynccontextmanager
-    async def _place(self, call: Call) -> AsyncIterator[None]:
-        """One of the places upstream; where none is free, wait in order and say so."""
-        try:
-            self._places.acquire_nowait()
-        except anyio.WouldBlock:
+    def _place(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """One of the places upstream; where none is free, wait for a turn and say so."""
+
+        def say_so() -> None:
             call.observe(events.Waiting("waiting for a free place: too many calls at once"), "")
-            await self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
+
+        return self._places.take(call.caller, say_so)
 
     async def _run(self, turn: Turn) -> None:
         """Attempts until one ends well, fails for good, or has brought content."""

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 import anyio
 
 from grok_mcp import events
-from grok_mcp.errors import GrokError
+from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
 from grok_mcp.pipeline.fold import StreamedText
@@ -23,6 +23,11 @@ HEARTBEAT_S = 5.0
 PUBLISHED_WITHIN_S = 3.0
 """How long a host waits until other processes have heard of its call, if it has to."""
 CLOSE_S = 2.0
+MAX_HANDED_OVER = 1_000
+"""Calls of one caller that were handed over and are not in the store yet: they run, or Redis is away.
+
+Past it a new call is refused, which costs nothing; to end an older one would throw away what is paid for.
+"""
 
 Ended = Answer | GrokError
 Work = Callable[[Call], Awaitable[Ended]]
@@ -94,20 +99,29 @@ class Run:
 class Runs:
     """The calls of this process that were handed over, and the answers that are stored."""
 
-    def __init__(self, in_flight: InFlight, store: AnswerStore) -> None:
+    def __init__(
+        self, in_flight: InFlight, store: AnswerStore, max_handed_over: int = MAX_HANDED_OVER
+    ) -> None:
         self._in_flight = in_flight
         self._store = store
+        self._max_handed_over = max_handed_over
         in_flight.collectable = store.shared
-        self._running: dict[tuple[str, str], Run] = {}
+        self._running: dict[str, dict[str, Run]] = {}  # by caller and answer_id
         self._minders: set[asyncio.Task[None]] = set()
 
     async def within(self, call: Call, work: Work, *, as_data: bool) -> Outcome:
         """How a call ends, or how far it has come once its host has waited long enough.
 
-        Until then it ends with the request that asked for it.
+        Until then it ends with the request that asked for it. Raises OverloadedError, before anything is
+        sent, where too many calls of this caller have been handed over and still run.
         """
         if call.wait_s is None:
             return await work(call)
+        if len(self._running.get(call.caller, ())) >= self._max_handed_over:
+            raise OverloadedError(
+                f"{self._max_handed_over:,} slow calls of yours are still running: nothing was sent.",
+                "Collect them with grok_result, and try again when some of them have ended.",
+            )
         run = Run(call, work, as_data=as_data)
         try:
             ended = await run.ended(call.wait_s)
@@ -122,7 +136,7 @@ class Runs:
     async def _hand_over(self, run: Run, caller: str) -> Running:
         run.leave()
         running = run.running(new_answer_id())
-        self._running[caller, running.answer_id] = run
+        self._running.setdefault(caller, {})[running.answer_id] = run
         published, ends = asyncio.Event(), ExitStack()
         ends.enter_context(self._in_flight.track())
         minder = asyncio.create_task(self._mind(run, running.answer_id, caller, published, ends))
@@ -146,10 +160,12 @@ class Runs:
                 ended = await run.ended(HEARTBEAT_S if self._store.shared else None)
             outcome = run.outcome or interrupted()
             for _ in range(int(LIFETIME_S / HEARTBEAT_S)):
-                if await self._store.put(answer_id, caller, fresh(outcome)):
-                    break
+                if await self._store.put(answer_id, caller, fresh(outcome)) or not self._store.shared:
+                    break  # the store of this process would refuse it again
                 await anyio.sleep(HEARTBEAT_S)
-            del self._running[caller, answer_id]
+            del self._running[caller][answer_id]
+            if not self._running[caller]:
+                del self._running[caller]
 
     async def keep(self, answer: Answer, caller: str) -> str | None:
         """Store a complete answer; returns its `answer_id`, None where it can't be stored at the moment."""
@@ -163,7 +179,7 @@ class Runs:
         expired or another caller's, and the error that the call has ended with.
         """
         call.observe(events.Resumed(offset), "")
-        run = self._running.get((call.caller, answer_id))
+        run = self._running.get(call.caller, {}).get(answer_id)
         outcome: Outcome | None
         if run is None:
             outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
@@ -179,7 +195,7 @@ class Runs:
 
     async def aclose(self) -> None:
         """End what still runs, and store that it did not come to its end."""
-        for run in tuple(self._running.values()):
+        for run in [run for runs in self._running.values() for run in runs.values()]:
             await run.stop()
         if self._minders:
             _, late = await asyncio.wait(self._minders, timeout=CLOSE_S)

@@ -1,18 +1,19 @@
 """Answers that their caller collects later: handed over while they ran, or too long for one result.
 
-They belong to the caller who got their `answer_id`, expire, and only the newest are stored.
+They belong to the caller who got their `answer_id`, expire, and where there are too many, the caller who
+holds most loses the oldest.
 `redis_answers.py` has the store that several processes share.
 """
 
 import copy
 import secrets
+from dataclasses import replace
 from typing import ClassVar, Protocol, TypeVar
-
-from cachetools import TTLCache
 
 from grok_mcp.errors import AnswerNotFoundError, GrokError, InterruptedAnswerError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome
+from grok_mcp.stores.shares import Shares
 
 MAX_ANSWERS = 1_000
 MAX_CHARACTERS = 64_000_000
@@ -65,7 +66,7 @@ def fresh(outcome: T) -> T:
 
 
 class LocalAnswers:
-    """The store of one process, bounded in number, size and time."""
+    """The store of one process, bounded in number, size and time, with a share for each caller."""
 
     shared: ClassVar[bool] = False
 
@@ -75,30 +76,27 @@ class LocalAnswers:
         lifetime_s: float = LIFETIME_S,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
-        smallest = max_characters // maximum  # what an answer counts at least bounds their number
-
-        def size(outcome: Outcome) -> int:
-            return min(max(_size(outcome), smallest), max_characters)
-
-        self._stored: TTLCache[tuple[str, str], Outcome] = TTLCache(
-            max_characters, lifetime_s, getsizeof=size
+        self._stored: Shares[Outcome, Outcome] = Shares(
+            maximum, max_characters, lifetime_s, lambda outcome: (outcome,), _size
         )
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
-        """Store how a call ended."""
-        self._stored[caller, answer_id] = fresh(outcome)
-        return True
+        """Store how a call ended; False where others leave no room for one so large."""
+        if isinstance(outcome, Answer):
+            outcome = replace(outcome, reasoning=())  # only the next turn of a conversation needs it
+        return self._stored.put(caller, answer_id, fresh(outcome))
 
     async def get(
         self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
     ) -> Outcome | None:
         """What is stored, None where there is nothing."""
-        outcome = self._stored.get((caller, answer_id))
+        outcome = self._stored.get(caller, answer_id)
         return None if outcome is None else fresh(outcome)
 
 
 def _size(outcome: Outcome) -> int:
     if not isinstance(outcome, Answer):
         return len(outcome.text)
-    texts = (outcome.text, *outcome.alternatives, *(call.arguments for call in outcome.tool_calls))
+    calls = (call.arguments for call in outcome.tool_calls)
+    texts = (outcome.text, *outcome.alternatives, *calls, *outcome.search_queries, *outcome.warnings)
     return sum(map(len, texts)) + 500 * len(outcome.citations)

@@ -1,21 +1,24 @@
 """Conversations that callers can continue: immutable answers behind unguessable handles.
 
 A handle names one answer and all that led to it, so continuing twice from the same handle makes two
-branches. Handles belong to the caller who got them, expire, and only the newest are stored.
+branches. Handles belong to the caller who got them, expire, and where there are too many, the caller who
+holds most loses the oldest.
 """
 
+import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
-
-from cachetools import TTLCache
 
 from grok_mcp.errors import ConversationNotFoundError
 from grok_mcp.messages import FunctionCall, Message
+from grok_mcp.stores.shares import Shares
 
 MAX_CONVERSATIONS = 2_000
 MAX_CHARACTERS = 256_000_000
-"""Of texts, images, calls and reasoning; turns that several conversations share count once."""
+"""Of texts, images, calls, reasoning, instructions and tools; what several conversations of a caller share
+counts once.
+"""
 LIFETIME_S = 24 * 3600
 
 
@@ -71,7 +74,7 @@ def not_found() -> ConversationNotFoundError:
 
 
 class LocalConversations:
-    """The store of one process, bounded in number, size and time."""
+    """The store of one process, bounded in number, size and time, with a share for each caller."""
 
     def __init__(
         self,
@@ -79,46 +82,43 @@ class LocalConversations:
         lifetime_s: float = LIFETIME_S,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
-        self._stored: TTLCache[tuple[str, str], Conversation] = TTLCache(maximum, lifetime_s)
-        self._max_characters = max_characters
-        self._unweighed = 0  # characters that came in since all were weighed; an upper bound
+        self._stored: Shares[Conversation, _Part] = Shares(maximum, max_characters, lifetime_s, _parts, _size)
 
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none."""
         if handle is None:
             return new_conversation()
-        conversation = self._stored.get((caller, handle.strip()))
+        conversation = self._stored.get(caller, handle.strip())
         if conversation is None:
             raise not_found()
         return conversation
 
-    async def keep(self, conversation: Conversation, caller: str) -> str:
-        """Store a conversation; returns its handle."""
+    async def keep(self, conversation: Conversation, caller: str) -> str | None:
+        """Store a conversation; returns its handle, None where others leave no room for one so large."""
         handle = new_handle()
-        self._stored[caller, handle] = conversation
-        self._unweighed += _weigh([conversation])
-        if self._unweighed > self._max_characters // 4:
-            self._shed()
-        return handle
+        try:
+            return handle if self._stored.put(caller, handle, conversation) else None
+        except RecursionError:  # for tools that are nested too deeply
+            return None
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
 
-    def _shed(self) -> None:
-        """Drop what was used longest ago until the rest is within three quarters of the bound."""
-        while _weigh(self._stored.values()) > self._max_characters * 3 // 4 and len(self._stored) > 1:
-            for _ in range(1 + len(self._stored) // 16):
-                self._stored.popitem()
-        self._unweighed = 0
+
+_Part = Message | str | tuple[Mapping[str, Any], ...]
 
 
-def _weigh(conversations: Iterable[Conversation]) -> int:
-    """The characters in some conversations, shared turns counted once."""
-    turns = {id(turn): turn for conversation in conversations for turn in conversation.messages}
-    return sum(map(_size, turns.values()))
+def _parts(conversation: Conversation) -> Iterator[_Part]:
+    yield from conversation.messages
+    yield conversation.instructions
+    yield conversation.tools
 
 
-def _size(turn: Message) -> int:
-    sealed = (value for item in turn.reasoning for value in item.values() if isinstance(value, str))
-    arguments = (call.arguments for call in turn.tool_calls)
-    return len(turn.text) + sum(map(len, (*turn.images, *arguments, *sealed)))
+def _size(part: _Part) -> int:
+    if isinstance(part, str):
+        return len(part)
+    if not isinstance(part, Message):
+        return len(json.dumps(part, default=dict)) if part else 0
+    sealed = (value for item in part.reasoning for value in item.values() if isinstance(value, str))
+    arguments = (call.arguments for call in part.tool_calls)
+    return len(part.text) + sum(map(len, (*part.images, *arguments, *sealed)))
