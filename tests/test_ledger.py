@@ -121,20 +121,36 @@ async def test_a_call_that_sends_nothing_begins_nothing(
     assert query("SELECT * FROM seen") == query("SELECT * FROM in_flight") == [] == endpoint.requests
 
 
-async def test_calls_at_once_share_transactions() -> None:
+async def test_calls_that_wait_for_another_writer_share_a_transaction() -> None:
     ledger = Ledger(file().parent)
     calls = [Begun(f"{number}", 1.0, "ask_grok", "local", "xai") for number in range(1000)]
-    async with anyio.create_task_group() as group:
-        for call in calls:
-            group.start_soon(ledger.begin, call)
-    assert len(query("SELECT * FROM in_flight WHERE sent")) == 1000
-    async with anyio.create_task_group() as group:
-        for call in calls:
-            group.start_soon(ledger.end, Entry(1.0, "ask_grok", "local", "xai"), call.id)
+    await ledger.begin(calls[0])
+    with closing(sqlite3.connect(file(), isolation_level=None)) as other:
+        for work in (
+            [partial(ledger.begin, call) for call in calls],
+            [partial(ledger.end, Entry(1.0, "ask_grok", "local", "xai"), call.id) for call in calls],
+        ):
+            other.execute("BEGIN IMMEDIATE")
+            async with anyio.create_task_group() as group:
+                for step in work:
+                    group.start_soon(step)
+                await anyio.sleep(0.1)
+                other.execute("COMMIT")
     assert (len(rows()), query("SELECT * FROM in_flight")) == (1000, [])
     pages = log(file()).stat().st_size / 4096
     await ledger.aclose()
     assert pages < 1000, "as many transactions would have written that many pages"
+
+
+async def test_a_thousand_calls_one_after_the_other_leave_a_short_log() -> None:
+    ledger = Ledger(file().parent)
+    for number in range(1000):
+        await ledger.begin(Begun(f"{number}", 1.0, "ask_grok", "local", "xai"))
+        await ledger.end(Entry(1.0, "ask_grok", "local", "xai"), f"{number}")
+    assert (len(rows()), query("SELECT * FROM in_flight")) == (1000, [])
+    pages = log(file()).stat().st_size / 4096
+    await ledger.aclose()
+    assert pages < 3000, "the log is brought into the file from time to time"
 
 
 async def test_both_turns_of_a_correction_are_one_row() -> None:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 RENEW_S = RESERVED_S / 3
 AGAIN_S = 30.0
 """How long a file that can't be used is left alone."""
+SLOW_S = 0.02
+"""A write that took longer on the loop's thread is followed by none there for some time: the disk is slow."""
+TIDY_AFTER = 500
+"""Writes, after which the file's log is some 2 MB."""
 
 logger = logging.getLogger("grok_mcp.accounting.ledger")
 T = TypeVar("T")
@@ -52,6 +56,8 @@ class Books:
         self._memory: Store | None = None
         self._try_again_at = 0.0
         self._renew_at = 0.0
+        self._slow_until = 0.0
+        self._untidy = 0
         self._warned = False
         self._in_use = False  # whether this process has written to the file
         self._in_flight: dict[str, Begun] = {}
@@ -74,8 +80,48 @@ class Books:
                 self._settle(entry, call_id)
         except Exception as error:
             self._warn(error)
+        self._untidy += 1
         for _, call_id in ended:
             self._in_flight.pop(call_id, None)
+
+    def flush_at_once(self) -> bool:
+        """Write these rows without waiting for anybody or for the disk; False where that can't be.
+
+        Then they are still there, for `flush`.
+        """
+        if self._disk is None or self._memory is not None or self._shared is not None:
+            return False
+        ended, begun = list(self.ended), list(map(self._begin, self.begun))
+        began = time.monotonic()
+        try:
+            if began < self._slow_until or not self._disk.is_intact():
+                return False
+            self._disk.write_at_once(begun, ended)
+        except Exception:  # the same will happen to `flush`, which knows what to do about it
+            return False
+        if time.monotonic() - began > SLOW_S:
+            self._slow_until = began + AGAIN_S
+        self.begun.clear()
+        self.ended.clear()
+        for entry, call_id in ended:
+            self._settle(entry, call_id)
+            self._in_flight.pop(call_id, None)
+        self._untidy += 1
+        return True
+
+    def tidy(self) -> None:
+        """Keep the log of the file short, once in many writes."""
+        if self._untidy >= TIDY_AFTER and self._disk is not None:
+            self._untidy = 0
+            try:
+                self._disk.tidy()
+            except Exception as error:
+                self._warn(error)
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether `tidy` has something to do."""
+        return self._untidy >= TIDY_AFTER
 
     def _begin(self, call: Begun) -> Begun:
         reserved = self._in_flight.get(call.id)

@@ -1,8 +1,9 @@
-"""The ledger of one process: takes tool calls, and writes them on a thread of its own.
+"""The ledger of one process: takes tool calls, and writes them.
 
 A call is written here before its request goes out, and again when it has ended; the budget asks before it
-begins. `books.py` says what is written where. Whatever comes while the thread writes is the next transaction:
-many calls at once share one.
+begins. `books.py` says what is written where. A row is written at once, which takes 20 µs, where nobody else
+writes and the disk is not slow; else by a thread of its own, which may wait. Whatever comes while that thread
+writes is its next transaction: many calls at once share one.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
@@ -41,6 +42,8 @@ class Writer:
         self._books = books
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._at_work = Lock()  # on the books
+        self._nudge: asyncio.TimerHandle | None = None
         self._thread: Thread | None = None
 
     def do(self, job: _Job) -> None:
@@ -51,8 +54,10 @@ class Writer:
             self._thread.start()
 
     async def write(self) -> None:
-        """Wait until the rows that have come are written, but not for long."""
+        """Write the rows that have come, or wait until they are written, but not for long."""
         loop = asyncio.get_running_loop()
+        if self._write_at_once(loop):
+            return
         written = loop.create_future()
         late = loop.call_later(WRITTEN_S, _release, (written,))
         self._waiting.append(written)
@@ -61,6 +66,24 @@ class Writer:
             await written
         finally:
             late.cancel()
+
+    def _write_at_once(self, loop: asyncio.AbstractEventLoop) -> bool:
+        if self._waiting or not self._at_work.acquire(blocking=False):
+            return False
+        try:
+            written = self._books.flush_at_once()
+        finally:
+            self._at_work.release()
+        if self._books.is_untidy:
+            self.do("row")
+        if self._books.has_calls_in_flight and self._nudge is None:  # the thread will renew them
+            self._nudge = loop.call_later(self._books.renew_s / 2, self._wake)
+        return written
+
+    def _wake(self) -> None:
+        self._nudge = None
+        if self._books.has_calls_in_flight:
+            self.do("row")
 
     async def ask(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises, once all rows before it are written."""
@@ -78,6 +101,8 @@ class Writer:
 
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""
+        if self._nudge is not None:
+            self._nudge.cancel()
         if self._thread is not None:
             self.do("end")
             await anyio.to_thread.run_sync(self._thread.join, CLOSE_S)
@@ -87,15 +112,20 @@ class Writer:
         job: _Job = "row"
         while job != "end":
             job = self._next_job()
-            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]  # their rows have come
-            self._books.flush()
-            if waiting:
-                with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                    waiting[0].get_loop().call_soon_threadsafe(_release, waiting)
-            self._books.renew()
-            if callable(job):
-                job()
+            with self._at_work:
+                self._do(job)
         self._books.close()
+
+    def _do(self, job: _Job) -> None:
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]  # their rows have come
+        self._books.flush()
+        if waiting:
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                waiting[0].get_loop().call_soon_threadsafe(_release, waiting)
+        self._books.renew()
+        self._books.tidy()
+        if callable(job):
+            job()
 
     def _next_job(self) -> _Job:
         """The next thing to do; rows that have come meanwhile are one."""

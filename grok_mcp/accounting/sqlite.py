@@ -84,7 +84,9 @@ class Store:
             _make_private(path)
         self.path = path
         self._owner = owner
-        self._db = sqlite3.connect(path or ":memory:", timeout=BUSY_S, isolation_level=None)
+        self._db = sqlite3.connect(
+            path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
         self._eye: _Eye | None = None
         try:
             _patiently(self._prepare)
@@ -145,6 +147,18 @@ class Store:
                 self._insert("INSERT INTO calls", COLUMNS, [entry.values() for entry, _ in chunk])
                 ids = [call_id for _, call_id in chunk]
                 db.execute(f"DELETE FROM in_flight WHERE id IN ({_marks(len(ids))})", ids)
+
+    def write_at_once(self, begun: Sequence[Begun], ended: Sequence[tuple[Entry, str]]) -> None:
+        """The same, where nobody else writes just now; raises sqlite3.OperationalError where one does."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self.write(begun, ended)
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
+
+    def tidy(self) -> None:
+        """Bring what was committed from the log into the file; waits for the disk, but for no reader."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _begin(self, begun: Sequence[Begun], now: float) -> None:
         for chunk in _chunks(begun):
@@ -257,6 +271,7 @@ class Store:
                 db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA temp_store = MEMORY")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")  # `tidy` does that, as it waits for the disk
 
 
 def open_to_read(path: Path, beside: Rows | None = None) -> sqlite3.Connection | None:
