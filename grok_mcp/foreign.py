@@ -8,8 +8,10 @@ import errno
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +19,11 @@ from grok_mcp.redaction import join_surrogates
 
 MAX_DEPTH = 100
 """Levels of JSON that we hand on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
+
+MAX_VALUES = 200_000
+"""Of one piece of JSON, names included: each takes up to a hundred times its two bytes."""
+_VALUE = re.compile(rb'[\[{,]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A text as a whole, which may hold all of the marks, or a mark outside of texts."""
 
 FAILURE_FIELDS = ("error", "errors", "error_msg", "error_message", "code", "detail", "message", "msg")
 """Fields of a payload that is nothing but an error."""
@@ -58,6 +65,13 @@ def depth_of(value: Any, limit: int) -> int:
         depth += 1
         level = [child for one in level for child in (one.values() if isinstance(one, dict) else one)]
     return depth
+
+
+def has_too_many_values(data: bytes) -> bool:
+    """Whether JSON holds more values than any message or answer has; a text counts as one."""
+    if len(data) <= MAX_VALUES or data.count(b",") + data.count(b"[") + data.count(b"{") <= MAX_VALUES:
+        return False
+    return sum(1 for _ in islice(_VALUE.finditer(data), MAX_VALUES + 1)) > MAX_VALUES
 
 
 def load_json(text: str) -> Any:

@@ -6,6 +6,7 @@ only ids and context lengths are read. A price there is an integer: 10,000 times
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -20,6 +21,10 @@ LISTED_FOR_S = 3600.0
 FAILED_FOR_S = 60.0
 LISTED_WITHIN_S = 2.0
 """How long `names` waits for the endpoint's list: somebody is typing."""
+
+MAX_MODELS = 1_000
+MAX_ID = 200
+"""What is read of a list: the largest gateways have half as many models, with a third of the characters."""
 
 PRICE_UNIT = 10_000
 
@@ -108,8 +113,10 @@ class Catalog:
 def _read_list(payload: Any) -> dict[str, Mapping[str, Any]]:
     """The models in a list, by id; where some are Grok's, the others are left out."""
     listed = mappings(mapping(payload).get("data")) or mappings(mapping(payload).get("models"))
-    known = {one_line(text_of(model.get("id"))): model for model in listed if text_of(model.get("id"))}
-    return {name: model for name, model in known.items() if "grok" in name.lower()} or known
+    named = ((text_of(model.get("id")), model) for model in listed)
+    known = {one_line(name): model for name, model in named if 0 < len(name) <= MAX_ID}
+    chosen = {name: model for name, model in known.items() if "grok" in name.lower()} or known
+    return dict(islice(chosen.items(), MAX_MODELS))
 
 
 def _entry(name: str, gateway: Gateway, live: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from pydantic_core import from_json
 from grok_mcp import errors
 from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.errors import UpstreamError
+from grok_mcp.foreign import MAX_VALUES, has_too_many_values
 from grok_mcp.redaction import quote
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of one event, or of a body in place of a stream: the longest answers have a tenth of that."""
-MAX_VALUES = 200_000
-"""Objects and lists in one of them: each takes a hundred times its two bytes."""
+"""Of one event and what stands before it, or of a body: the longest answers have a tenth of that."""
+MAX_LINES = 50_000
+"""Of data in one event: nearly all have one, and each takes a microsecond."""
+MAX_IDLE_EVENTS = 10_000
+"""With data that is no piece of an answer: one a second for a quarter of an hour is a tenth of that."""
 _BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
 """What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
@@ -32,13 +35,16 @@ class EventSplitter:
     def __init__(self) -> None:
         self._line: list[bytes] = []  # pieces of a line whose end has not come
         self._data: list[bytes] = []  # data lines of an event whose end has not come
-        self._size = 0
+        self._size = 0  # bytes since the last event
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that end in this chunk."""
         if self._after_cr or b"\r" in chunk:
             chunk = self._plain(chunk)
+        self._size += len(chunk)
+        if self._has_no_data(chunk):
+            chunk = chunk[: chunk.find(b"\n") + 1] + chunk[chunk.rfind(b"\n") + 1 :]
         *ends, rest = chunk.split(b"\n")
         events = []
         for line in ends:
@@ -47,17 +53,29 @@ class EventSplitter:
                 self._line.clear()
             if line[:5] == b"data:" or line == b"data":
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._size += len(line)
             elif not line and self._data:
                 events.append(b"\n".join(self._data))
                 self._data.clear()
-                self._size = 0
         if rest:
             self._line.append(rest)
-            self._size += len(rest)
+        if events:
+            self._size = len(rest)
+        self._check_size()
+        return events
+
+    def _check_size(self) -> None:
+        """Raise for an event beyond all bounds."""
         if self._size > MAX_BYTES:
             raise _too_large("an event")
-        return events
+        if len(self._data) > MAX_LINES:
+            raise UpstreamError(
+                f"The endpoint sent an event of more than {MAX_LINES:,} lines.", "Ask for less."
+            )
+
+    def _has_no_data(self, chunk: bytes) -> bool:
+        """Whether all whole lines of the chunk can be skipped: comments to keep the stream alive, for one."""
+        begun = self._line[0] if self._line else b""
+        return not self._data and begun[:1] != b"d" and b"data" not in chunk
 
     def _plain(self, chunk: bytes) -> bytes:
         """The chunk with line feeds only."""
@@ -84,14 +102,18 @@ class Reply:
         self.done = False
         self.unreadable = 0
         self.is_cut = False
+        self._idle_events = 0
         self._response = response
         self._chunks = response.aiter_bytes()
 
     async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
         """The payloads of a stream, or the one of a JSON body that came in its place."""
-        first = b""
+        first, size = b"", 0
         async for chunk in self._chunks:
             first = (first + chunk).lstrip(_BEFORE)
+            size += len(chunk)
+            if size > MAX_BYTES and not first:
+                raise _too_large("blanks")
             if not _undecided(first):
                 break
         if not first:
@@ -126,13 +148,25 @@ class Reply:
         if data == b"[DONE]":
             self.done = True
             return ()
+        if not data or data.isspace():
+            return self._idle()
         payload = _loaded(data)
         if isinstance(payload, dict):
             return (payload,)
         if b"\n" in data:
             return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
-        if data.strip() and not _BARE_WORD.fullmatch(data):
+        if not _BARE_WORD.fullmatch(data):
             self.unreadable += 1
+        return self._idle()
+
+    def _idle(self) -> Sequence[Mapping[str, Any]]:
+        """No payload, of an event that holds none."""
+        self._idle_events += 1
+        if self._idle_events > MAX_IDLE_EVENTS:
+            raise UpstreamError(
+                f"The endpoint sent more than {MAX_IDLE_EVENTS:,} events without any content.",
+                "A retry is unlikely to help.",
+            )
         return ()
 
     async def _body(self, first: bytes) -> Mapping[str, Any]:
@@ -188,10 +222,8 @@ def _too_large(what: str) -> UpstreamError:
 
 def _check_values(data: bytes) -> None:
     """Raise for JSON that would take many times its size."""
-    if len(data) > 2 * MAX_VALUES and data.count(b"{") + data.count(b"[") > MAX_VALUES:
-        raise UpstreamError(
-            f"The endpoint sent more than {MAX_VALUES:,} objects and lists at once.", "Ask for less."
-        )
+    if has_too_many_values(data):
+        raise UpstreamError(f"The endpoint sent more than {MAX_VALUES:,} values at once.", "Ask for less.")
 
 
 def _loaded(data: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeGuard
 import mcp_types as types
 from pydantic import ValidationError
 
+from grok_mcp.foreign import MAX_DEPTH, MAX_VALUES, depth_of, has_too_many_values
 from grok_mcp.redaction import join_surrogates
 
 MAX_REFUSED = 1000
@@ -50,6 +51,9 @@ class Decoded(NamedTuple):
 
 def decode(data: bytes) -> Decoded:
     """The message in these bytes. Raises RefusedMessageError."""
+    if has_too_many_values(data):
+        reason = f"Invalid Request: more than {MAX_VALUES:,} values in one message"
+        raise RefusedMessageError(types.INVALID_REQUEST, reason, outer_id(data))
     try:
         message = types.jsonrpc_message_adapter.validate_json(data, by_name=False)
     except ValidationError:
@@ -87,6 +91,8 @@ def _decode_doubtful(data: bytes) -> types.JSONRPCMessage:
         reason = "Invalid Request: not a JSON-RPC 2.0 message"
         if isinstance(value, dict) and "id" in value and not _is_id(request_id):
             reason = "Invalid Request: an id is a string or a whole number"
+        elif depth_of(value, MAX_DEPTH) > MAX_DEPTH:
+            reason = "Invalid Request: nested too deeply"
         raise RefusedMessageError(types.INVALID_REQUEST, reason, request_id)
     return message
 

@@ -13,10 +13,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from grok_mcp.errors import InvalidArgumentError
+from grok_mcp.foreign import has_too_many_values
 from grok_mcp.settings import ReasoningEffort
 
 MAX_UNKNOWN = 10
 """Names that are not ours and are named in notes; more would bury the answer."""
+MAX_TEXT = 8_000_000
+"""Characters of one text: twice what the largest model reads."""
+MAX_ENTRIES = 1_000
+"""Of one list, before anything looks at each: no tool takes a fifth of that."""
 MAX_NAME = 40
 """Characters of a name that a note repeats."""
 
@@ -74,6 +79,8 @@ class ToolArguments(BaseModel):
             for name, value in known.items()
             if value is not None and (name in required or value not in ("", [], {}))
         }
+        for name, value in known.items():
+            _check_size(name, value)
         notes = _unknown(raw, list(properties), "argument")
         options = known.get("options")
         if isinstance(options, Mapping):
@@ -82,7 +89,7 @@ class ToolArguments(BaseModel):
             return cls.model_validate(known), notes
         except ValidationError as error:
             hint = " ".join(notes)
-            details = error.errors(include_url=False, include_input=False)
+            details = error.errors(include_url=False, include_input=False, include_context=False)
             problems = "; ".join(map(_problem, details))
             raise InvalidArgumentError(f"{problems}.", f"{hint} Correct it and call again.".strip()) from None
 
@@ -102,6 +109,18 @@ class Arguments(ToolArguments):
     model: str | None = None
     reasoning_effort: ReasoningEffort | None = None
     max_output_tokens: Count = None
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Raise InvalidArgumentError for what is too large to be looked at."""
+    if isinstance(value, list) and len(value) > MAX_ENTRIES:
+        raise InvalidArgumentError(
+            f"{name}: {len(value):,} entries, where at most {MAX_ENTRIES:,} are read.", "Send fewer."
+        )
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise InvalidArgumentError(
+            f"{name}: longer than {MAX_TEXT:,} characters, more than any model reads.", "Shorten it."
+        )
 
 
 def _tolerant(value: Any, schema: Mapping[str, Any]) -> Any:
@@ -127,11 +146,17 @@ def _parsed(text: str, kind: str) -> Any:
     if text == "null":
         return None
     if text[0] in "[{":
+        if has_too_many_values(text.encode("utf-8", "replace")):
+            return text
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
-    if kind == "array" and "," in text and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text):
+    if (
+        kind == "array"
+        and 0 < text.count(",") < MAX_ENTRIES
+        and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text)
+    ):
         return [part.strip() for part in text.split(",")]
     return text
 
