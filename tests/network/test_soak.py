@@ -14,6 +14,7 @@ async def test_a_rough_ride_ends_every_call_and_leaks_nothing() -> None:
     ridden, held = await ride(12)
     assert ridden.odd == []
     assert ridden.ended["stop"] > 5 and ridden.ended["interrupted"] > 0 and ridden.ended["vanished"] > 5
+    assert ridden.ended["hostile"] > 10
     assert held["descriptors after"] <= held["descriptors before"] + CALLS_PER_POOL  # idle ones of the pool
     assert held["MB after"] <= held["MB before"] + 20
     assert held["exit status"] == 0
