@@ -186,6 +186,11 @@ async def settled(served: Served, redis: RedisServer, limit: int) -> int:
     return descriptors(served, redis)
 
 
+async def _note_halfway(served: Served, after_s: float, resident_bytes: list[int]) -> None:
+    await anyio.sleep(after_s)
+    resident_bytes.append(resident(served))
+
+
 async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
     """One ride, and what the server held before and after it."""
     with ExitStack() as stack:
@@ -207,7 +212,10 @@ async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
         await Ride(served.url, 2, seed).run(redis)  # all pools and caches are there
         before = descriptors(served, redis), resident(served)
         ridden = Ride(served.url, seconds, seed)
-        await ridden.run(redis)
+        halfway: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_note_halfway, served, seconds / 2, halfway)
+            await ridden.run(redis)
         after = await settled(served, redis, before[0]), resident(served)
         ridden.odd += [line for line in served.lines if "Traceback" in line or "never awaited" in line]
         ready = httpx2.get(f"{served.url}/readyz").json()
@@ -216,6 +224,7 @@ async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
         "descriptors before": before[0],
         "descriptors after": after[0],
         "MB before": before[1] >> 20,
+        "MB halfway": halfway[0] >> 20,
         "MB after": after[1] >> 20,
         "exit status": served.status(),
     }
