@@ -7,14 +7,18 @@ Times that belong to one mechanism, such as a heartbeat, stand where it is. Name
 
 REPLY_BYTES = 16 * 1024 * 1024
 """One event, or a body in place of a stream: the longest answers have a tenth of that."""
-REPLY_VALUES = 200_000
-"""Objects and lists in one of them: each takes a hundred times its two bytes in memory."""
+REPLY_LINES = 50_000
+"""Lines of data in one event: nearly all have one, and each takes a microsecond."""
+REPLY_IDLE_EVENTS = 10_000
+"""Events without a piece of an answer: one a second for a quarter of an hour is a tenth of that."""
 ANSWER_CHARACTERS = 12_000_000
 """All that one answer holds: texts, arguments of calls, queries, addresses. Real ones have some thousands."""
 ANSWER_ITEMS = 1_000
 """Of each kind in one answer: texts, calls, searches, sources, citations."""
 ANSWER_INVISIBLE = 100_000
 """Characters taken out of a text: their places are kept for the spans of citations."""
+JSON_VALUES = 200_000
+"""Values in one piece of JSON, names included: each takes up to a hundred times its two bytes in memory."""
 JSON_DEPTH = 100
 """Levels of JSON that are handed on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 COST_TICKS = 10**15
@@ -31,6 +35,10 @@ ERROR_DEPTH = 8
 """Levels down to the words of an error."""
 DOCUMENT_BYTES = 4 * 1024 * 1024
 """A list of models: the longest known is that of OpenRouter, below 1 MB."""
+MODELS = 1_000
+"""Models of it that are read: the largest gateways have half as many."""
+MODEL_CHARACTERS = 200
+"""The id of one: the longest known has a third of that."""
 DOCUMENT_S = 10.0
 """Until such a list has come."""
 RETRY_AFTER_S = 1e9
@@ -72,6 +80,10 @@ IMAGES = 20
 """In one call: more help no model."""
 IMAGES_BYTES = 24 * 1024 * 1024
 """All that are sent by value: each takes four times its size while it goes out."""
+TEXT_CHARACTERS = 8_000_000
+"""One text among the arguments: twice what the largest model reads."""
+LIST_ENTRIES = 1_000
+"""One list among them, before anything looks at each entry: no tool takes a fifth of that."""
 UNKNOWN_NAMES = 10
 """Names that are not ours and are named in notes; more would bury the answer."""
 NAME_CHARACTERS = 40

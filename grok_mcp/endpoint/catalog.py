@@ -6,10 +6,12 @@ only ids and context lengths are read. A price there is an integer: 10,000 times
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import anyio
 
+from grok_mcp import bounds
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import integer, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
@@ -108,8 +110,10 @@ class Catalog:
 def _read_list(payload: Any) -> dict[str, Mapping[str, Any]]:
     """The models in a list, by id; where some are Grok's, the others are left out."""
     listed = mappings(mapping(payload).get("data")) or mappings(mapping(payload).get("models"))
-    known = {one_line(text_of(model.get("id"))): model for model in listed if text_of(model.get("id"))}
-    return {name: model for name, model in known.items() if "grok" in name.lower()} or known
+    named = ((text_of(model.get("id")), model) for model in listed)
+    known = {one_line(name): model for name, model in named if 0 < len(name) <= bounds.MODEL_CHARACTERS}
+    chosen = {name: model for name, model in known.items() if "grok" in name.lower()} or known
+    return dict(islice(chosen.items(), bounds.MODELS))
 
 
 def _entry(name: str, gateway: Gateway, live: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from grok_mcp import bounds, errors
 from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.errors import UpstreamError
+from grok_mcp.foreign import has_too_many_values
 from grok_mcp.redaction import quote
 
 _BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
@@ -28,13 +29,16 @@ class EventSplitter:
     def __init__(self) -> None:
         self._line: list[bytes] = []  # pieces of a line whose end has not come
         self._data: list[bytes] = []  # data lines of an event whose end has not come
-        self._size = 0
+        self._size = 0  # bytes since the last event
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that end in this chunk."""
         if self._after_cr or b"\r" in chunk:
             chunk = self._plain(chunk)
+        self._size += len(chunk)
+        if self._has_no_data(chunk):
+            chunk = chunk[: chunk.find(b"\n") + 1] + chunk[chunk.rfind(b"\n") + 1 :]
         *ends, rest = chunk.split(b"\n")
         events = []
         for line in ends:
@@ -43,17 +47,29 @@ class EventSplitter:
                 self._line.clear()
             if line[:5] == b"data:" or line == b"data":
                 self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-                self._size += len(line)
             elif not line and self._data:
                 events.append(b"\n".join(self._data))
                 self._data.clear()
-                self._size = 0
         if rest:
             self._line.append(rest)
-            self._size += len(rest)
+        if events:
+            self._size = len(rest)
+        self._check_size()
+        return events
+
+    def _check_size(self) -> None:
+        """Raise for an event beyond all bounds."""
         if self._size > bounds.REPLY_BYTES:
             raise _too_large("an event")
-        return events
+        if len(self._data) > bounds.REPLY_LINES:
+            raise UpstreamError(
+                f"The endpoint sent an event of more than {bounds.REPLY_LINES:,} lines.", "Ask for less."
+            )
+
+    def _has_no_data(self, chunk: bytes) -> bool:
+        """Whether all whole lines of the chunk can be skipped: comments to keep the stream alive, for one."""
+        begun = self._line[0] if self._line else b""
+        return not self._data and begun[:1] != b"d" and b"data" not in chunk
 
     def _plain(self, chunk: bytes) -> bytes:
         """The chunk with line feeds only."""
@@ -80,16 +96,13 @@ class Reply:
         self.done = False
         self.unreadable = 0
         self.is_cut = False
+        self._idle_events = 0
         self._response = response
         self._chunks = response.aiter_bytes()
 
     async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
         """The payloads of a stream, or the one of a JSON body that came in its place."""
-        first = b""
-        async for chunk in self._chunks:
-            first = (first + chunk).lstrip(_BEFORE)
-            if not _undecided(first):
-                break
+        first = await self._beginning()
         if not first:
             return
         if _is_json(first, self._response.headers.get("content-type", "")):
@@ -104,6 +117,18 @@ class Reply:
                         yield payload
                     if self.done:
                         return
+
+    async def _beginning(self) -> bytes:
+        """As many bytes as show what it is, without the blanks before; none of an empty reply."""
+        first, size = b"", 0
+        async for chunk in self._chunks:
+            first = (first + chunk).lstrip(_BEFORE)
+            size += len(chunk)
+            if size > bounds.REPLY_BYTES and not first:
+                raise _too_large("blanks")
+            if not _undecided(first):
+                break
+        return first
 
     async def _from(self, first: bytes) -> AsyncGenerator[bytes]:
         """The bytes from the beginning on, and the blank line that ends a last event without one."""
@@ -123,17 +148,29 @@ class Reply:
         if data == b"[DONE]":
             self.done = True
             return ()
+        if not data or data.isspace():
+            return self._idle()
         payload = _loaded(data)
         if isinstance(payload, dict):
             return (payload,)
         if b"\n" in data:
             return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
         if not data.strip() or _BARE_WORD.fullmatch(data):
-            return ()
+            return self._idle()
         payloads, unreadable, done = _run_together(data)
         self.unreadable += unreadable
         self.done = self.done or done
-        return payloads
+        return payloads or self._idle()
+
+    def _idle(self) -> Sequence[Mapping[str, Any]]:
+        """No payload, of an event that holds none."""
+        self._idle_events += 1
+        if self._idle_events > bounds.REPLY_IDLE_EVENTS:
+            raise UpstreamError(
+                f"The endpoint sent more than {bounds.REPLY_IDLE_EVENTS:,} events without any content.",
+                "A retry is unlikely to help.",
+            )
+        return ()
 
     async def _body(self, first: bytes) -> Sequence[Mapping[str, Any]]:
         """The JSON objects that the body holds, nearly always one.
@@ -233,9 +270,9 @@ def _too_large(what: str) -> UpstreamError:
 
 def _check_values(data: bytes) -> None:
     """Raise for JSON that would take many times its size."""
-    if len(data) > 2 * bounds.REPLY_VALUES and data.count(b"{") + data.count(b"[") > bounds.REPLY_VALUES:
+    if has_too_many_values(data):
         raise UpstreamError(
-            f"The endpoint sent more than {bounds.REPLY_VALUES:,} objects and lists at once.", "Ask for less."
+            f"The endpoint sent more than {bounds.JSON_VALUES:,} values at once.", "Ask for less."
         )
 
 

@@ -8,6 +8,7 @@ from grok_mcp.foreign.files import (
 from grok_mcp.foreign.values import (
     FAILURE_FIELDS as FAILURE_FIELDS,
     depth_of as depth_of,
+    has_too_many_values as has_too_many_values,
     integer as integer,
     load_json as load_json,
     mapping as mapping,

@@ -2,11 +2,16 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, NoReturn
 
 from grok_mcp import bounds
 from grok_mcp.redaction import join_surrogates
+
+_VALUE = re.compile(rb'[\[{,]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A text as a whole, which may hold all of the marks, or a mark outside of texts."""
 
 FAILURE_FIELDS = ("error", "errors", "error_msg", "error_message", "code", "detail", "message", "msg")
 """Fields of a payload that is nothing but an error."""
@@ -48,6 +53,16 @@ def depth_of(value: Any, limit: int) -> int:
         depth += 1
         level = [child for one in level for child in (one.values() if isinstance(one, dict) else one)]
     return depth
+
+
+def has_too_many_values(data: bytes) -> bool:
+    """Whether JSON holds more values than any message or answer has; a text counts as one."""
+    if (
+        len(data) <= bounds.JSON_VALUES
+        or data.count(b",") + data.count(b"[") + data.count(b"{") <= bounds.JSON_VALUES
+    ):
+        return False
+    return sum(1 for _ in islice(_VALUE.finditer(data), bounds.JSON_VALUES + 1)) > bounds.JSON_VALUES
 
 
 def load_json(text: str) -> Any:

@@ -257,6 +257,8 @@ class Fold:
     def _keep_sources(self, event: events.SourcesFound) -> None:
         self._weigh(sum(map(len, event.urls)))
         self._room(self.sources, "sources")
+        if len(event.urls) > bounds.ANSWER_ITEMS:
+            raise _too_much(bounds.ANSWER_ITEMS, "sources")
         self.sources.update(dict.fromkeys(event.urls))
 
     def _keep_citation(self, event: events.CitationFound) -> None:

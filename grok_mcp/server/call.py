@@ -98,7 +98,9 @@ class ToolCall:
         try:
             outcome = await run_tool(self._spec, self._grok, self._arguments, call)
         except GrokError as error:
-            outcome = error
+            error.__context__ = None
+            # Its frames hold the arguments, and this frame would hold it, until a collection of garbage.
+            outcome = error.with_traceback(None)
         except Exception:
             return log_internal_error(logger, f"call of {self._spec.name}")
         self._log(time.monotonic() - started, outcome)

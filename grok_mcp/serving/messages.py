@@ -12,6 +12,7 @@ import mcp_types as types
 from pydantic import ValidationError
 
 from grok_mcp import bounds
+from grok_mcp.foreign import depth_of, has_too_many_values
 from grok_mcp.redaction import join_surrogates
 
 # The id of a message that can't be parsed as a whole: among the other short members at its start
@@ -48,6 +49,9 @@ class Decoded(NamedTuple):
 
 def decode(data: bytes) -> Decoded:
     """The message in these bytes. Raises RefusedMessageError."""
+    if has_too_many_values(data):
+        reason = f"Invalid Request: more than {bounds.JSON_VALUES:,} values in one message"
+        raise RefusedMessageError(types.INVALID_REQUEST, reason, outer_id(data))
     try:
         message = types.jsonrpc_message_adapter.validate_json(data, by_name=False)
     except ValidationError:
@@ -85,6 +89,8 @@ def _decode_doubtful(data: bytes) -> types.JSONRPCMessage:
         reason = "Invalid Request: not a JSON-RPC 2.0 message"
         if isinstance(value, dict) and "id" in value and not _is_id(request_id):
             reason = "Invalid Request: an id is a string or a whole number"
+        elif depth_of(value, bounds.JSON_DEPTH) > bounds.JSON_DEPTH:
+            reason = "Invalid Request: nested too deeply"
         raise RefusedMessageError(types.INVALID_REQUEST, reason, request_id)
     return message
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from grok_mcp import bounds
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.foreign import load_json
+from grok_mcp.foreign import has_too_many_values, load_json
 from grok_mcp.settings import ReasoningEffort
 
 
@@ -72,6 +72,8 @@ class ToolArguments(BaseModel):
             for name, value in known.items()
             if value is not None and (name in required or value not in ("", [], {}))
         }
+        for name, value in known.items():
+            _check_size(name, value)
         notes = _unknown(raw, list(properties), "argument")
         options = known.get("options")
         if isinstance(options, Mapping):
@@ -80,7 +82,7 @@ class ToolArguments(BaseModel):
             return cls.model_validate(known), notes
         except ValidationError as error:
             hint = " ".join(notes)
-            details = error.errors(include_url=False, include_input=False)
+            details = error.errors(include_url=False, include_input=False, include_context=False)
             problems = "; ".join(map(_problem, details))
             raise InvalidArgumentError(f"{problems}.", f"{hint} Correct it and call again.".strip()) from None
 
@@ -100,6 +102,19 @@ class Arguments(ToolArguments):
     model: str | None = None
     reasoning_effort: ReasoningEffort | None = None
     max_output_tokens: Count = None
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Raise InvalidArgumentError for what is too large to be looked at."""
+    if isinstance(value, list) and len(value) > bounds.LIST_ENTRIES:
+        raise InvalidArgumentError(
+            f"{name}: {len(value):,} entries, where at most {bounds.LIST_ENTRIES:,} are read.", "Send fewer."
+        )
+    if isinstance(value, str) and len(value) > bounds.TEXT_CHARACTERS:
+        raise InvalidArgumentError(
+            f"{name}: longer than {bounds.TEXT_CHARACTERS:,} characters, more than any model reads.",
+            "Shorten it.",
+        )
 
 
 def _tolerant(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
@@ -134,13 +149,19 @@ def _parsed(text: str, schema: Mapping[str, Any]) -> Any:
     if text == "null":
         return None
     if text[0] in "[{":
+        if has_too_many_values(text.encode("utf-8", "replace")):
+            raise ValueError(f"it has more than {bounds.JSON_VALUES:,} values")
         try:
             return load_json(text)
         except ValueError:
             if kind == "object" or schema["items"]["type"] == "object":
                 raise
             return text
-    if kind == "array" and "," in text and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text):
+    if (
+        kind == "array"
+        and 0 < text.count(",") < bounds.LIST_ENTRIES
+        and re.fullmatch(r"[\w@.\-]+(?:\s*,\s*[\w@.\-]+)+", text)
+    ):
         return [part.strip() for part in text.split(",")]
     return text
 

@@ -1,4 +1,5 @@
-"""A long rough ride: faults at the endpoint, clients that vanish, a Redis that goes away, and nothing leaks.
+"""A long rough ride: faults at the endpoint, hostile inputs, clients that vanish, a Redis that goes away, and
+nothing leaks.
 
 `test_soak.py` runs a short one; `python -m tests.network.soak --seconds 300` a long one.
 """
@@ -18,11 +19,14 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.sandbox.errors import refusal
+from grok_mcp.sandbox.faults import Fault, Word
+from tests.network.hostile import ANSWERS, ARGUMENTS, SCHEMAS, Cost
 from tests.network.redis import RedisServer
-from tests.network.server import Served, modern, serving
+from tests.network.server import SERVE, Served, modern, serving
 from tests.sandbox_faults import FAULTS
 from tests.support.host import Result
-from tests.support.pace import within
+from tests.support.pace import slowness, within
 
 SCRIPTS = (
     "",
@@ -43,9 +47,30 @@ SCRIPTS = (
     "split;crlf;nodone",
     "pace=0.02",
 )
+INPUTS = tuple(
+    one for one in (*SCHEMAS, *ARGUMENTS, *ANSWERS) if one.cost == Cost() and one.says != "connection"
+)
+"""Hostile ones, without those that take long: with many at once they would be all that goes on."""
 CALLERS = 12
+ATTACKERS = 2
 PATIENCE_S = 20.0  # seconds of a quiet machine
 SETTLED_S = 15.0
+AT_ONCE = {"MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Memory that is free goes back to the system at once: what is left is in use."""
+
+
+def _flood(fault: Fault, number: int) -> None:
+    """Answer as the hostile input of that number has it."""
+    reply = INPUTS[number].reply()
+    fault.headers.update(reply.headers)
+    if reply.status == 200:
+        fault.pieces.append(lambda pieces: reply.pieces)
+    else:
+        fault.refusals.append(lambda *_: refusal(reply.status))
+        fault.write_error = lambda error: (b"".join(reply.pieces[:4]), reply.content_type)
+
+
+FLOOD = Word("flood", "N", "the hostile input of that number", _flood)
 
 
 class Ride:
@@ -68,6 +93,8 @@ class Ride:
         async with anyio.create_task_group() as group:
             for number in range(CALLERS):
                 group.start_soon(self._caller, "legacy" if number % 2 else "auto")
+            for _ in range(ATTACKERS):
+                group.start_soon(self._attacker)
             group.start_soon(self._vanishing)
             group.start_soon(self._restarts, redis)
 
@@ -104,6 +131,22 @@ class Ride:
             return None
         self.ended[result.answer["finish_reason"]] += 1
         return result.answer.get("conversation_id")
+
+    async def _attacker(self) -> None:
+        """One hostile input after the other; each gets an answer or an error with a code of ours."""
+        async with httpx2.AsyncClient(timeout=PATIENCE_S * slowness()) as client:
+            while not self.over:
+                number = self._random.randrange(len(INPUTS))
+                call = INPUTS[number].call()
+                call["arguments"].setdefault("model", f"grok-4.7!flood={number}")
+                try:
+                    response = await client.post(f"{self.url}/mcp", **modern(1, "tools/call", **call))
+                except httpx2.TimeoutException:
+                    self.odd.append(f"{INPUTS[number].name}: no answer")
+                    continue
+                self.ended["hostile"] += 1
+                if '"jsonrpc"' not in response.text or '"code":"internal"' in response.text:
+                    self.odd.append(f"{INPUTS[number].name}: {response.text[:500]}")
 
     async def _vanishing(self) -> None:
         """Clients that close their connection in the middle of an answer."""
@@ -143,26 +186,36 @@ async def settled(served: Served, redis: RedisServer, limit: int) -> int:
     return descriptors(served, redis)
 
 
+async def _note_halfway(served: Served, after_s: float, resident_bytes: list[int]) -> None:
+    await anyio.sleep(after_s)
+    resident_bytes.append(resident(served))
+
+
 async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
     """One ride, and what the server held before and after it."""
     with ExitStack() as stack:
-        sandbox = SandboxServer(pace=0.001, faults=FAULTS)
+        sandbox = SandboxServer(pace=0.001, faults=(*FAULTS, FLOOD))
         upstream = sandbox.start()
         stack.callback(sandbox.stop)
         redis = stack.enter_context(RedisServer())
         served = stack.enter_context(
             serving(
                 upstream,
+                command=SERVE,
                 GROK_MCP_GATEWAY="sandbox",
                 GROK_MCP_REDIS_URL=redis.url,
                 GROK_MCP_IDLE_TIMEOUT="1",
                 GROK_MCP_TIMEOUT="8",
+                **AT_ONCE,
             )
         )
         await Ride(served.url, 2, seed).run(redis)  # all pools and caches are there
         before = descriptors(served, redis), resident(served)
         ridden = Ride(served.url, seconds, seed)
-        await ridden.run(redis)
+        halfway: list[int] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_note_halfway, served, seconds / 2, halfway)
+            await ridden.run(redis)
         after = await settled(served, redis, before[0]), resident(served)
         ridden.odd += [line for line in served.lines if "Traceback" in line or "never awaited" in line]
         ready = httpx2.get(f"{served.url}/readyz").json()
@@ -171,6 +224,7 @@ async def ride(seconds: float, seed: int = 1) -> tuple[Ride, dict[str, int]]:
         "descriptors before": before[0],
         "descriptors after": after[0],
         "MB before": before[1] >> 20,
+        "MB halfway": halfway[0] >> 20,
         "MB after": after[1] >> 20,
         "exit status": served.status(),
     }

@@ -6,6 +6,9 @@ from grok_mcp.endpoint.upstream import CALLS_PER_POOL
 from tests.network.redis import require_redis
 from tests.network.soak import ride
 
+MB_SETTLED = 80
+"""What hostile inputs leave in the pools of the allocator: no more than this after hundreds of them."""
+
 pytestmark = pytest.mark.anyio
 
 
@@ -14,6 +17,7 @@ async def test_a_rough_ride_ends_every_call_and_leaks_nothing() -> None:
     ridden, held = await ride(12)
     assert ridden.odd == []
     assert ridden.ended["stop"] > 5 and ridden.ended["interrupted"] > 0 and ridden.ended["vanished"] > 5
+    assert ridden.ended["hostile"] > 10
     assert held["descriptors after"] <= held["descriptors before"] + CALLS_PER_POOL  # idle ones of the pool
-    assert held["MB after"] <= held["MB before"] + 20
+    assert held["MB after"] <= held["MB before"] + MB_SETTLED
     assert held["exit status"] == 0
