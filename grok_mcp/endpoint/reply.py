@@ -191,11 +191,11 @@ class Reply:
         if not (payloads or self.is_cut):
             together, unreadable, _ = _run_together(body)
             payloads = [] if unreadable else together
-        self.is_cut = self.is_cut or (not payloads and body[:1] == b"{")
-        if self.is_cut:
+        if not payloads and body[:1] == b"{":
             _check_values(body)
-            with suppress(ValueError):
+            with suppress(ValueError):  # as it does for what is too deep
                 payloads = _objects(from_json(body, allow_partial="trailing-strings"))
+                self.is_cut = True
         if not payloads and not self.is_cut:
             raise errors.UpstreamError(
                 f"The endpoint answered neither a stream nor JSON: “{quote(read_error_body(body).message)}”.",
