@@ -272,6 +272,39 @@ ROWS = (
         "One, ",
         "content_filter",
     ),
+    *(
+        Row("ending", f"is cut, in the word {word}", events(text("One, "), end(word)), "One, ", "length")
+        for word in ("REASON_MAX_LEN", "FINISH_REASON_MAX_TOKENS", "ERROR_LIMIT", "token_limit")
+    ),
+    *(
+        Row(
+            "ending",
+            f"is stopped, in the word {word}",
+            events(text("One, "), end(word)),
+            "One, ",
+            "content_filter",
+        )
+        for word in ("SPII", "sensitive", "guardrail_intervened", "content_filtered")
+    ),
+    *(
+        Row("ending", f"fails, in the word {word}", events(text("One, "), end(word)), "One, ", "interrupted")
+        for word in ("cancelled", "MALFORMED_FUNCTION_CALL", "timeout", "server_error")
+    ),
+    *(
+        Row(
+            "ending",
+            f"says stop where the model said {word}",
+            events(text("One, "), end(native_finish_reason=word)),
+            "One, ",
+            reason,
+        )
+        for word, reason in (
+            ("MAX_TOKENS", "length"),
+            ("max_output_tokens", "length"),
+            ("SAFETY", "content_filter"),
+            ("refusal", "content_filter"),
+        )
+    ),
     Row("ending", "has a word that nobody knows", events(text("One."), end("eos_token_found")), "One."),
     Row(
         "cut call",
