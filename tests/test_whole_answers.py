@@ -88,6 +88,10 @@ def rotating(kind: str, item_id: str, **more: Any) -> dict[str, Any]:
     return {"type": f"response.{kind}", "item_id": item_id, "output_index": 0, "content_index": 0, **more}
 
 
+def delta(words: str) -> dict[str, Any]:
+    return rotating("output_text.delta", "m", delta=words)
+
+
 def glued(between: str) -> str:
     """A stream whose events have this between them in place of a line end."""
     return "data: " + between.join([*map(json.dumps, (text("The "), text("end."), end())), "[DONE]"]) + "\n\n"
@@ -137,6 +141,18 @@ ROWS = (
         "message",
         "grows without deltas",
         events(chunk(message={"content": "The "}), chunk(message={"content": "The end."}), end()),
+        "The end.",
+    ),
+    Row(
+        "message",
+        "grows in chunks that call themselves a completion",
+        events(
+            *(
+                {**chunk(message={"content": words}), "object": "chat.completion"}
+                for words in ("The ", "The end.")
+            ),
+            {**chunk(None, "stop", message={"content": "The end."}), "usage": USAGE},
+        ),
         "The end.",
     ),
     Row(
@@ -305,6 +321,32 @@ ROWS = (
             ("refusal", "content_filter"),
         )
     ),
+    *(
+        Row("response", form, reply, "One, ", reason)
+        for form, reply, reason in (
+            ("that is cancelled", events(delta("One, "), response(status="cancelled")), "interrupted"),
+            (
+                "that is cancelled, as a body",
+                body({**response(message("m", said("One, ")))["response"], "status": "cancelled"}),
+                "interrupted",
+            ),
+            (
+                "with an event that says cancelled",
+                events(delta("One, "), {"type": "response.cancelled", "response": {}}),
+                "interrupted",
+            ),
+            (
+                "with an event that says incomplete",
+                events(delta("One, "), {"type": "response.incomplete", "response": {}}),
+                "length",
+            ),
+            (
+                "with only a reason for what is missing",
+                events(delta("One, "), response(incomplete_details={"reason": "max_output_tokens"})),
+                "length",
+            ),
+        )
+    ),
     Row("ending", "has a word that nobody knows", events(text("One."), end("eos_token_found")), "One."),
     Row(
         "cut call",
@@ -424,6 +466,12 @@ ROWS = (
         "numbered 1 in a stream",
         events(text("The ", index=1), text("end.", index=1), end(index=1)),
         "The end.",
+    ),
+    Row(
+        "choice", "numbered 1 and ended as 0", events(text("The ", index=1), end("length")), "The ", "length"
+    ),
+    Row(
+        "choice", "ended under another number", events(text("The "), end("length", index=1)), "The ", "length"
     ),
     Row("choice", "numbered 1 in a body", whole({"content": "The end."}, index=1), "The end."),
     Row(
@@ -826,10 +874,6 @@ def added(words: str) -> dict[str, Any]:
     """A message item that is announced with text in it."""
     item = message("m", said(words))
     return {"type": "response.output_item.added", "output_index": 0, "item": item}
-
-
-def delta(words: str) -> dict[str, Any]:
-    return rotating("output_text.delta", "m", delta=words)
 
 
 WHOLE_TEXTS: dict[str, Reply] = {

@@ -229,8 +229,11 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
 
 
 def _is_whole(choice: Mapping[str, Any]) -> bool:
-    """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk."""
-    return bool(mapping(choice.get("message"))) and not isinstance(choice.get("delta"), dict)
+    """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk,
+    of which only the last one has a reason.
+    """
+    is_chunk = isinstance(choice.get("delta"), dict) or not choice.get("finish_reason")
+    return bool(mapping(choice.get("message"))) and not is_chunk
 
 
 def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> None:

@@ -155,6 +155,17 @@ def _completed(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield from _whole(mapping(payload.get("response")))
 
 
+def _incomplete(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _whole({**mapping(payload.get("response")), "status": "incomplete"})
+
+
+def _cancelled(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _whole({**mapping(payload.get("response")), "status": "cancelled"})
+
+
+_STOPPED = ("cancelled", "canceled")
+
+
 def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     """A complete response object; what deltas have brought before stands here again and counts once."""
     model = text_of(response.get("model"))
@@ -166,11 +177,14 @@ def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     usage = mapping(response.get("usage"))
     if usage:
         yield events.UsageReported(read_usage(usage))
-    if response.get("status") == "failed" or response.get("error"):
+    status, reason = response.get("status"), mapping(response.get("incomplete_details")).get("reason")
+    if status == "failed" or response.get("error"):
         yield events.Failed(response)
         return
-    if response.get("status") == "incomplete":
-        reason = mapping(response.get("incomplete_details")).get("reason")
+    if status in _STOPPED:
+        yield events.Failed({"error": {"message": f"the response is {status}", "code": 502}})
+        return
+    if status == "incomplete" or reason:
         yield events.Finished("content_filter" if reason == "content_filter" else "length")
     yield events.Ended()
 
@@ -219,7 +233,8 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.x_search_call.searching": _search_in_progress,
     "response.completed": _completed,
     "response.done": _completed,
-    "response.incomplete": _completed,
+    "response.incomplete": _incomplete,
+    "response.cancelled": _cancelled,
     "response.failed": _failed,
     "error": _failed,
 }

@@ -81,7 +81,7 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:
     if broken:
         return "interrupted"
-    reason = fold.finish_reasons.get(fold.first, "stop")
+    reason = fold.finish_reason
     return "tool_calls" if calls and reason == "stop" else cast(FinishReason, reason)
 
 

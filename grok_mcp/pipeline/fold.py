@@ -301,8 +301,16 @@ class Fold:
     @property
     def first(self) -> int:
         """The number of the first alternative; some endpoints number the only one 1."""
-        numbers = {place.choice for place in self.parts} | self.finish_reasons.keys()
-        return min(numbers | {call.choice for call in self.tool_calls}, default=0)
+        numbers = {place.choice for place, part in self.parts.items() if part.length}
+        numbers |= {call.choice for call in self.tool_calls}
+        return min(numbers or self.finish_reasons, default=0)
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the first alternative ended; some endpoints end the only one under another number."""
+        reasons = self.finish_reasons
+        alone = next(iter(reasons.values())) if len(reasons) == 1 and len(self.choices) < 2 else "stop"
+        return reasons.get(self.first, alone)
 
     def text(self, choice: int | None = None) -> str:
         """The text of one alternative, the first one for None."""
