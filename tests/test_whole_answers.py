@@ -44,7 +44,7 @@ def text(content: str, **more: Any) -> dict[str, Any]:
     return chunk({"content": content}, **more)
 
 
-def call(index: int | None, call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+def call(index: int | None, call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
     """A chunk with a piece of one tool call."""
     piece = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
     return chunk({"tool_calls": [{key: value for key, value in piece.items() if value is not None}]})
@@ -205,6 +205,93 @@ ROWS = (
         ),
         finish="tool_calls",
         calls=[READ_A, {**READ_B, "id": "call_a_2"}],
+    ),
+    *(
+        Row("calls", form, events(*pieces, end("tool_calls")), finish="tool_calls", calls=expected)
+        for form, pieces, expected in (
+            (
+                "come whole again without an id",
+                (
+                    call(0, "call_a", "read_file", '{"path":'),
+                    call(0, None, None, '"a"}'),
+                    call(0, None, None, FOUND),
+                ),
+                [READ_A],
+            ),
+            (
+                "come whole again with other blanks",
+                (
+                    call(0, "call_a", "read_file", '{"path":'),
+                    call(0, None, None, '"a"}'),
+                    call(0, "call_a", "read_file", '{ "path": "a" }'),
+                ),
+                [READ_A],
+            ),
+            (
+                "have no ids, all under one index",
+                (call(0, "", "read_file", FOUND), call(0, "", "read_file", '{"path":"b"}')),
+                [{**READ_A, "id": "call_1"}, {**READ_B, "id": "call_2"}],
+            ),
+            (
+                "share one id under one index",
+                (call(0, "call_a", "read_file", FOUND), call(0, "call_a", "read_file", '{"path":"b"}')),
+                [READ_A, {**READ_B, "id": "call_a_2"}],
+            ),
+            (
+                "come in pieces by turns, with ids alone",
+                (
+                    call(None, "call_a", "read_file", ""),
+                    call(None, "call_b", "read_file", ""),
+                    call(None, "call_a", None, FOUND),
+                    call(None, "call_b", None, '{"path":"b"}'),
+                ),
+                [READ_A, READ_B],
+            ),
+            (
+                "have a new id with each piece",
+                (call(0, "call_a", "read_file", '{"path":'), call(0, "call_x", "read_file", '"a"}')),
+                [READ_A],
+            ),
+            ("hold an object as arguments", (call(0, "call_a", "read_file", {"path": "a"}),), [READ_A]),
+        )
+    ),
+    *(
+        Row("items", form, events(*pieces), finish="tool_calls", calls=expected)
+        for form, pieces, expected in (
+            (
+                "bring arguments at their end alone",
+                (
+                    {"type": "response.output_item.added", "output_index": 0, "item": function("f1", "")},
+                    rotating("function_call_arguments.done", "f2", arguments=FOUND),
+                    response(),
+                ),
+                [READ_A],
+            ),
+            (
+                "come in another order in the completed response",
+                (
+                    {"type": "response.output_item.done", "output_index": 0, "item": function("f1", FOUND)},
+                    {
+                        "type": "response.output_item.done",
+                        "output_index": 1,
+                        "item": {**function("f2", '{"path":"b"}'), "call_id": "call_b"},
+                    },
+                    response({**function("f3", '{"path":"b"}'), "call_id": "call_b"}, function("f4", FOUND)),
+                ),
+                [READ_A, READ_B],
+            ),
+            (
+                "hold an object as arguments",
+                (response({**function("f1", ""), "arguments": {"path": "a"}}),),
+                [READ_A],
+            ),
+        )
+    ),
+    Row(
+        "items",
+        "announce a part with the beginning of its text",
+        events(rotating("content_part.added", "m1", part=said("The ")), delta("end."), response()),
+        "The end.",
     ),
     Row(
         "calls",

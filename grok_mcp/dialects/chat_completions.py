@@ -9,7 +9,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import FIRST, Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, json_text, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message, Search, SourceKind
 from grok_mcp.usage import UsageReport, count, reported_cost
@@ -324,7 +324,7 @@ def _tool_call(call: Mapping[str, Any], order: int, choice: int, *, complete: bo
         key=str(integer(call.get("index"), order)),
         id=text_of(call.get("id")),
         name=text_of(function.get("name")),
-        arguments=text_of(function.get("arguments")),
+        arguments=json_text(function.get("arguments")),
         complete=complete,
         choice=choice,
     )

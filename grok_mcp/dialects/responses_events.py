@@ -10,7 +10,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, load_json, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, json_text, load_json, mapping, mappings, text_of
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
@@ -75,6 +75,12 @@ def _arguments_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield events.ToolCallDelta(_place(payload).item, arguments=text_of(payload.get("delta")))
 
 
+def _arguments_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    arguments = json_text(payload.get("arguments"))
+    if type(payload.get("output_index")) is int:  # else nobody can tell whose they are
+        yield events.ToolCallDelta(_place(payload).item, arguments=arguments, complete=True)
+
+
 def _item_added(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield from _item(mapping(payload.get("item")), _item_key(payload), done=False)
 
@@ -109,7 +115,7 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
             key,
             text_of(item.get("call_id")) or text_of(item.get("id")),
             text_of(item.get("name")),
-            text_of(item.get("arguments")),
+            json_text(item.get("arguments")),
             complete=done,
         )
     elif kind == "reasoning":
@@ -220,11 +226,13 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.refusal.delta": _refusal_delta,
     "response.refusal.done": _refusal_done,
     "response.output_text.done": _text_done,
+    "response.content_part.added": _part_done,
     "response.content_part.done": _part_done,
     "response.output_text.annotation.added": _annotation_added,
     "response.reasoning_summary_text.delta": _reasoning_delta,
     "response.reasoning_text.delta": _reasoning_delta,
     "response.function_call_arguments.delta": _arguments_delta,
+    "response.function_call_arguments.done": _arguments_done,
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
     "response.web_search_call.in_progress": _search_in_progress,

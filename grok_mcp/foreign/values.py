@@ -33,6 +33,11 @@ def text_of(value: Any) -> str:
     return ""
 
 
+def json_text(value: Any) -> str:
+    """JSON that should have come as text, also where it came as an object or a list."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text_of(value)
+
+
 def integer(value: Any, default: int) -> int:
     """The value if it is a whole number, else the default."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
