@@ -476,6 +476,13 @@ ROWS = (
     ),
     Row(
         "refusal",
+        "as a part with text",
+        whole({"content": [{"type": "refusal", "text": REFUSED}]}),
+        REFUSED,
+        "content_filter",
+    ),
+    Row(
+        "refusal",
         "in a Responses stream",
         events(
             rotating("refusal.delta", "m1", delta=REFUSED),
@@ -500,6 +507,29 @@ ROWS = (
             chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "SECRET"}]}]}),
             text("Four."),
             end(),
+        ),
+        "Four.",
+    ),
+    *(
+        Row("thoughts", f"as {form} of type {part.get('type')}", reply(part), "Four.")
+        for part in (
+            {"type": "reasoning_text", "text": "SECRET"},
+            {"type": "reasoning.summary", "text": "SECRET"},
+            {"type": "thought", "text": "SECRET"},
+            {"type": "text", "text": "SECRET", "thought": True},
+            {"type": "redacted_thinking", "text": "SECRET"},
+        )
+        for form, reply in {
+            "a delta": lambda part: events(chunk({"content": [part]}), text("Four."), end()),
+            "a body": lambda part: whole({"content": [part, {"type": "text", "text": "Four."}]}),
+            "a response": lambda part: events(response(message("m", part, said("Four.")))),
+        }.items()
+    ),
+    Row(
+        "thoughts",
+        "as content that Google marks",
+        events(
+            chunk({"content": "SECRET", "extra_content": {"google": {"thought": True}}}), text("Four."), end()
         ),
         "Four.",
     ),

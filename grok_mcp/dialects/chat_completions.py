@@ -9,7 +9,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import FIRST, Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, json_text, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, is_thought, json_text, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message, Search, SourceKind
 from grok_mcp.usage import UsageReport, count, reported_cost
@@ -88,9 +88,6 @@ _FAILURES: Mapping[str, int] = {
     "rate_limit": 429,
 }
 """Finish reasons that mean that the endpoint failed, and the status that stands for each."""
-
-_THOUGHTS = ("reasoning", "thinking", "redacted_thinking")
-"""Types of content parts that are not part of the answer."""
 
 
 def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
@@ -265,7 +262,9 @@ def _words(
     content, refusal = message.get("content"), message.get("refusal")
     if not isinstance(content, str):
         content, refusal = _parts(content, text_of(refusal), parsed)
-    if content:
+    if content and "extra_content" in message and _is_googles_thought(message):
+        parsed.append(events.ReasoningDelta(content))
+    elif content:
         parsed.append(event(content, place))
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if reasoning and isinstance(reasoning, str):
@@ -277,15 +276,20 @@ def _words(
         parsed.extend(citations_in(message["annotations"], place))
 
 
+def _is_googles_thought(message: Mapping[str, Any]) -> bool:
+    """Whether the content is marked as a thought (ai.google.dev, OpenAI compatibility)."""
+    return is_thought(mapping(mapping(message["extra_content"]).get("google")))
+
+
 def _parts(content: Any, refusal: str, parsed: list[Event]) -> tuple[str, str]:
     """Text and refusal among the parts of a content; thoughts are events of their own."""
     texts = []
     for part in mappings(content):
         kind = text_of(part.get("type"))
-        if kind in _THOUGHTS:
+        if is_thought(part):
             parsed.append(events.ReasoningDelta(text_of(part.get("text")) or kind))
         elif kind == "refusal":
-            refusal += text_of(part.get("refusal"))
+            refusal += text_of(part.get("refusal")) or text_of(part.get("text"))
         else:
             texts.append(text_of(part.get("text")))
     return "".join(texts), refusal

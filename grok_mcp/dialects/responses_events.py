@@ -10,7 +10,16 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, json_text, load_json, mapping, mappings, text_of
+from grok_mcp.foreign import (
+    FAILURE_FIELDS,
+    integer,
+    is_thought,
+    json_text,
+    load_json,
+    mapping,
+    mappings,
+    text_of,
+)
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
@@ -126,7 +135,7 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
 
 
 def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
-    if text_of(part.get("type")) in ("reasoning", "reasoning_text", "thinking"):
+    if is_thought(part):
         return
     text, refusal = text_of(part.get("text")), text_of(part.get("refusal"))
     if text or refusal:

@@ -9,6 +9,7 @@ from grok_mcp.foreign.values import (
     FAILURE_FIELDS as FAILURE_FIELDS,
     depth_of as depth_of,
     integer as integer,
+    is_thought as is_thought,
     json_text as json_text,
     load_json as load_json,
     mapping as mapping,
