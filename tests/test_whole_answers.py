@@ -118,6 +118,12 @@ class Row:
     requests: int = 1
 
 
+WITH_PART: dict[str, Callable[[dict[str, Any]], Reply]] = {
+    "a delta": lambda part: events(chunk({"content": [part]}), text("Four."), end()),
+    "a body": lambda part: whole({"content": [part, {"type": "text", "text": "Four."}]}),
+    "a response": lambda part: events(response(message("m", part, said("Four.")))),
+}
+
 ROWS = (
     Row(
         "message",
@@ -519,11 +525,7 @@ ROWS = (
             {"type": "text", "text": "SECRET", "thought": True},
             {"type": "redacted_thinking", "text": "SECRET"},
         )
-        for form, reply in {
-            "a delta": lambda part: events(chunk({"content": [part]}), text("Four."), end()),
-            "a body": lambda part: whole({"content": [part, {"type": "text", "text": "Four."}]}),
-            "a response": lambda part: events(response(message("m", part, said("Four.")))),
-        }.items()
+        for form, reply in WITH_PART.items()
     ),
     Row(
         "thoughts",
@@ -641,6 +643,21 @@ FIELDS = {
     "a schema's path": "Validation error at #/stream_options: Extra inputs are not permitted",
     "Groq": "property 'stream_options' is unsupported",
     "new-api": "Model grok-4.7 does not support parameter streamOptions.",
+    "LiteLLM": "UnsupportedParamsError: xai does not support parameters: ['stream_options'], for model=x",
+    "LiteLLM, with values": "xai does not support parameters: {'stream_options': {}}, for model=grok-4.7.",
+    "Google": 'Invalid JSON payload received. Unknown name "stream_options": Cannot find field.',
+    "Rust": "unknown field `stream_options`, expected one of `messages`, `model`",
+    "Go": 'json: unknown field "stream_options"',
+    "zod": "Unrecognized key(s) in object: 'stream_options'",
+    "Fireworks": "Extra inputs are not permitted, field: 'stream_options', value: {}",
+    "Fireworks, in plural": "Unsupported parameter(s): `stream_options`",
+    "Anthropic": "`stream_options` is deprecated for this model.",
+    "pydantic": "1 validation error for Request\nstream_options\n  Extra inputs are not permitted [type=x]",
+    "vLLM": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), 'msg': 'Extra inputs'}]",
+    "OpenAI, of a value": "Unsupported value: 'stream_options' does not support {} with this model.",
+    "in plain words": "The parameter `stream_options` is not supported",
+    "at the end": "The following parameters are not supported: stream_options",
+    "of the model": "This model does not support `stream_options`.",
 }
 
 
@@ -706,6 +723,35 @@ ERRORS: list[tuple[int, Any, str]] = [
     (200, {"error": {"message": "slow down", "code": "429"}}, "rate_limited"),
     (200, {"error": {"message": "who are you", "code": "401"}}, "authentication"),
     (409, {"error": "conflict"}, "overloaded"),
+    (404, {"error": {"message": "No such deployment", "code": "DeploymentNotFound"}}, "model_not_found"),
+    (404, {"error": {"message": "models/grok-9 is not found for API version v1main"}}, "model_not_found"),
+    (404, {"error": {"type": "not_found_error", "message": "model: grok-9"}}, "model_not_found"),
+    (
+        404,
+        {"error": {"message": "No allowed providers are available for the selected model."}},
+        "model_not_found",
+    ),
+    (404, {"error": "grok-9 has been discontinued"}, "model_not_found"),
+    (400, {"error": {"message": "The requested model is not supported."}}, "model_not_found"),
+    (503, {"error": {"message": "当前分组 default 下对于模型 grok-9 无可用渠道"}}, "model_not_found"),
+    (503, {"error": {"message": "The model is not available right now"}}, "overloaded"),
+    (403, {"error": {"message": "Key limit exceeded (total limit)."}}, "insufficient_credit"),
+    (403, {"error": {"message": "令牌额度不足"}}, "insufficient_credit"),
+    (401, {"error": {"message": "该令牌额度已用尽 TokenStatusExhausted"}}, "insufficient_credit"),
+    (429, {"error": {"message": "ExceededTokenBudget: Current spend: 7.2"}}, "insufficient_credit"),
+    (403, {"error": "Your newly created team doesn't have any credits yet."}, "insufficient_credit"),
+    (429, {"error": {"message": "free-models-per-day. Add 10 credits to unlock more"}}, "rate_limited"),
+    (200, {"error": {"message": "slow", "code": "RESOURCE_EXHAUSTED"}}, "rate_limited"),
+    (200, {"error": {"message": "slow", "code": "RateLimitError"}}, "rate_limited"),
+    (200, {"error": {"message": "late", "code": "request_timeout"}}, "timeout"),
+    (200, {"error": {"message": "late", "code": "gateway_timeout"}}, "timeout"),
+    (200, {"error": {"message": "context deadline exceeded"}}, "timeout"),
+    (200, {"error": {"message": "who?", "type": "authentication_error"}}, "authentication"),
+    (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, "authentication"),
+    (400, {"error": {"message": "Content Exists Risk"}}, "content_filter"),
+    (400, {"error": {"message": "value violates the terms of the schema"}}, "invalid_argument"),
+    (404, {"error": {"message": "No endpoints found that support image input"}}, "invalid_argument"),
+    (400, {"error": {"message": "unknown variant `image_url`, expected `text`"}}, "invalid_argument"),
 ]
 
 
@@ -714,6 +760,27 @@ async def test_the_words_of_an_error_decide_its_row(status: int, refusal: Any, c
     reply = events(refusal) if status == 200 else body(refusal, status=status)
     async with Endpoint(reply) as endpoint, host_on(endpoint, max_retries=0, gateway="nebula") as host:
         assert (await host.ask(model="grok-9")).error["code"] == code
+
+
+ADVICE = {
+    "the request exceeds the available context size": "Shorten",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed": "Shorten",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.": "Shorten",
+    "input length and `max_tokens` exceed context limit: 199211 + 20000 > 200000": "Shorten",
+    "No endpoints found that support image input": "Leave the images out",
+    "unknown variant `image_url`, expected `text`": "Leave the images out",
+    "grok-4.7 is not a multimodal model": "Leave the images out",
+}
+
+
+@pytest.mark.parametrize(("words", "advice"), ADVICE.items(), ids=ADVICE)
+async def test_what_to_change_in_a_request_is_told_by_the_words_of_its_refusal(
+    words: str, advice: str
+) -> None:
+    async with Endpoint(body({"error": {"message": words}}, status=400)) as endpoint:
+        async with host_on(endpoint) as host:
+            assert advice in (await host.ask()).text
+    assert len(endpoint.requests) == 1
 
 
 BODIES: list[Any] = [

@@ -139,7 +139,7 @@ class ToolCallParts:
         return self.name == event.name and "".join(self.arguments) == event.arguments
 
     def is_another(self, event: events.ToolCallDelta) -> bool:
-        """Whether an event under the same key begins another call: with a name, and whole arguments before."""
+        """Whether an event under the same key begins another call: named, behind whole arguments."""
         if not (event.name and self.name) or event.arguments[:1] not in ("", "{"):
             return False
         if event.id and self.id and event.id != self.id:
