@@ -897,6 +897,20 @@ COSTS: list[tuple[dict[str, Any], float | None]] = [
     ({"cost": 0.002, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.001}}, 0.002),
     ({"cost": 0.001, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.036}}, 0.001),
     ({"cost_in_usd_ticks": 7.3e6}, 0.00073),
+    ({"cost_in_usd_ticks": "7300000"}, 0.00073),
+    ({"cost": "0.0012"}, 0.0012),
+    (
+        {
+            "cost": 0,
+            "is_byok": True,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_prompt_cost": 0.01,
+                "upstream_inference_completions_cost": 0.02,
+            },
+        },
+        0.03,
+    ),
 ]
 
 
@@ -904,6 +918,15 @@ COSTS: list[tuple[dict[str, Any], float | None]] = [
 async def test_the_bill_is_what_the_account_pays(fields: dict[str, Any], cost: float | None) -> None:
     async with Endpoint(chat("Ok.", usage={**USAGE, **fields})) as endpoint, host_on(endpoint) as host:
         assert (await host.ask()).answer["usage"]["cost_usd"] == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("details", [{}, {"upstream_inference_cost": None}, None])
+async def test_a_fee_alone_is_never_taken_for_the_cost_of_a_call_with_the_callers_own_key(
+    details: Any,
+) -> None:
+    fields = {"cost": 0, "is_byok": True, "cost_details": details}
+    async with Endpoint(chat("Ok.", usage={**USAGE, **fields})) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).answer["usage"].get("cost_source") != "reported"
 
 
 IMAGES = {
@@ -930,6 +953,8 @@ NO_PAGES = [
     "data:text/html,x",
     "https://a.example/" + "x" * 2_000,
     "n/a",
+    "http://a b",
+    "https://a.example/\nb",
 ]
 
 
