@@ -301,6 +301,34 @@ ROWS = (
     ),
     Row(
         "calls",
+        "never get a name beside text",
+        events(text("One, "), call(0, "call_a", None, FOUND), end("tool_calls")),
+        "One, ",
+        "interrupted",
+        note="does not name",
+    ),
+    Row(
+        "calls",
+        "get a name but for one",
+        events(call(0, "call_a", "read_file", FOUND), call(1, "call_b", None, FOUND), end("tool_calls")),
+        finish="tool_calls",
+        calls=[READ_A],
+        note="does not name",
+    ),
+    *(
+        Row(
+            "lines",
+            f"with {odd} between events",
+            sse(
+                f"data: {json.dumps(text('The end.'))}\n\ndata: {odd}\n\n"
+                f"data: {json.dumps(end())}\n\ndata: {odd}\n\n"
+            ),
+            "The end.",
+        )
+        for odd in ('"[DONE]"', "[]", "1")
+    ),
+    Row(
+        "calls",
         "never get a name",
         events(call(0, "call_a", None, FOUND), end("tool_calls")),
         error="upstream",

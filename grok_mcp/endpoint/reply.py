@@ -18,7 +18,7 @@ from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.errors import UpstreamError
 from grok_mcp.redaction import quote
 
-_BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
+_BARE_WORD = re.compile(rb'\s*(?:"?\[?[A-Za-z][\w .-]{0,30}\]?"?|\[\s*\]|\d{1,20})\s*')
 """What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
 
