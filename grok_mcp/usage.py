@@ -3,6 +3,7 @@
 The dialects read an endpoint's counts into a `UsageReport`; `normalise` turns it into a `Usage`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -185,24 +186,40 @@ def count(value: Any) -> int | None:
 
 def reported_cost(usage: Mapping[str, Any]) -> Decimal | None:
     """The cost in USD that an endpoint reported: xAI's ticks, else OpenRouter's `cost`."""
-    ticks = usage.get("cost_in_usd_ticks")
-    if isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < bounds.COST_TICKS:
-        return Decimal(ticks) / TICKS_PER_USD
-    if isinstance(ticks, float) and ticks.is_integer() and 0 <= ticks < bounds.COST_TICKS:
-        return Decimal(int(ticks)) / TICKS_PER_USD
+    ticks = _number(usage.get("cost_in_usd_ticks"))
+    if ticks is not None and ticks == int(ticks) and ticks < bounds.COST_TICKS:
+        return ticks / TICKS_PER_USD
     cost = _usd(usage.get("cost"))
-    details = usage.get("cost_details")
-    upstream = _usd(details.get("upstream_inference_cost")) if isinstance(details, Mapping) else None
-    if not usage.get("is_byok") or upstream is None:
+    if not usage.get("is_byok"):
         return cost
-    if cost is None:
-        return upstream
+    upstream = _upstream_cost(usage.get("cost_details"))
+    if upstream is None or cost is None:
+        return upstream  # the fee alone is not what the call cost
     return cost if cost >= upstream else cost + upstream  # a fee that is larger includes it
+
+
+def _upstream_cost(details: Any) -> Decimal | None:
+    """What the caller's own account at the model's provider pays, in one sum or in two."""
+    if not isinstance(details, Mapping):
+        return None
+    upstream = _usd(details.get("upstream_inference_cost"))
+    parts = [_usd(details.get(f"upstream_inference_{part}_cost")) for part in ("prompt", "completions")]
+    return _sum(*parts) if upstream is None else upstream
 
 
 def _usd(value: Any) -> Decimal | None:
     """An amount in USD from foreign JSON, None for what is not one."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
+    amount = _number(value)
+    return None if amount is None or amount >= 1_000_000_000 else amount
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number that is not negative, also one written as text; None for what is not one."""
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{1,20}(\.\d{1,30})?(e-?\d{1,2})?", value, re.ASCII | re.IGNORECASE
+    ):
+        return Decimal(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e30:
         return Decimal(str(value))
     return None
 

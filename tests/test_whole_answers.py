@@ -44,7 +44,7 @@ def text(content: str, **more: Any) -> dict[str, Any]:
     return chunk({"content": content}, **more)
 
 
-def call(index: int | None, call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+def call(index: int | None, call_id: str | None, name: str | None, arguments: Any) -> dict[str, Any]:
     """A chunk with a piece of one tool call."""
     piece = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
     return chunk({"tool_calls": [{key: value for key, value in piece.items() if value is not None}]})
@@ -88,6 +88,10 @@ def rotating(kind: str, item_id: str, **more: Any) -> dict[str, Any]:
     return {"type": f"response.{kind}", "item_id": item_id, "output_index": 0, "content_index": 0, **more}
 
 
+def delta(words: str) -> dict[str, Any]:
+    return rotating("output_text.delta", "m", delta=words)
+
+
 def glued(between: str) -> str:
     """A stream whose events have this between them in place of a line end."""
     return "data: " + between.join([*map(json.dumps, (text("The "), text("end."), end())), "[DONE]"]) + "\n\n"
@@ -114,6 +118,12 @@ class Row:
     requests: int = 1
 
 
+WITH_PART: dict[str, Callable[[dict[str, Any]], Reply]] = {
+    "a delta": lambda part: events(chunk({"content": [part]}), text("Four."), end()),
+    "a body": lambda part: whole({"content": [part, {"type": "text", "text": "Four."}]}),
+    "a response": lambda part: events(response(message("m", part, said("Four.")))),
+}
+
 ROWS = (
     Row(
         "message",
@@ -137,6 +147,18 @@ ROWS = (
         "message",
         "grows without deltas",
         events(chunk(message={"content": "The "}), chunk(message={"content": "The end."}), end()),
+        "The end.",
+    ),
+    Row(
+        "message",
+        "grows in chunks that call themselves a completion",
+        events(
+            *(
+                {**chunk(message={"content": words}), "object": "chat.completion"}
+                for words in ("The ", "The end.")
+            ),
+            {**chunk(None, "stop", message={"content": "The end."}), "usage": USAGE},
+        ),
         "The end.",
     ),
     Row(
@@ -189,6 +211,121 @@ ROWS = (
         ),
         finish="tool_calls",
         calls=[READ_A, {**READ_B, "id": "call_a_2"}],
+    ),
+    *(
+        Row("calls", form, events(*pieces, end("tool_calls")), finish="tool_calls", calls=expected)
+        for form, pieces, expected in (
+            (
+                "come whole again without an id",
+                (
+                    call(0, "call_a", "read_file", '{"path":'),
+                    call(0, None, None, '"a"}'),
+                    call(0, None, None, FOUND),
+                ),
+                [READ_A],
+            ),
+            (
+                "come whole again with other blanks",
+                (
+                    call(0, "call_a", "read_file", '{"path":'),
+                    call(0, None, None, '"a"}'),
+                    call(0, "call_a", "read_file", '{ "path": "a" }'),
+                ),
+                [READ_A],
+            ),
+            (
+                "have no ids, all under one index",
+                (call(0, "", "read_file", FOUND), call(0, "", "read_file", '{"path":"b"}')),
+                [{**READ_A, "id": "call_1"}, {**READ_B, "id": "call_2"}],
+            ),
+            (
+                "share one id under one index",
+                (call(0, "call_a", "read_file", FOUND), call(0, "call_a", "read_file", '{"path":"b"}')),
+                [READ_A, {**READ_B, "id": "call_a_2"}],
+            ),
+            (
+                "come in pieces by turns, with ids alone",
+                (
+                    call(None, "call_a", "read_file", ""),
+                    call(None, "call_b", "read_file", ""),
+                    call(None, "call_a", None, FOUND),
+                    call(None, "call_b", None, '{"path":"b"}'),
+                ),
+                [READ_A, READ_B],
+            ),
+            (
+                "have a new id with each piece",
+                (call(0, "call_a", "read_file", '{"path":'), call(0, "call_x", "read_file", '"a"}')),
+                [READ_A],
+            ),
+            ("hold an object as arguments", (call(0, "call_a", "read_file", {"path": "a"}),), [READ_A]),
+        )
+    ),
+    *(
+        Row("items", form, events(*pieces), finish="tool_calls", calls=expected)
+        for form, pieces, expected in (
+            (
+                "bring arguments at their end alone",
+                (
+                    {"type": "response.output_item.added", "output_index": 0, "item": function("f1", "")},
+                    rotating("function_call_arguments.done", "f2", arguments=FOUND),
+                    response(),
+                ),
+                [READ_A],
+            ),
+            (
+                "come in another order in the completed response",
+                (
+                    {"type": "response.output_item.done", "output_index": 0, "item": function("f1", FOUND)},
+                    {
+                        "type": "response.output_item.done",
+                        "output_index": 1,
+                        "item": {**function("f2", '{"path":"b"}'), "call_id": "call_b"},
+                    },
+                    response({**function("f3", '{"path":"b"}'), "call_id": "call_b"}, function("f4", FOUND)),
+                ),
+                [READ_A, READ_B],
+            ),
+            (
+                "hold an object as arguments",
+                (response({**function("f1", ""), "arguments": {"path": "a"}}),),
+                [READ_A],
+            ),
+        )
+    ),
+    Row(
+        "items",
+        "announce a part with the beginning of its text",
+        events(rotating("content_part.added", "m1", part=said("The ")), delta("end."), response()),
+        "The end.",
+    ),
+    Row(
+        "calls",
+        "never get a name beside text",
+        events(text("One, "), call(0, "call_a", None, FOUND), end("tool_calls")),
+        "One, ",
+        "interrupted",
+        note="does not name",
+    ),
+    Row(
+        "calls",
+        "get a name but for one",
+        events(call(0, "call_a", "read_file", FOUND), call(1, "call_b", None, FOUND), end("tool_calls")),
+        finish="tool_calls",
+        calls=[READ_A],
+        note="does not name",
+    ),
+    *(
+        Row(
+            "lines",
+            f"with {odd} between events",
+            sse(
+                f"data: {json.dumps(text('The end.'))}\n\ndata: {odd}\n\n"
+                f"data: {json.dumps(end())}\n\ndata: {odd}\n\n"
+            ),
+            "The end.",
+        )
+        for odd in ('"[DONE]"', "[]", "1")
     ),
     Row(
         "calls",
@@ -272,6 +409,65 @@ ROWS = (
         "One, ",
         "content_filter",
     ),
+    *(
+        Row("ending", f"is cut, in the word {word}", events(text("One, "), end(word)), "One, ", "length")
+        for word in ("REASON_MAX_LEN", "FINISH_REASON_MAX_TOKENS", "ERROR_LIMIT", "token_limit")
+    ),
+    *(
+        Row(
+            "ending",
+            f"is stopped, in the word {word}",
+            events(text("One, "), end(word)),
+            "One, ",
+            "content_filter",
+        )
+        for word in ("SPII", "sensitive", "guardrail_intervened", "content_filtered")
+    ),
+    *(
+        Row("ending", f"fails, in the word {word}", events(text("One, "), end(word)), "One, ", "interrupted")
+        for word in ("cancelled", "MALFORMED_FUNCTION_CALL", "timeout", "server_error")
+    ),
+    *(
+        Row(
+            "ending",
+            f"says stop where the model said {word}",
+            events(text("One, "), end(native_finish_reason=word)),
+            "One, ",
+            reason,
+        )
+        for word, reason in (
+            ("MAX_TOKENS", "length"),
+            ("max_output_tokens", "length"),
+            ("SAFETY", "content_filter"),
+            ("refusal", "content_filter"),
+        )
+    ),
+    *(
+        Row("response", form, reply, "One, ", reason)
+        for form, reply, reason in (
+            ("that is cancelled", events(delta("One, "), response(status="cancelled")), "interrupted"),
+            (
+                "that is cancelled, as a body",
+                body({**response(message("m", said("One, ")))["response"], "status": "cancelled"}),
+                "interrupted",
+            ),
+            (
+                "with an event that says cancelled",
+                events(delta("One, "), {"type": "response.cancelled", "response": {}}),
+                "interrupted",
+            ),
+            (
+                "with an event that says incomplete",
+                events(delta("One, "), {"type": "response.incomplete", "response": {}}),
+                "length",
+            ),
+            (
+                "with only a reason for what is missing",
+                events(delta("One, "), response(incomplete_details={"reason": "max_output_tokens"})),
+                "length",
+            ),
+        )
+    ),
     Row("ending", "has a word that nobody knows", events(text("One."), end("eos_token_found")), "One."),
     Row(
         "cut call",
@@ -314,6 +510,13 @@ ROWS = (
     ),
     Row(
         "refusal",
+        "as a part with text",
+        whole({"content": [{"type": "refusal", "text": REFUSED}]}),
+        REFUSED,
+        "content_filter",
+    ),
+    Row(
+        "refusal",
         "in a Responses stream",
         events(
             rotating("refusal.delta", "m1", delta=REFUSED),
@@ -338,6 +541,25 @@ ROWS = (
             chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "SECRET"}]}]}),
             text("Four."),
             end(),
+        ),
+        "Four.",
+    ),
+    *(
+        Row("thoughts", f"as {form} of type {part.get('type')}", reply(part), "Four.")
+        for part in (
+            {"type": "reasoning_text", "text": "SECRET"},
+            {"type": "reasoning.summary", "text": "SECRET"},
+            {"type": "thought", "text": "SECRET"},
+            {"type": "text", "text": "SECRET", "thought": True},
+            {"type": "redacted_thinking", "text": "SECRET"},
+        )
+        for form, reply in WITH_PART.items()
+    ),
+    Row(
+        "thoughts",
+        "as content that Google marks",
+        events(
+            chunk({"content": "SECRET", "extra_content": {"google": {"thought": True}}}), text("Four."), end()
         ),
         "Four.",
     ),
@@ -392,6 +614,12 @@ ROWS = (
         events(text("The ", index=1), text("end.", index=1), end(index=1)),
         "The end.",
     ),
+    Row(
+        "choice", "numbered 1 and ended as 0", events(text("The ", index=1), end("length")), "The ", "length"
+    ),
+    Row(
+        "choice", "ended under another number", events(text("The "), end("length", index=1)), "The ", "length"
+    ),
     Row("choice", "numbered 1 in a body", whole({"content": "The end."}, index=1), "The end."),
     Row(
         "choice",
@@ -443,6 +671,21 @@ FIELDS = {
     "a schema's path": "Validation error at #/stream_options: Extra inputs are not permitted",
     "Groq": "property 'stream_options' is unsupported",
     "new-api": "Model grok-4.7 does not support parameter streamOptions.",
+    "LiteLLM": "UnsupportedParamsError: xai does not support parameters: ['stream_options'], for model=x",
+    "LiteLLM, with values": "xai does not support parameters: {'stream_options': {}}, for model=grok-4.7.",
+    "Google": 'Invalid JSON payload received. Unknown name "stream_options": Cannot find field.',
+    "Rust": "unknown field `stream_options`, expected one of `messages`, `model`",
+    "Go": 'json: unknown field "stream_options"',
+    "zod": "Unrecognized key(s) in object: 'stream_options'",
+    "Fireworks": "Extra inputs are not permitted, field: 'stream_options', value: {}",
+    "Fireworks, in plural": "Unsupported parameter(s): `stream_options`",
+    "Anthropic": "`stream_options` is deprecated for this model.",
+    "pydantic": "1 validation error for Request\nstream_options\n  Extra inputs are not permitted [type=x]",
+    "vLLM": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), 'msg': 'Extra inputs'}]",
+    "OpenAI, of a value": "Unsupported value: 'stream_options' does not support {} with this model.",
+    "in plain words": "The parameter `stream_options` is not supported",
+    "at the end": "The following parameters are not supported: stream_options",
+    "of the model": "This model does not support `stream_options`.",
 }
 
 
@@ -508,6 +751,35 @@ ERRORS: list[tuple[int, Any, str]] = [
     (200, {"error": {"message": "slow down", "code": "429"}}, "rate_limited"),
     (200, {"error": {"message": "who are you", "code": "401"}}, "authentication"),
     (409, {"error": "conflict"}, "overloaded"),
+    (404, {"error": {"message": "No such deployment", "code": "DeploymentNotFound"}}, "model_not_found"),
+    (404, {"error": {"message": "models/grok-9 is not found for API version v1main"}}, "model_not_found"),
+    (404, {"error": {"type": "not_found_error", "message": "model: grok-9"}}, "model_not_found"),
+    (
+        404,
+        {"error": {"message": "No allowed providers are available for the selected model."}},
+        "model_not_found",
+    ),
+    (404, {"error": "grok-9 has been discontinued"}, "model_not_found"),
+    (400, {"error": {"message": "The requested model is not supported."}}, "model_not_found"),
+    (503, {"error": {"message": "当前分组 default 下对于模型 grok-9 无可用渠道"}}, "model_not_found"),
+    (503, {"error": {"message": "The model is not available right now"}}, "overloaded"),
+    (403, {"error": {"message": "Key limit exceeded (total limit)."}}, "insufficient_credit"),
+    (403, {"error": {"message": "令牌额度不足"}}, "insufficient_credit"),
+    (401, {"error": {"message": "该令牌额度已用尽 TokenStatusExhausted"}}, "insufficient_credit"),
+    (429, {"error": {"message": "ExceededTokenBudget: Current spend: 7.2"}}, "insufficient_credit"),
+    (403, {"error": "Your newly created team doesn't have any credits yet."}, "insufficient_credit"),
+    (429, {"error": {"message": "free-models-per-day. Add 10 credits to unlock more"}}, "rate_limited"),
+    (200, {"error": {"message": "slow", "code": "RESOURCE_EXHAUSTED"}}, "rate_limited"),
+    (200, {"error": {"message": "slow", "code": "RateLimitError"}}, "rate_limited"),
+    (200, {"error": {"message": "late", "code": "request_timeout"}}, "timeout"),
+    (200, {"error": {"message": "late", "code": "gateway_timeout"}}, "timeout"),
+    (200, {"error": {"message": "context deadline exceeded"}}, "timeout"),
+    (200, {"error": {"message": "who?", "type": "authentication_error"}}, "authentication"),
+    (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, "authentication"),
+    (400, {"error": {"message": "Content Exists Risk"}}, "content_filter"),
+    (400, {"error": {"message": "value violates the terms of the schema"}}, "invalid_argument"),
+    (404, {"error": {"message": "No endpoints found that support image input"}}, "invalid_argument"),
+    (400, {"error": {"message": "unknown variant `image_url`, expected `text`"}}, "invalid_argument"),
 ]
 
 
@@ -516,6 +788,27 @@ async def test_the_words_of_an_error_decide_its_row(status: int, refusal: Any, c
     reply = events(refusal) if status == 200 else body(refusal, status=status)
     async with Endpoint(reply) as endpoint, host_on(endpoint, max_retries=0, gateway="nebula") as host:
         assert (await host.ask(model="grok-9")).error["code"] == code
+
+
+ADVICE = {
+    "the request exceeds the available context size": "Shorten",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed": "Shorten",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.": "Shorten",
+    "input length and `max_tokens` exceed context limit: 199211 + 20000 > 200000": "Shorten",
+    "No endpoints found that support image input": "Leave the images out",
+    "unknown variant `image_url`, expected `text`": "Leave the images out",
+    "grok-4.7 is not a multimodal model": "Leave the images out",
+}
+
+
+@pytest.mark.parametrize(("words", "advice"), ADVICE.items(), ids=ADVICE)
+async def test_what_to_change_in_a_request_is_told_by_the_words_of_its_refusal(
+    words: str, advice: str
+) -> None:
+    async with Endpoint(body({"error": {"message": words}}, status=400)) as endpoint:
+        async with host_on(endpoint) as host:
+            assert advice in (await host.ask()).text
+    assert len(endpoint.requests) == 1
 
 
 BODIES: list[Any] = [
@@ -632,6 +925,20 @@ COSTS: list[tuple[dict[str, Any], float | None]] = [
     ({"cost": 0.002, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.001}}, 0.002),
     ({"cost": 0.001, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.036}}, 0.001),
     ({"cost_in_usd_ticks": 7.3e6}, 0.00073),
+    ({"cost_in_usd_ticks": "7300000"}, 0.00073),
+    ({"cost": "0.0012"}, 0.0012),
+    (
+        {
+            "cost": 0,
+            "is_byok": True,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_prompt_cost": 0.01,
+                "upstream_inference_completions_cost": 0.02,
+            },
+        },
+        0.03,
+    ),
 ]
 
 
@@ -639,6 +946,15 @@ COSTS: list[tuple[dict[str, Any], float | None]] = [
 async def test_the_bill_is_what_the_account_pays(fields: dict[str, Any], cost: float | None) -> None:
     async with Endpoint(chat("Ok.", usage={**USAGE, **fields})) as endpoint, host_on(endpoint) as host:
         assert (await host.ask()).answer["usage"]["cost_usd"] == pytest.approx(cost)
+
+
+@pytest.mark.parametrize("details", [{}, {"upstream_inference_cost": None}, None])
+async def test_a_fee_alone_is_never_taken_for_the_cost_of_a_call_with_the_callers_own_key(
+    details: Any,
+) -> None:
+    fields = {"cost": 0, "is_byok": True, "cost_details": details}
+    async with Endpoint(chat("Ok.", usage={**USAGE, **fields})) as endpoint, host_on(endpoint) as host:
+        assert (await host.ask()).answer["usage"].get("cost_source") != "reported"
 
 
 IMAGES = {
@@ -665,6 +981,8 @@ NO_PAGES = [
     "data:text/html,x",
     "https://a.example/" + "x" * 2_000,
     "n/a",
+    "http://a b",
+    "https://a.example/\nb",
 ]
 
 
@@ -793,10 +1111,6 @@ def added(words: str) -> dict[str, Any]:
     """A message item that is announced with text in it."""
     item = message("m", said(words))
     return {"type": "response.output_item.added", "output_index": 0, "item": item}
-
-
-def delta(words: str) -> dict[str, Any]:
-    return rotating("output_text.delta", "m", delta=words)
 
 
 WHOLE_TEXTS: dict[str, Reply] = {

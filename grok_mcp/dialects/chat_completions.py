@@ -9,7 +9,7 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import FIRST, Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, mapping, mappings, text_of
+from grok_mcp.foreign import FAILURE_FIELDS, integer, is_thought, json_text, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message, Search, SourceKind
 from grok_mcp.usage import UsageReport, count, reported_cost
@@ -36,6 +36,14 @@ _REASONS: Mapping[str, events.Reason] = {
     "model_length": "length",
     "model_context_window_exceeded": "length",
     "context_length_exceeded": "length",
+    "max_length": "length",
+    "max_len": "length",
+    "max_context": "length",
+    "max_context_length": "length",
+    "length_limit": "length",
+    "token_limit": "length",
+    "error_limit": "length",
+    "incomplete": "length",
     "tool_calls": "tool_calls",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
@@ -45,8 +53,18 @@ _REASONS: Mapping[str, events.Reason] = {
     "recitation": "content_filter",
     "prohibited_content": "content_filter",
     "blocklist": "content_filter",
+    "blocked": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
+    "language": "content_filter",
+    "sensitive": "content_filter",
+    "content_filtered": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "error_toxic": "content_filter",
 }
-"""Words for why a model stopped, as OpenAI, Anthropic, Google, Mistral and their gateways write them."""
+"""Words for why a model stopped, as OpenAI, xAI, Anthropic, Google, Mistral, Amazon, Cohere, Zhipu and their
+gateways write them.
+"""
 
 _FAILURES: Mapping[str, int] = {
     "error": 502,
@@ -54,11 +72,22 @@ _FAILURES: Mapping[str, int] = {
     "insufficient_system_resource": 503,
     "abort": 502,
     "aborted": 502,
+    "cancelled": 502,
+    "canceled": 502,
+    "failed": 502,
+    "connection_error": 502,
+    "internal_error": 502,
+    "server_error": 502,
+    "upstream_error": 502,
+    "malformed_function_call": 502,
+    "unexpected_tool_call": 502,
+    "overloaded": 503,
+    "engine_overloaded": 503,
+    "timeout": 504,
+    "time_limit": 504,
+    "rate_limit": 429,
 }
 """Finish reasons that mean that the endpoint failed, and the status that stands for each."""
-
-_THOUGHTS = ("reasoning", "thinking", "redacted_thinking")
-"""Types of content parts that are not part of the answer."""
 
 
 def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
@@ -197,8 +226,11 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
 
 
 def _is_whole(choice: Mapping[str, Any]) -> bool:
-    """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk."""
-    return bool(mapping(choice.get("message"))) and not isinstance(choice.get("delta"), dict)
+    """Whether this is a choice of a body, not of a chunk: some endpoints send a `message` with each chunk,
+    of which only the last one has a reason.
+    """
+    is_chunk = isinstance(choice.get("delta"), dict) or not choice.get("finish_reason")
+    return bool(mapping(choice.get("message"))) and not is_chunk
 
 
 def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> None:
@@ -230,7 +262,9 @@ def _words(
     content, refusal = message.get("content"), message.get("refusal")
     if not isinstance(content, str):
         content, refusal = _parts(content, text_of(refusal), parsed)
-    if content:
+    if content and "extra_content" in message and _is_googles_thought(message):
+        parsed.append(events.ReasoningDelta(content))
+    elif content:
         parsed.append(event(content, place))
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if reasoning and isinstance(reasoning, str):
@@ -242,15 +276,20 @@ def _words(
         parsed.extend(citations_in(message["annotations"], place))
 
 
+def _is_googles_thought(message: Mapping[str, Any]) -> bool:
+    """Whether the content is marked as a thought (ai.google.dev, OpenAI compatibility)."""
+    return is_thought(mapping(mapping(message["extra_content"]).get("google")))
+
+
 def _parts(content: Any, refusal: str, parsed: list[Event]) -> tuple[str, str]:
     """Text and refusal among the parts of a content; thoughts are events of their own."""
     texts = []
     for part in mappings(content):
         kind = text_of(part.get("type"))
-        if kind in _THOUGHTS:
+        if is_thought(part):
             parsed.append(events.ReasoningDelta(text_of(part.get("text")) or kind))
         elif kind == "refusal":
-            refusal += text_of(part.get("refusal"))
+            refusal += text_of(part.get("refusal")) or text_of(part.get("text"))
         else:
             texts.append(text_of(part.get("text")))
     return "".join(texts), refusal
@@ -259,22 +298,28 @@ def _parts(content: Any, refusal: str, parsed: list[Event]) -> tuple[str, str]:
 def _ending(choice: Mapping[str, Any], index: int, parsed: list[Event]) -> None:
     """Why the choice ended, where it says so: well, or as a failure that some endpoints only name here."""
     error = choice.get("error")
-    words = [choice.get("finish_reason"), choice.get("native_finish_reason")]
-    failed = [word for word in words if isinstance(word, str) and word.lower() in _FAILURES]
+    words = [_reason_word(choice.get(name)) for name in ("finish_reason", "native_finish_reason")]
+    failed = [word for word in words if word in _FAILURES]
     if isinstance(error, dict | str) and error:
         parsed.append(events.Failed({"error": error}))
     elif failed:
         message = f"the model's answer ended with {failed[-1]}"
-        parsed.append(events.Failed({"error": {"message": message, "code": _FAILURES[failed[-1].lower()]}}))
-    elif reason := _finish_reason(choice.get("finish_reason")):
-        parsed.append(events.Finished(reason, index))
+        parsed.append(events.Failed({"error": {"message": message, "code": _FAILURES[failed[-1]]}}))
+    elif words[0] or _REASONS.get(words[1], "stop") in _SHORT:
+        told = [_REASONS.get(word, "stop") for word in words]
+        parsed.append(events.Finished(told[1] if told[1] in _SHORT else told[0], index))
 
 
-def _finish_reason(value: Any) -> events.Reason | None:
-    """One of the four reasons; None where the endpoint has not given one, `stop` for one we don't know."""
-    if not isinstance(value, str) or not value:
-        return None
-    return _REASONS.get(value.lower(), "stop")
+_SHORT = ("length", "content_filter")
+"""Reasons for less text than there would have been; a gateway's own word for it counts where the other one
+says `stop`.
+"""
+
+
+def _reason_word(value: Any) -> str:
+    """A word for why a model stopped as the tables have it, less the name of the enumeration it is from."""
+    word = value.lower() if isinstance(value, str) else ""
+    return word.removeprefix("finish_").removeprefix("reason_")
 
 
 def _tool_call(call: Mapping[str, Any], order: int, choice: int, *, complete: bool = False) -> Event:
@@ -283,7 +328,7 @@ def _tool_call(call: Mapping[str, Any], order: int, choice: int, *, complete: bo
         key=str(integer(call.get("index"), order)),
         id=text_of(call.get("id")),
         name=text_of(function.get("name")),
-        arguments=text_of(function.get("arguments")),
+        arguments=json_text(function.get("arguments")),
         complete=complete,
         choice=choice,
     )

@@ -10,7 +10,16 @@ from typing import Any
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
-from grok_mcp.foreign import FAILURE_FIELDS, integer, load_json, mapping, mappings, text_of
+from grok_mcp.foreign import (
+    FAILURE_FIELDS,
+    integer,
+    is_thought,
+    json_text,
+    load_json,
+    mapping,
+    mappings,
+    text_of,
+)
 from grok_mcp.usage import UsageReport, count, reported_cost
 
 
@@ -75,6 +84,12 @@ def _arguments_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield events.ToolCallDelta(_place(payload).item, arguments=text_of(payload.get("delta")))
 
 
+def _arguments_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    arguments = json_text(payload.get("arguments"))
+    if type(payload.get("output_index")) is int:  # else nobody can tell whose they are
+        yield events.ToolCallDelta(_place(payload).item, arguments=arguments, complete=True)
+
+
 def _item_added(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield from _item(mapping(payload.get("item")), _item_key(payload), done=False)
 
@@ -109,7 +124,7 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
             key,
             text_of(item.get("call_id")) or text_of(item.get("id")),
             text_of(item.get("name")),
-            text_of(item.get("arguments")),
+            json_text(item.get("arguments")),
             complete=done,
         )
     elif kind == "reasoning":
@@ -120,7 +135,7 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
 
 
 def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
-    if text_of(part.get("type")) in ("reasoning", "reasoning_text", "thinking"):
+    if is_thought(part):
         return
     text, refusal = text_of(part.get("text")), text_of(part.get("refusal"))
     if text or refusal:
@@ -155,6 +170,17 @@ def _completed(payload: Mapping[str, Any]) -> Iterator[Event]:
     yield from _whole(mapping(payload.get("response")))
 
 
+def _incomplete(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _whole({**mapping(payload.get("response")), "status": "incomplete"})
+
+
+def _cancelled(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield from _whole({**mapping(payload.get("response")), "status": "cancelled"})
+
+
+_STOPPED = ("cancelled", "canceled")
+
+
 def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     """A complete response object; what deltas have brought before stands here again and counts once."""
     model = text_of(response.get("model"))
@@ -166,11 +192,14 @@ def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     usage = mapping(response.get("usage"))
     if usage:
         yield events.UsageReported(read_usage(usage))
-    if response.get("status") == "failed" or response.get("error"):
+    status, reason = response.get("status"), mapping(response.get("incomplete_details")).get("reason")
+    if status == "failed" or response.get("error"):
         yield events.Failed(response)
         return
-    if response.get("status") == "incomplete":
-        reason = mapping(response.get("incomplete_details")).get("reason")
+    if status in _STOPPED:
+        yield events.Failed({"error": {"message": f"the response is {status}", "code": 502}})
+        return
+    if status == "incomplete" or reason:
         yield events.Finished("content_filter" if reason == "content_filter" else "length")
     yield events.Ended()
 
@@ -206,11 +235,13 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.refusal.delta": _refusal_delta,
     "response.refusal.done": _refusal_done,
     "response.output_text.done": _text_done,
+    "response.content_part.added": _part_done,
     "response.content_part.done": _part_done,
     "response.output_text.annotation.added": _annotation_added,
     "response.reasoning_summary_text.delta": _reasoning_delta,
     "response.reasoning_text.delta": _reasoning_delta,
     "response.function_call_arguments.delta": _arguments_delta,
+    "response.function_call_arguments.done": _arguments_done,
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
     "response.web_search_call.in_progress": _search_in_progress,
@@ -219,7 +250,8 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.x_search_call.searching": _search_in_progress,
     "response.completed": _completed,
     "response.done": _completed,
-    "response.incomplete": _completed,
+    "response.incomplete": _incomplete,
+    "response.cancelled": _cancelled,
     "response.failed": _failed,
     "error": _failed,
 }

@@ -7,18 +7,29 @@ from typing import Any, NamedTuple
 
 from grok_mcp import bounds
 
+_NAMED = r"[`'\"]?(\w{1,64})\b[`'\"]?"
 _UNSUPPORTED = (
-    r"Argument not supported on this model: [`'\"]?(\w{1,64})",
+    rf"Argument not supported on this model: {_NAMED}",
     r"Argument not supported: [`'\"]?(\w{1,64})[`'\"]?(?:$|[.,;)]|\s*\()",
-    r"does not support (?:the )?parameter [`'\"]?(\w{1,64})",
-    r"does not support [`'\"](\w{1,64})[`'\"] value",
-    r"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter:? [`'\"]?(\w{1,64})",
-    r"(?i)\b(\w{1,64})[`'\"]? is not supported (?:with|by|on|for) this model",
-    r"(?i)unrecognized request arguments? supplied: [`'\"]?(\w{1,64})",
-    r"(?i)property [`'\"]?(\w{1,64})[`'\"]? is (?:unsupported|not supported|not allowed)",
+    rf"does not support (?:the )?parameters?:? [\[{{]?{_NAMED}",
+    r"does not support [`'\"](\w{1,64})[`'\"](?: value|\.?$)",
+    r"(?i)unsupported value: [`'\"](\w{1,64})[`'\"] does not support",
+    r"^[`'\"](\w{1,64})[`'\"] does not support .{1,40} with this model",
+    rf"(?i)(?:unsupported|unknown|unrecognized)[ _]parameter(?:s|\(s\))?:? {_NAMED}",
+    rf"(?i)unknown (?:name|field):? {_NAMED}",
+    rf"(?i)unrecognized keys?(?:\(s\))? in object: {_NAMED}",
+    r"(?i)\b(\w{1,64})[`'\"]? is (?:not supported|deprecated) (?:with|by|on|for) this model",
+    rf"(?i)(?:parameter|field|property|argument) {_NAMED} is (?:unsupported|not supported|not allowed)",
+    rf"(?i)(?:parameters?|fields?) (?:is|are) not supported: {_NAMED}",
+    rf"(?i)unrecognized request arguments? supplied: {_NAMED}",
+    rf"(?i)unexpected keyword argument {_NAMED}",
+    r"(?i)^[`'\"](\w{1,64})[`'\"] is not allowed",
     r"#/(\w{1,64}): extra inputs are not permitted",
-    r"(?i)\b(\w{1,64}): extra (?:inputs are not permitted|fields not permitted)",
-    r"(?i)additional properties are not allowed \([`'\"](\w{1,64})",
+    r"(?i)extra inputs are not permitted, field: [`'\"](\w{1,64})",
+    r"(?i)\b(\w{1,64}):? +extra (?:inputs are not permitted|fields not permitted)",
+    r"(?i)^\d+ validation errors?[^\n]*\n(?:body\.)?(\w{1,64})\n +extra inputs are not permitted",
+    r"extra_forbidden', 'loc': \('body', '(\w{1,64})'",
+    rf"(?i)additional properties(?: are not allowed \(|: ){_NAMED}",
 )
 """How endpoints say that they do not take a parameter; the name is the group."""
 

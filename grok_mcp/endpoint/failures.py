@@ -26,18 +26,27 @@ _GENERIC_STATUS = {
     "unauthenticated": 401,
     "permission-denied": 403,
     "the caller does not have permission": 403,
+    "authentication_error": 401,
+    "unauthorized": 401,
     "not-found": 404,
     "resource-exhausted": 429,
     "some resource has been exhausted": 429,
     "too_many_requests": 429,
+    "resource_exhausted": 429,
     "rate_limit": 429,
+    "ratelimit": 429,
+    "throttling": 429,
     "internal_error": 500,
     "server_error": 500,
     "upstream_error": 500,
     "api_error": 500,
     "unavailable": 503,
     "overloaded": 503,
+    "bad_gateway": 502,
+    "request_timeout": 408,
+    "gateway_timeout": 504,
     "deadline-exceeded": 504,
+    "deadline_exceeded": 504,
     "timeout": 504,
 }
 """Beginnings of `code` or `type` where a body comes without a meaningful status (200, or in a stream)."""
@@ -45,36 +54,55 @@ _GENERIC_STATUS = {
 _AUTH = (
     r"incorrect api key|invalid api key|invalid_api_key|no credentials|unauthenticated"
     r"|\b(?:invalid|no)_token\b|token_(?:expired|mismatched)|api key (?:is )?(?:missing|required)"
+    r"|api key not valid|api_key_invalid|无效的令牌"
 )
 _SAFETY = (
     r"usage guidelines|safety_check|content.?policy|content_filter|policy violation"
-    r"|moderation|flagged|violates [^.]{0,60}(?:polic|guideline|terms|safety)"
+    r"|moderation|flagged|violates [^.]{0,60}(?:polic|guideline|terms of (?:service|use)|safety)"
+    r"|content exists risk|inappropriate content|data_inspection_failed"
 )
 _CREDIT = (
     r"used all available credits|spending limit|insufficient (?:credits|balance|user quota|quota)"
     r"|insufficient_(?:user_)?quota|used_up|used up|out of credits|exceeded your current quota"
     r"|\bbalance\b|quota is not enough|pre_consume_token_quota_failed|quota (?:has been )?exhausted"
     r"|budget has been exceeded|budget_exceeded|exceeded budget|crossed budget"
+    r"|exceeded(?:token)?budget|budget limit reached|billing[ _]hard[ _]limit|arrearage|key limit exceeded"
+    r"|quota is exhausted|tokenstatusexhausted|doesn't have any credits|额度不足|额度已用尽|余额不足"
 )
+_SPENT = r"tokenstatusexhausted|额度已用尽|insufficient balance"
+"""What one-api and its kind say with status 401 of a key that is good but used up."""
 _LIVE_SEARCH = r"live search is deprecated|agent tools api"
 _SEARCH_TOOL = (
     r"unknown variant `?(?:web_search|x_search)|untagged enum modeltoolchoice"
     r"|(?:unknown|unsupported|unrecognized)[^.]{0,100}(?:web_search|x_search|search_parameters|plugins)"
 )
 _NO_MODEL = (
+    r"deploymentnotfound|\bmodels/\S{1,200} is not found|not_found_error.{0,40}\bmodel: |model_not_supported"
+    r"|not supported model|\binvalid model grok|(?:selected|requested) model (?:is not|.{0,80}not) supported"
+    r"|no allowed providers|no healthy deployments|llm provider not provided|model_disabled"
+    r"|(?:\bmodel|grok).{0,200}\b(?:been discontinued|been sunset|end of life)\b"
+    r"|模型不存在|无可用渠道|"
     r"model_not_found|no available channel|\bmodel\b.{0,200}\b(?:does not exist|not found|not exist)"
     r"|\b(?:does not exist|not found)\b.{0,200}\bmodel\b|no endpoints found"
     r"|is not a valid model|invalid model(?: name| id|:)|unknown model|unsupported model|no such model"
     r"|(?:\bmodel|grok).{0,200}\b(?:deprecated|retired|decommissioned|no longer (?:accessible|available))\b"
-    r"|\b(?:deprecated|retired|decommissioned)\b.{0,200}(?:\bmodel|grok)"
+    r"|\b(?:deprecated(?! for this model)|retired|decommissioned)\b.{0,200}(?:\bmodel|grok)"
     r"|\bmodel\b.{0,200}\bmissing\b"
 )
 _TOO_LONG = (
-    r"context[ _](?:length|window)|maximum (?:prompt|context) length|(?:prompt|input) is too long"
-    r"|too many (?:input )?tokens|token count exceeds"
+    r"context[ _](?:length|window|size|limit)|maximum (?:prompt|context|model) length"
+    r"|(?:prompt|input) is too long|too many (?:input )?tokens|token count (?:\(\d+\) )?exceeds"
+    r"|range of input length|input tokens exceed|tokens of .{0,40} exceed max|request too large for model"
 )
-_NO_IMAGES = r"image (?:input|content)s? (?:is|are) not supported|does not support image"
-_UNAVAILABLE = r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity"
+_NO_IMAGES = (
+    r"image (?:input|content)s? (?:is|are) not supported|does not support (?:image|vision)"
+    r"|support image input|image_url is only supported|variant `?image_url|not a multimodal model"
+    r"|image input modality is not|unsupported content type: image|do not support images"
+)
+_UNAVAILABLE = (
+    r"timed out waiting for first token|unavailable|overloaded|disconnected|no capacity|at capacity"
+)
+_LATE = r"deadline exceeded|request timeout|timed out"
 
 
 class Endpoint(NamedTuple):
@@ -124,6 +152,8 @@ def _effective_status(status: int, body: ErrorBody) -> int:
     for words in (body.code.lower(), body.message.lower()):
         if re.search(_UNAVAILABLE, words):
             return 503
+        if re.search(_LATE, words):
+            return 504
     for beginning, meant in _GENERIC_STATUS.items():
         if any(word.startswith(beginning) for word in (body.code.lower(), *body.code.lower().split())):
             return meant
@@ -139,6 +169,8 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status == 410 or re.search(_LIVE_SEARCH, words) or re.search(_SEARCH_TOOL, words):
         advice = "Set GROK_MCP_SEARCH_DIALECT to one that the endpoint speaks."
         return errors.SearchUnavailableError, advice, False
+    if status == 401 and re.search(_SPENT, words):
+        status = 402
     if status == 401 or (status in (400, 200) and re.search(_AUTH, words)):
         advice = f"Check the key in {endpoint.key_variable}; a retry will not help."
         return errors.AuthenticationError, advice, False
@@ -150,7 +182,7 @@ def _kind_by_words(status: int, words: str, endpoint: Endpoint) -> _Kind | None:
     if status in (200, 400, 413, 422, 500) and re.search(_TOO_LONG, words):
         advice = "Shorten the prompt, or go on without conversation_id; a retry will not help."
         return errors.BadRequestError, advice, False
-    if status in (200, 400, 422, 500) and re.search(_NO_IMAGES, words):
+    if status in (200, 400, 404, 422, 500) and re.search(_NO_IMAGES, words):
         return errors.BadRequestError, "Leave the images out, or name another model.", False
     if re.search(_NO_MODEL, words) and status in (200, 400, 403, 404, 422, 503):
         advice = "Name another model in the call or in GROK_MCP_MODEL; a retry will not help."

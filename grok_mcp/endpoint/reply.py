@@ -19,7 +19,7 @@ from grok_mcp.errors import UpstreamError
 from grok_mcp.foreign import has_too_many_values
 from grok_mcp.redaction import quote
 
-_BARE_WORD = re.compile(rb"\s*\[?[A-Za-z][\w .-]{0,30}\]?\s*")
+_BARE_WORD = re.compile(rb'\s*(?:"?\[?[A-Za-z][\w .-]{0,30}\]?"?|\[\s*\]|\d{1,20})\s*')
 """What some endpoints send as data to keep a stream alive: no piece of an answer."""
 
 

@@ -10,6 +10,8 @@ from grok_mcp.foreign.values import (
     depth_of as depth_of,
     has_too_many_values as has_too_many_values,
     integer as integer,
+    is_thought as is_thought,
+    json_text as json_text,
     load_json as load_json,
     mapping as mapping,
     mappings as mappings,

@@ -38,6 +38,18 @@ def text_of(value: Any) -> str:
     return ""
 
 
+def json_text(value: Any) -> str:
+    """JSON that should have come as text, also where it came as an object or a list."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text_of(value)
+
+
+def is_thought(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a content is reasoning, in any endpoint's words, and so no part of the answer."""
+    kind = text_of(part.get("type"))
+    thoughts = ("reasoning", "thinking", "thought", "redacted_thinking", "summary_text", "analysis")
+    return kind.startswith(thoughts) or part.get("thought") is True
+
+
 def integer(value: Any, default: int) -> int:
     """The value if it is a whole number, else the default."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -22,7 +22,8 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     sources = request.search.sources if request.search else ()
     citations, warnings = cite(fold, text, sources)
     calls, first = _calls(fold, request), fold.first
-    reason = _finish_reason(fold, calls, broken)
+    nameless = any(call.arguments and not call.name for call in fold.tool_calls if call.choice == first)
+    reason = _finish_reason(fold, calls, broken or (nameless and not calls))
     answer = Answer(
         text=text,
         alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != first),
@@ -43,6 +44,8 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         warnings += _search_warnings(request, answer, searched)
     if request.tool_choice == "required" and reason == "stop" and not calls:
         warnings.append("tool_choice was required, but the model called no function.")
+    if nameless:
+        warnings.append("A call of a function that the endpoint does not name was left out.")
     warnings += [gateway.notice] if gateway.notice else []
     warnings += [
         f"The arguments of the call {one_line(call.name)} are not JSON: it was cut, or written badly."
@@ -81,7 +84,7 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:
     if broken:
         return "interrupted"
-    reason = fold.finish_reasons.get(fold.first, "stop")
+    reason = fold.finish_reason
     return "tool_calls" if calls and reason == "stop" else cast(FinishReason, reason)
 
 

@@ -68,7 +68,10 @@ def _named(numbers: Iterable[int]) -> str:
 
 def _is_page(url: str) -> bool:
     """Whether a source is an address that a person may open: not a script, a file or data."""
-    return len(url) <= bounds.URL_CHARACTERS and re.match(r"https?://[^\s/]", url, re.IGNORECASE) is not None
+    return (
+        len(url) <= bounds.URL_CHARACTERS
+        and re.match(r"https?://[^\s/]\S*\Z", url, re.IGNORECASE) is not None
+    )
 
 
 def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str]]:

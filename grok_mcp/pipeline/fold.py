@@ -11,6 +11,7 @@ from typing import Any
 from grok_mcp import bounds, events
 from grok_mcp.errors import UpstreamError
 from grok_mcp.events import Event, Place
+from grok_mcp.foreign import load_json
 from grok_mcp.redaction import INVISIBLE, join_surrogates
 from grok_mcp.usage import UsageReport
 
@@ -112,7 +113,7 @@ class ToolCallParts:
         self.arguments: list[str] = []
         self.whole_under = ""
         """The key under which it came whole."""
-        self._length = 0
+        self._length = self._looks = 0
 
     def add(self, event: events.ToolCallDelta) -> None:
         """Take over what this event knows; what stands there already is not appended again."""
@@ -126,16 +127,47 @@ class ToolCallParts:
             self._length += len(event.arguments)
 
     def _repeats(self, event: events.ToolCallDelta) -> bool:
-        """Whether an event that names the call holds all of its arguments, which have come in pieces
-        before.
-        """
-        if not (event.id or event.name) or len(event.arguments) != self._length:
+        """Whether an event holds all of the arguments, which have come in pieces before."""
+        if not event.arguments.startswith("{"):
             return False
-        return "".join(self.arguments) == event.arguments
+        if len(event.arguments) == self._length and "".join(self.arguments) == event.arguments:
+            return True
+        return bool(event.name) and self.is_whole and self._object() == _object(event.arguments)
+
+    def says(self, event: events.ToolCallDelta) -> bool:
+        """Whether an event is this whole call once more."""
+        return self.name == event.name and "".join(self.arguments) == event.arguments
 
     def is_another(self, event: events.ToolCallDelta) -> bool:
-        """Whether an event under the same key begins another call: with an id and a name of its own."""
-        return bool(event.id and event.name and self.id and event.id != self.id)
+        """Whether an event under the same key begins another call: named, behind whole arguments."""
+        if not (event.name and self.name) or event.arguments[:1] not in ("", "{"):
+            return False
+        if event.id and self.id and event.id != self.id:
+            return True
+        return event.arguments != "" and self.is_whole and self._object() != _object(event.arguments)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole object; looked at a few times only, as it reads all of them."""
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}") or self._looks > LOOKS:
+            return False
+        self._looks += 1
+        return self._object() is not None
+
+    def _object(self) -> Any:
+        return _object("".join(self.arguments))
+
+
+LOOKS = 16
+"""How often the arguments of one call are looked at before they are whole."""
+
+
+def _object(text: str) -> Any:
+    """The JSON object in a text that is nothing else, None where there is none."""
+    try:
+        return load_json(text)
+    except ValueError:
+        return None
 
 
 def _too_much(limit: int, what: str) -> UpstreamError:
@@ -233,10 +265,13 @@ class Fold:
         self._weigh(len(event.id) + len(event.name) + len(event.arguments))
         key = (event.choice, event.key)
         call = self._calls_by_key.get(key)
-        if call is None or call.is_another(event):
+        known = self._calls_by_id.get((event.choice, event.id)) if event.id else None
+        if call and known and call.id != event.id and not event.complete and not known.is_whole:
+            call = known  # another piece of one that others came between
+        elif call is None or call.is_another(event):
             # One that came in pieces may now come whole, under whatever key.
-            call = self._calls_by_id.get((event.choice, event.id)) if event.complete else None
-            if call is None or call.whole_under not in ("", event.key):
+            call = known if event.complete else None
+            if call is None or not (call.whole_under in ("", event.key) or call.says(event)):
                 self._room(self.tool_calls, "calls")
                 call = ToolCallParts(event.choice)
                 self.tool_calls.append(call)
@@ -303,8 +338,16 @@ class Fold:
     @property
     def first(self) -> int:
         """The number of the first alternative; some endpoints number the only one 1."""
-        numbers = {place.choice for place in self.parts} | self.finish_reasons.keys()
-        return min(numbers | {call.choice for call in self.tool_calls}, default=0)
+        numbers = {place.choice for place, part in self.parts.items() if part.length}
+        numbers |= {call.choice for call in self.tool_calls}
+        return min(numbers or self.finish_reasons, default=0)
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the first alternative ended; some endpoints end the only one under another number."""
+        reasons = self.finish_reasons
+        alone = next(iter(reasons.values())) if len(reasons) == 1 and len(self.choices) < 2 else "stop"
+        return reasons.get(self.first, alone)
 
     def text(self, choice: int | None = None) -> str:
         """The text of one alternative, the first one for None."""
