@@ -163,6 +163,12 @@ ROWS = (
     ),
     Row(
         "message",
+        "brings the pieces without deltas",
+        events(chunk(message={"content": "The "}), chunk(message={"content": "long end."}), end()),
+        "The long end.",
+    ),
+    Row(
+        "message",
         "is null beside the deltas",
         events(text("The ", message=None), text("end.", message=None), end(message=None)),
         "The end.",
@@ -343,6 +349,25 @@ ROWS = (
             response(message("m4", said("The end."))),
         ),
         "The end.",
+    ),
+    Row(
+        "items",
+        "change the ids of their text and have no number",
+        events(
+            {"type": "response.output_text.delta", "item_id": "m1", "delta": "The "},
+            {"type": "response.output_text.delta", "item_id": "m2", "delta": "end."},
+            {"type": "response.output_text.done", "item_id": "m3", "text": "The end."},
+            response(message("m4", said("The end."))),
+        ),
+        "The end.",
+    ),
+    Row(
+        "ending",
+        "holds an error in the delta",
+        events(chunk({"content": "One, ", "error": {"message": "Provider disconnected"}})),
+        "One, ",
+        "interrupted",
+        note="disconnected",
     ),
     Row(
         "items",

@@ -34,6 +34,7 @@ _REASONS: Mapping[str, events.Reason] = {
     "max_output_tokens": "length",
     "max_completion_tokens": "length",
     "model_length": "length",
+    "pause_turn": "length",
     "model_context_window_exceeded": "length",
     "context_length_exceeded": "length",
     "max_length": "length",
@@ -247,8 +248,9 @@ def _choice(choice: Mapping[str, Any], position: int, parsed: list[Event]) -> No
         _words(message, index, place, parsed, events.TextDone)
         calls = mappings(message.get("tool_calls"))
         parsed.extend(_tool_call(call, order, index, complete=True) for order, call in enumerate(calls))
-    if choice.get("finish_reason") or choice.get("native_finish_reason") or choice.get("error"):
-        _ending(choice, index, parsed)
+    error = choice.get("error") or mapping(delta).get("error") or mapping(message).get("error")
+    if error or choice.get("finish_reason") or choice.get("native_finish_reason"):
+        _ending(choice, error, index, parsed)
 
 
 def _words(
@@ -295,9 +297,8 @@ def _parts(content: Any, refusal: str, parsed: list[Event]) -> tuple[str, str]:
     return "".join(texts), refusal
 
 
-def _ending(choice: Mapping[str, Any], index: int, parsed: list[Event]) -> None:
+def _ending(choice: Mapping[str, Any], error: Any, index: int, parsed: list[Event]) -> None:
     """Why the choice ended, where it says so: well, or as a failure that some endpoints only name here."""
-    error = choice.get("error")
     words = [_reason_word(choice.get(name)) for name in ("finish_reason", "native_finish_reason")]
     failed = [word for word in words if word in _FAILURES]
     if isinstance(error, dict | str) and error:
@@ -340,9 +341,9 @@ def read_usage(usage: Mapping[str, Any]) -> UsageReport:
     details = usage.get("completion_tokens_details") or usage.get("completion_token_details")
     searches = mapping(usage.get("server_tool_use"))
     return UsageReport(
-        input_tokens=count(usage.get("prompt_tokens")),
+        input_tokens=count(usage.get("prompt_tokens", usage.get("input_tokens"))),
         cached_tokens=count(prompt.get("cached_tokens")),
-        output_tokens=count(usage.get("completion_tokens")),
+        output_tokens=count(usage.get("completion_tokens", usage.get("output_tokens"))),
         reasoning_tokens=count(mapping(details).get("reasoning_tokens")),
         total_tokens=count(usage.get("total_tokens")),
         image_tokens=count(prompt.get("image_tokens")),

@@ -11,7 +11,7 @@ def citations_in(annotations: Any, place: Place) -> Iterator[CitationFound]:
     """The URL citations among annotations, flat or nested one level as OpenRouter sends them."""
     for annotation in mappings(annotations):
         cited = mapping(annotation.get("url_citation")) or annotation
-        url = text_of(cited.get("url"))
+        url = text_of(cited.get("url")).strip()
         if url:
             start, end = integer(cited.get("start_index"), 0), integer(cited.get("end_index"), 0)
             yield CitationFound(url, text_of(cited.get("title")), place, start, end)
@@ -20,6 +20,6 @@ def citations_in(annotations: Any, place: Place) -> Iterator[CitationFound]:
 def citation_list(citations: Any) -> Iterator[CitationFound]:
     """A top-level `citations` list: URLs, or objects with a URL and a title."""
     for cited in citations if isinstance(citations, list) else ():
-        url = text_of(mapping(cited).get("url")) or text_of(cited)
+        url = (text_of(mapping(cited).get("url")) or text_of(cited)).strip()
         if url:
             yield CitationFound(url, text_of(mapping(cited).get("title")), Place())

@@ -191,7 +191,7 @@ class Reply:
         if not (payloads or self.is_cut):
             together, unreadable, _ = _run_together(body)
             payloads = [] if unreadable else together
-        if not payloads and body[:1] == b"{":
+        if not payloads and body[:1] in (b"{", b"["):
             _check_values(body)
             with suppress(ValueError):  # as it does for what is too deep
                 payloads = _objects(from_json(body, allow_partial="trailing-strings"))

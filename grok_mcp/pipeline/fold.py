@@ -74,6 +74,10 @@ class Part:
             whole = INVISIBLE.sub("", whole)
         return whole[len(begun) :] if whole.startswith(begun) else None
 
+    def begins(self, text: str) -> bool:
+        """Whether this begins with that text."""
+        return self.so_far.startswith(text)
+
     def holds(self, whole: str) -> bool:
         """Whether this is that text, apart from invisible characters."""
         if abs(self.length - len(whole)) > len(whole) // 2:
@@ -245,17 +249,27 @@ class Fold:
         if part is None or not part.length:
             if any(part.holds(done.text) for part in self.parts.values()):
                 return ""
+            if self._is_torn(done):  # its deltas came under another name each
+                self.parts = {place: one for place, one in self.parts.items() if place.choice}
+                self.is_rewritten = True
             added = self._append(done.text, done.place)
             self.parts[done.place].repeated = 0
             return added
+        rest = part.rest_of(done.text, clean=self._clean)
+        if part.repeated == 0 and not done.place.item and rest is None and not part.begins(done.text):
+            return part.append(done.text, clean=self._clean)  # no delta has come: messages bring the pieces
         if len(done.text) <= part.length:
             return ""
-        rest = part.rest_of(done.text, clean=self._clean)
         if rest is None and not part.holds(done.text):  # pieces of it never came
             self.parts[done.place] = Part()
             self._append(done.text, done.place)
             self.is_rewritten = True
         return part.append(rest, clean=self._clean) if rest else ""
+
+    def _is_torn(self, done: events.TextDone) -> bool:
+        """Whether several texts are together what comes whole now."""
+        places = [place for place in self.parts if place.choice == done.place.choice == 0]
+        return len(places) > 1 and "".join(self.parts[place].so_far for place in places) == done.text
 
     def _keep_done(self, event: events.ItemDone) -> None:
         self._room(self.done, "texts")
