@@ -17,6 +17,8 @@ from tests.support.pages import ROOT
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kinds of files as POSIX has them")
 
 MB = 1024 * 1024
+LARGE = 100_000
+"""So many of something show what is not linear; more would only take time."""
 LINEAR_S = 10.0
 """Processor time for two commands on some megabytes; what is quadratic takes minutes."""
 
@@ -48,58 +50,60 @@ def test_what_is_no_file_of_a_host_is_told_and_left_as_it_is(
 
 
 JSON = {
-    "a long string": '{"a": "' + "x" * 5 * MB + '"}',
-    "a string of escapes": '{"a": "' + "\\n" * 2 * MB + '"}',
-    "an open string of escapes": '{"a": "' + '\\"' * 2 * MB,
-    "quotes": '"' * 5 * MB,
-    "comments": '{"a": 1 ' + "/* x */" * MB + "}",
-    "open comments": '{"a": 1} ' + "/* " * MB,
-    "slashes": "{" + "/" * 5 * MB,
-    "commas": '{"a": [' + "," * 5 * MB + "]}",
-    "spaced commas": '{"a": [' + "1,    " * MB + "]}",
-    "white space": " " * 5 * MB,
+    "a long string": '{"a": "' + "x" * 5 * LARGE + '"}',
+    "a string of escapes": '{"a": "' + "\\n" * 2 * LARGE + '"}',
+    "an open string of escapes": '{"a": "' + '\\"' * 2 * LARGE,
+    "quotes": '"' * 5 * LARGE,
+    "comments": '{"a": 1 ' + "/* x */" * LARGE + "}",
+    "open comments": '{"a": 1} ' + "/* " * LARGE,
+    "slashes": "{" + "/" * 5 * LARGE,
+    "commas": '{"a": [' + "," * 5 * LARGE + "]}",
+    "spaced commas": '{"a": [' + "1,    " * LARGE + "]}",
+    "white space": " " * 5 * LARGE,
     "depth": '{"a":' * 100_000,
-    "depth with a long string": '{"a":' * 500 + '"' + "x" * 5 * MB + '"' + "}" * 500,
-    "a key twice far below": '{"a":' * 400 + '{"b":1,"x":"' + "y" * 5 * MB + '","b":2}' + "}" * 400,
-    "digits": '{"a": ' + "1" * 5 * MB + "}",
-    "decimals": '{"a": 1.' + "1" * 5 * MB + "}",
+    "depth with a long string": '{"a":' * 500 + '"' + "x" * 5 * LARGE + '"' + "}" * 500,
+    "a key twice far below": '{"a":' * 400 + '{"b":1,"x":"' + "y" * 5 * LARGE + '","b":2}' + "}" * 400,
+    "digits": '{"a": ' + "1" * 5 * LARGE + "}",
+    "decimals": '{"a": 1.' + "1" * 5 * LARGE + "}",
     "an exponent": '{"a": 1e' + "9" * 300 + "}",
-    "words with hyphens": '{"a": "' + "a-" * 2 * MB + '"}',
+    "words with hyphens": '{"a": "' + "a-" * 2 * LARGE + '"}',
     "lines that come again": '{"a": [\n'
     + ",\n".join(str(number % 997) for number in range(200_000))
     + "\n]}",
     "an entry that is a number": '{"mcpServers": {"grok": 5}}',
     "an entry that is a text": '{"mcpServers": {"grok": "x"}}',
     "an entry with a limit of no size": '{"mcpServers": {"grok": {"command": "uvx", "timeout": 1e999999}}}',
-    "a long command": json.dumps({"mcpServers": {"grok": {"command": "x" * 5 * MB}}}),
+    "a long command": json.dumps({"mcpServers": {"grok": {"command": "x" * 5 * LARGE}}}),
     "a command with a null": json.dumps({"mcpServers": {"grok": {"command": "a\0b"}}}),
     "a command of nobody": json.dumps({"mcpServers": {"grok": {"command": "~nobody-of-this-name/x"}}}),
     "a command that steers": json.dumps({"mcpServers": {"grok": {"command": "\x1b[31mred\n"}}}),
     "many arguments": json.dumps({"mcpServers": {"grok": {"command": "npx", "args": ["-y"] * 200_000}}}),
     "a long placeholder": json.dumps(
-        {"mcpServers": {"grok": {"command": "grok-mcp-server", "env": {"XAI_API_KEY": "{" * 5 * MB}}}}
+        {"mcpServers": {"grok": {"command": "grok-mcp-server", "env": {"XAI_API_KEY": "{" * 5 * LARGE}}}}
     ),
-    "a long name": json.dumps({"mcpServers": {"grok-mcp-" + "x" * 5 * MB: {"command": "grok-mcp-server"}}}),
+    "a long name": json.dumps(
+        {"mcpServers": {"grok-mcp-" + "x" * 5 * LARGE: {"command": "grok-mcp-server"}}}
+    ),
 }
 TOML = {
-    "a long string": 'a = "' + "x" * 3 * MB + '"\n',
-    "a string of escapes": 'a = "' + "\\n" * MB + '"\n',
-    "an open string of escapes": 'a = "' + '\\"' * MB,
-    "a string over lines": 'a = """' + '"x' * MB + '"""\n',
-    "an open string over lines": 'a = """' + '\\"' * MB,
-    "a literal string over lines": "a = '''" + "'x" * MB + "'''\n",
-    "quotes": '"' * 3 * MB,
-    "single quotes": "'" * 3 * MB,
-    "a key of many parts": ".".join("a" * MB) + " = 1\n",
-    "a quoted key of many parts": ".".join(['"a"'] * (MB // 2)) + " = 1\n",
-    "a header of many parts": "[ " + " . ".join("a" * (MB // 2)) + " ]\n",
-    "an inner key of many parts": "x = {" + ".".join("a" * MB) + " = 1}\n",
-    "digits": "a = " + "1" * 3 * MB + "\n",
-    "digits with underscores": "a = " + "1_" * MB + "1\n",
-    "decimals": "a = 1." + "1" * 3 * MB + "\n",
-    "white space": "a = " + " " * 3 * MB + "1\n",
-    "a long word": "a" * 3 * MB,
-    "comments": "#\n" * MB,
+    "a long string": 'a = "' + "x" * 3 * LARGE + '"\n',
+    "a string of escapes": 'a = "' + "\\n" * LARGE + '"\n',
+    "an open string of escapes": 'a = "' + '\\"' * LARGE,
+    "a string over lines": 'a = """' + '"x' * LARGE + '"""\n',
+    "an open string over lines": 'a = """' + '\\"' * LARGE,
+    "a literal string over lines": "a = '''" + "'x" * LARGE + "'''\n",
+    "quotes": '"' * 3 * LARGE,
+    "single quotes": "'" * 3 * LARGE,
+    "a key of many parts": ".".join("a" * LARGE) + " = 1\n",
+    "a quoted key of many parts": ".".join(['"a"'] * (LARGE // 2)) + " = 1\n",
+    "a header of many parts": "[ " + " . ".join("a" * (LARGE // 2)) + " ]\n",
+    "an inner key of many parts": "x = {" + ".".join("a" * LARGE) + " = 1}\n",
+    "digits": "a = " + "1" * 3 * LARGE + "\n",
+    "digits with underscores": "a = " + "1_" * LARGE + "1\n",
+    "decimals": "a = 1." + "1" * 3 * LARGE + "\n",
+    "white space": "a = " + " " * 3 * LARGE + "1\n",
+    "a long word": "a" * 3 * LARGE,
+    "comments": "#\n" * LARGE,
     "depth": "a = " + "[" * 100_000,
     "parts of our table between others": "".join(
         f"[mcp_servers.grok.x{number}]\n[other{number}]\n" for number in range(20_000)
