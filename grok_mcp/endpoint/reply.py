@@ -195,7 +195,7 @@ class Reply:
             _check_values(body)
             with suppress(ValueError):  # as it does for what is too deep
                 payloads = _objects(from_json(body, allow_partial="trailing-strings"))
-                self.is_cut = True
+                self.is_cut = self.is_cut or bool(payloads)
         if not payloads and not self.is_cut:
             raise errors.UpstreamError(
                 f"The endpoint answered neither a stream nor JSON: “{quote(read_error_body(body).message)}”.",
