@@ -111,7 +111,7 @@ class Books:
 
     def tidy(self) -> None:
         """Keep the log of the file short, once in many writes."""
-        if self._untidy >= TIDY_AFTER and self._disk is not None:
+        if self.is_untidy and self._disk is not None:
             self._untidy = 0
             try:
                 self._disk.tidy()

@@ -155,7 +155,7 @@ class Reply:
             return (payload,)
         if b"\n" in data:
             return [payload for line in data.split(b"\n") for payload in self._decoded_event(line)]
-        if not data.strip() or _BARE_WORD.fullmatch(data):
+        if _BARE_WORD.fullmatch(data):
             return self._idle()
         payloads, unreadable, done = _run_together(data)
         self.unreadable += unreadable
@@ -187,12 +187,12 @@ class Reply:
         except (httpx2.TransportError, httpx2.DecodingError):
             self.is_cut = True
         body = b"".join(pieces)
-        payloads = [] if self.is_cut else _objects(_loaded(body))
+        _check_values(body)
+        payloads = [] if self.is_cut else _objects(_parsed(body))
         if not (payloads or self.is_cut):
             together, unreadable, _ = _run_together(body)
             payloads = [] if unreadable else together
         if not payloads and body[:1] in (b"{", b"["):
-            _check_values(body)
             with suppress(ValueError):  # as it does for what is too deep
                 payloads = _objects(from_json(body, allow_partial="trailing-strings"))
                 self.is_cut = self.is_cut or bool(payloads)
@@ -279,6 +279,10 @@ def _check_values(data: bytes) -> None:
 def _loaded(data: bytes) -> Any:
     """The JSON value; None for none. What the fast parser refuses (lone surrogates) gets another chance."""
     _check_values(data)
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> Any:
     try:
         return from_json(data)
     except ValueError:
