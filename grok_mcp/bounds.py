@@ -15,6 +15,8 @@ ANSWER_CHARACTERS = 12_000_000
 """All that one answer holds: texts, arguments of calls, queries, addresses. Real ones have some thousands."""
 ANSWER_ITEMS = 1_000
 """Of each kind in one answer: texts, calls, searches, sources, citations."""
+CITATIONS_AT_ONCE = 10_000
+"""In one event: what is behind repeats what an answer of a thousand has, or is too much already."""
 ANSWER_INVISIBLE = 100_000
 """Characters taken out of a text: their places are kept for the spans of citations."""
 JSON_VALUES = 200_000
@@ -56,7 +58,7 @@ SCHEMA_DEPTH = 64
 """Its levels, and references behind each other."""
 SCHEMA_NODES = 10_000
 """With every reference written out: the validator takes 3 µs for each."""
-SCHEMA_PATTERNS = 100
+SCHEMA_PATTERNS = 50
 """Different patterns in it: each takes a moment, and memory, to compile."""
 SCHEMA_PATTERN_CHARACTERS = 20_000
 """Of all these patterns together."""
@@ -94,8 +96,8 @@ HANDLES = 20
 """xAI's limit (docs.x.ai, X search)."""
 FUNCTIONS = 128
 """xAI's limit of tools in one request."""
-LINE_BYTES = 64 * 1024 * 1024
-"""One message on stdio: room for images by value."""
+LINE_BYTES = 48 * 1024 * 1024
+"""One message on stdio: 32 MiB hold all images that may go by value, in base64, and the rest texts."""
 BATCH = 1000
 """Messages of a batch that are refused one by one."""
 HEADERS_S = 20.0

@@ -121,6 +121,8 @@ def _tolerant(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
     """The value as it was meant; None for absent. Raises InvalidArgumentError for JSON that can't be read."""
     kind = schema["type"]
     if isinstance(value, str):
+        if kind != "array":  # one image as text may be longer
+            _check_size(name, value)
         text = value.strip()
         if not text:
             return ""

@@ -173,21 +173,27 @@ def asked(**arguments: Any) -> bytes:
 
 LINES = (
     Line(
-        "a prompt of 60 MB",
-        lambda: asked(prompt="word " * (12 * MB)),
+        "a prompt of 40 MB",
+        lambda: asked(prompt="word " * (8 * MB)),
         "longer than 8,000,000",
-        Cost(0.5, 260),
+        Cost(0.3, 130),
     ),
     Line(
-        "a data URI of 60 MB",
-        lambda: asked(prompt="Hi", images=["data:image/png;base64," + "A" * 60 * MB]),
+        "a data URI of 40 MB",
+        lambda: asked(prompt="Hi", images=["data:image/png;base64," + "A" * 40 * MB]),
         "larger than 20 MiB",
-        Cost(0.5, 260),
+        Cost(0.3, 130),
+    ),
+    Line(
+        "a message of 60 MB",
+        lambda: asked(prompt="word " * (12 * MB)),
+        "48 MiB",
+        Cost(0.2, 60),
     ),
     Line(
         "a line of 200 MB",
         lambda: b'{"jsonrpc":"2.0","id":7,"a":"' + b"x" * (200 * MB),
-        "64 MiB",
+        "48 MiB",
         Cost(1, 80),
     ),
     Line("a batch of 100,000", lambda: b"[" + b'{"id":1},' * 100_000 + b"1]", "values"),

@@ -7,6 +7,7 @@ otherwise in each of its transports. Here all are read as on stdio.
 import json
 from collections.abc import Awaitable, Callable
 
+import anyio
 import mcp_types as types
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
@@ -21,6 +22,9 @@ from grok_mcp.serving.messages import Decoded, RefusedMessageError, decode
 JSON = "application/json"
 EVENTS = "text/event-stream"
 _RANGES = {JSON: (JSON, "application/*", "*/*"), EVENTS: (EVENTS, "text/*", "*/*")}
+
+_LARGE_BYTES = 1024 * 1024
+"""A message whose reading takes milliseconds: it is read on a thread, while others are served."""
 
 _NO_ANSWER = (
     types.JSONRPCError(
@@ -63,19 +67,27 @@ class ReadableMessages:
             return await refusal(scope, receive, send)
         headers["content-type"] = JSON
         headers["accept"] = f"{JSON}, {EVENTS}"
-        body = await Request(scope, receive).body()
         try:
-            decoded = decode(body)
-            self._check_session(headers, decoded.message)
+            receive = await self._read(scope, receive, headers)
         except RefusedMessageError as error:
             await Response(error.answer, 400, media_type=JSON)(scope, receive, send)
             if self._on_refusal:
                 await self._on_refusal(scope, error)
             return None
+        await self._app(scope, receive, _in_form(accepted, send))
+
+    async def _read(self, scope: Scope, receive: Receive, headers: MutableHeaders) -> Receive:
+        """The message as the SDK is to receive it; nothing of a large one is held here meanwhile."""
+        body = await Request(scope, receive).body()
+        if len(body) > _LARGE_BYTES:
+            decoded = await anyio.to_thread.run_sync(decode, body)
+        else:
+            decoded = decode(body)
+        self._check_session(headers, decoded.message)
         if not decoded.as_sent:
             body = _dumped(decoded)
             headers["content-length"] = str(len(body))
-        await self._app(scope, _first(body, receive), _in_form(accepted, send))
+        return _first(body, receive)
 
     def _check_session(self, headers: Headers, message: types.JSONRPCMessage) -> None:
         """Raise where a request of the older protocol comes before the session that it needs."""
@@ -109,14 +121,12 @@ def _dumped(decoded: Decoded) -> bytes:
 
 def _first(body: bytes, receive: Receive) -> Receive:
     """The body that was read already, then whatever comes."""
-    given = False
+    waiting = [body]
 
     async def replayed() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
 
     return replayed
 
