@@ -5,6 +5,7 @@ The stores of conversations and answers share one; it is there where GROK_MCP_RE
 
 import asyncio
 import hashlib
+import json
 import logging
 import math
 import time
@@ -164,9 +165,19 @@ async def aside(size: int, work: Callable[..., T], *arguments: Any) -> T:
     return work(*arguments) if size < _ASIDE_ABOVE else await anyio.to_thread.run_sync(work, *arguments)
 
 
-def key_of(kind: str, content: bytes) -> str:
+def prefix_of(caller: str) -> str:
+    """How the names of all keys of a caller begin; its braces keep them on one machine of a cluster."""
+    return f"grok-mcp:{{{digest(json.dumps(caller).encode())}}}:"
+
+
+def key_of(caller: str, kind: str, name: str) -> str:
     """The name of a key, which shows nothing of what it stands for."""
-    return f"grok-mcp:{kind}:{hashlib.sha256(content).hexdigest()}"
+    return f"{prefix_of(caller)}{kind}:{digest(json.dumps(name).encode())}"
+
+
+def digest(content: bytes) -> str:
+    """What stands for a content, and does not show it."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def pack(document: str) -> bytes:

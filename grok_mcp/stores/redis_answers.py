@@ -1,7 +1,8 @@
 """Answers in Redis: what one process has handed over, each of them serves.
 
 A key holds how a call ended, or how far it has come. The process that runs a call writes every few seconds
-while it runs, so that a key which nobody writes any more means that its process is gone.
+while it runs, so that a key which nobody writes any more means that its process is gone. Calls that have
+ended count into their caller's share; those that run do not, and nothing drops them.
 """
 
 import json
@@ -20,8 +21,9 @@ from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.answers import LIFETIME_S, interrupted
-from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
+from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, interrupted
+from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, pack, unpack
+from grok_mcp.stores.redis_shares import RedisShares
 from grok_mcp.usage import Usage
 
 SILENT_S = 20.0
@@ -41,19 +43,27 @@ class RedisAnswers:
     shared: ClassVar[bool] = True
 
     def __init__(
-        self, redis: RedisAccess, silent_s: float = SILENT_S, last_chance_s: float = LAST_CHANCE_S
+        self,
+        redis: RedisAccess,
+        silent_s: float = SILENT_S,
+        last_chance_s: float = LAST_CHANCE_S,
+        maximum: int = MAX_ANSWERS,
+        max_bytes: int = MAX_CHARACTERS,
     ) -> None:
         self._redis = redis
+        self._ended = RedisShares(redis, "answer", maximum, max_bytes, LIFETIME_S)
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
-        size = len(outcome.text)
-        head = f"{'R' if isinstance(outcome, Running) else 'E'}{size:0{_HEAD - 1}d}".encode()
-        key = _key(answer_id, caller)
+        size, runs = len(outcome.text), isinstance(outcome, Running)
+        head = f"{'R' if runs else 'E'}{size:0{_HEAD - 1}d}".encode()
         try:
             document = head + await aside(size, _pack, outcome)
+            if not runs:
+                return await self._ended.put(caller, answer_id, document)
+            key = self._ended.key(caller, answer_id)
             await self._redis.ask(
                 "write", lambda client: client.set(key, document, ex=LIFETIME_S), len(document)
             )
@@ -68,7 +78,7 @@ class RedisAnswers:
 
         Raises OverloadedError while Redis is away.
         """
-        key, known, heard_s = _key(answer_id, caller), b"", anyio.current_time()
+        key, known, heard_s = self._ended.key(caller, answer_id), b"", anyio.current_time()
         until = math.inf if wait_s is None else heard_s + wait_s
         outcome, observed, pause_s = None, 0, _FIRST_PAUSE_S
         while True:
@@ -117,10 +127,6 @@ class RedisAnswers:
             return await aside(len(stored or b""), _unpack, stored[_HEAD:]) if stored else None
         except UNREADABLE:
             return None
-
-
-def _key(answer_id: str, caller: str) -> str:
-    return key_of("answer", json.dumps([caller, answer_id]).encode())
 
 
 def _away() -> OverloadedError:

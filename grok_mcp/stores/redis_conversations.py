@@ -1,7 +1,7 @@
 """Conversations in Redis, for servers of several processes: what one process keeps, each of them opens.
 
-A key holds a conversation or an image; the names of keys
-are hashes, and all of them expire. While Redis is away, answers come without a handle to continue from.
+A key holds a conversation or an image of one caller; the names of keys are hashes, and all of them expire.
+While Redis is away, answers come without a handle to continue from.
 """
 
 import base64
@@ -10,29 +10,36 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Redis
-
 from grok_mcp.errors import OverloadedError
 from grok_mcp.messages import FunctionCall, Message
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.conversations import LIFETIME_S, Conversation, new_conversation, new_handle, not_found
-from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
+from grok_mcp.stores.conversations import (
+    LIFETIME_S,
+    MAX_CHARACTERS,
+    MAX_CONVERSATIONS,
+    Conversation,
+    new_conversation,
+    new_handle,
+    not_found,
+)
+from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, digest, pack, prefix_of, unpack
+from grok_mcp.stores.redis_shares import RedisShares
 
 _VERSION = 1
-_IMAGES_LIVE_S = LIFETIME_S + 60  # so that none is gone in the second in which its conversation goes
 
 
 class RedisConversations:
     """The store that processes share."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, maximum: int = MAX_CONVERSATIONS, max_bytes: int = MAX_CHARACTERS) -> None:
         self.redis = RedisAccess(url)
+        self._kept = RedisShares(self.redis, "conversation", maximum, max_bytes, LIFETIME_S)
 
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none; OverloadedError while Redis is away."""
         if handle is None:
             return new_conversation()
-        stored = await self.redis.get(key_of("conversation", json.dumps([caller, handle.strip()]).encode()))
+        stored = await self.redis.get(self._kept.key(caller, handle.strip()))
         if stored is None:
             raise not_found()
         try:
@@ -46,37 +53,28 @@ class RedisConversations:
             raise not_found() from None
 
     async def keep(self, conversation: Conversation, caller: str) -> str | None:
-        """Store a conversation; returns its handle, None while Redis does not take it."""
+        """Store a conversation; returns its handle, None where it is too large or Redis does not take it."""
         handle = new_handle()
-        key = key_of("conversation", json.dumps([caller, handle]).encode())
         size = sum(
             len(turn.text) + sum(map(len, turn.images)) + 5_000 * len(turn.reasoning)
             for turn in conversation.messages
         )
-
-        async def write(client: Redis) -> None:
-            for image, content in images.items():
-                if not await client.expire(image, _IMAGES_LIVE_S):
-                    await client.set(image, content, ex=_IMAGES_LIVE_S)
-            await client.set(key, document, ex=LIFETIME_S)
-
         try:
-            document, images = await aside(size, _pack, conversation)
-            await self.redis.ask("write", write, len(document) + sum(map(len, images.values())))
+            document, images = await aside(size, _pack, conversation, f"{prefix_of(caller)}image:")
+            return handle if await self._kept.put(caller, handle, document, images) else None
         except (OverloadedError, RecursionError):  # the latter for tools that are nested too deeply
             return None
-        return handle
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self.redis.aclose()
 
 
-def _pack(conversation: Conversation) -> tuple[bytes, dict[str, bytes]]:
-    """A conversation as it is stored, and its images by their keys."""
+def _pack(conversation: Conversation, prefix: str) -> tuple[bytes, dict[str, bytes]]:
+    """A conversation as it is stored, and its images by their keys, which begin with `prefix`."""
     images: dict[str, bytes] = {}
     turns = [
-        {**turn._asdict(), "images": [_put_apart(image, images) for image in turn.images]}
+        {**turn._asdict(), "images": [_put_apart(image, images, prefix) for image in turn.images]}
         for turn in conversation.messages
     ]
     document = {"version": _VERSION, **conversation._asdict(), "messages": turns}
@@ -101,13 +99,13 @@ def _unpack(document: dict[str, Any], images: Mapping[str, bytes | None]) -> Con
     return Conversation(document["root"], messages, document["instructions"], tuple(document["tools"]))
 
 
-def _put_apart(image: str, images: dict[str, bytes]) -> str | tuple[str, str, int]:
+def _put_apart(image: str, images: dict[str, bytes], prefix: str) -> str | tuple[str, str, int]:
     """A data URI as its head and the key and length of its bytes; as it is where it can't be put back."""
     head, _, text = image.partition(";base64,")
     with suppress(ValueError):
         content = base64.b64decode(text)
         if text and base64.b64encode(content).decode() == text:
-            key = key_of("image", content)
+            key = prefix + digest(content)
             images[key] = content
             return head, key, len(content)
     return image
@@ -118,6 +116,6 @@ def _put_back(image: str | list[Any], images: Mapping[str, bytes | None]) -> str
         return image
     head, key, _ = image
     content = images[key]
-    if content is None or key_of("image", content) != key:
+    if content is None or not key.endswith(digest(content)):
         raise LookupError
     return f"{head};base64,{base64.b64encode(content).decode()}"

@@ -51,7 +51,7 @@ EVERYTHING = Answer(
 
 
 @asynccontextmanager
-async def stores(url: str, number: int = 2, **options: float) -> AsyncIterator[list[RedisAnswers]]:
+async def stores(url: str, number: int = 2, **options: Any) -> AsyncIterator[list[RedisAnswers]]:
     accesses = [RedisAccess(url) for _ in range(number)]
     try:
         yield [RedisAnswers(access, **options) for access in accesses]
@@ -168,9 +168,9 @@ async def test_every_field_survives(redis: RedisServer, outcome: Outcome) -> Non
 async def test_what_is_kept_expires_and_names_nobody(redis: RedisServer) -> None:
     async with stores(redis.url, 1) as (store,):
         await store.put("ans_secret", "ann@example.com", EVERYTHING)
-    (name,) = redis.names()
-    assert LIFETIME_S - 60 < redis.ask("TTL", name) <= LIFETIME_S
-    stored = name + redis.ask("GET", name)
+    (name,), (index,) = redis.names("*:answer:*"), redis.names("*:answers")
+    assert LIFETIME_S - 60 < redis.ask("TTL", name) <= LIFETIME_S < redis.ask("TTL", index)
+    stored = b"".join([name, redis.ask("GET", name), index, *redis.ask("HGETALL", index)])
     assert b"ann@" not in stored and b"ans_secret" not in stored
 
 
@@ -178,7 +178,7 @@ async def test_what_is_kept_expires_and_names_nobody(redis: RedisServer) -> None
 async def test_what_is_not_ours_is_not_found(redis: RedisServer, garbage: bytes) -> None:
     async with stores(redis.url, 1) as (store,):
         await store.put("ans_1", "ann", EVERYTHING)
-        redis.ask("SET", redis.names()[0], garbage)
+        redis.ask("SET", redis.names("*:answer:*")[0], garbage)
         assert await store.get("ans_1", "ann", 0, ignore) is None
 
 

@@ -104,6 +104,18 @@ async def exit_status(server: Served) -> int:
     return await anyio.to_thread.run_sync(server.status)
 
 
+@pytest.mark.parametrize("flags", [(), ("--workers", "2")], ids=["one process", "two workers"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, HANG_UP], ids=["SIGTERM", "SIGINT", "SIGHUP"]
+)
+def test_a_signal_that_comes_as_soon_as_the_address_is_told_ends_the_server(
+    flags: tuple[str, ...], number: signal.Signals
+) -> None:
+    with serving(None, *flags) as server:
+        server.process.send_signal(number)
+        assert server.status() == 0
+
+
 @pytest.mark.parametrize(
     ("command", "flags", "kinds", "number", "status"),
     [

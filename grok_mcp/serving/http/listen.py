@@ -128,15 +128,16 @@ def serve(settings: Settings) -> int:
         timeout_graceful_shutdown=int(settings.grace) + 5,
     )
     server = uvicorn.Server(config)
-    _announce(settings, listening)
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again when it is done
-        signal.signal(number, lambda *_: None)
     if settings.workers > 1:
-        workers = Multiprocess(config, sockets=[listening])
+        workers = Multiprocess(config, sockets=[listening])  # which takes signals from now on
         if hasattr(signal, "SIGHUP"):  # else it would start the workers anew
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+        _announce(settings, listening)
         workers.run()
     else:
+        for number in (signal.SIGINT, signal.SIGTERM):  # also before it runs, and when it raises them again
+            signal.signal(number, server.handle_exit)
+        _announce(settings, listening)
         server.run(sockets=[listening])
     return 0 if server.started or settings.workers > 1 else 1
 
