@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -23,7 +24,7 @@ from dirty_equals import IsFloat, IsPartialDict
 
 from grok_mcp.accounting.ledger import Ledger
 from grok_mcp.accounting.records import Begun, Entry
-from grok_mcp.accounting.sqlite import VERSION
+from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 from tests.support.cli import run, unmeasured
@@ -518,6 +519,44 @@ def write(path: Path, content: bytes) -> None:
         there.write(content)
 
 
+def beside() -> Path:
+    """A folder of this test beside that of its ledger."""
+    return file().parent.with_name(f"{file().parent.name} of another")
+
+
+def other_ledger(path: Path, calls: int = 2_000) -> Path:
+    """The file of another server, larger than that of these tests and with a log of its own."""
+    path.parent.mkdir(exist_ok=True)
+    store = Store(path, "another server")
+    store.take_over(None, [])
+    store.write([], [(Entry(1.0, "ask_grok", "another", "xai"), "")] * calls)
+    store.close()
+    return path
+
+
+def other_database(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE calls (x)")
+        db.executemany("INSERT INTO calls VALUES (?)", [("x" * 500,)] * 1_000)
+        db.commit()
+    return path
+
+
+def old_ledger(path: Path) -> Path:
+    """One without a mark, as this version wrote it before."""
+    other_ledger(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA application_id = 0")
+    return path
+
+
+def copied(make: Callable[[Path], Path]) -> Callable[[Path], object]:
+    """Written over the ledger as `cp` does, in the same inode."""
+    return lambda path: path.write_bytes(make(beside() / "other.sqlite3").read_bytes())
+
+
 SPOILT: dict[str, tuple[Callable[[Path], object], bool]] = {
     "all files deleted": (take_all, False),
     "the file deleted": (Path.unlink, False),
@@ -530,6 +569,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], bool]] = {
     "overwritten by more": (lambda path: path.write_bytes(b"not a database" * 10_000), True),
     "its beginning overwritten": (lambda path: write(path, bytes(16)), True),
     "something else in its place": (replace, True),
+    "another ledger copied over it": (copied(other_ledger), True),
+    "an earlier ledger copied over it": (copied(old_ledger), True),
+    "another database copied over it": (copied(other_database), True),
+    "its folder renamed": (lambda path: path.parent.rename(beside()), False),
+    "its folder deleted": (lambda path: shutil.rmtree(path.parent), False),
     "its log deleted": (lambda path: log(path).unlink(), True),
     "its log emptied": (lambda path: os.truncate(log(path), 0), True),
     "its log cut": (lambda path: os.truncate(log(path), 5000), True),
@@ -559,6 +603,43 @@ async def test_a_ledger_that_is_spoilt_while_in_use_is_kept_aside_and_begun_anew
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
     assert (str(aside[0]) in warning) if left else ("nothing of it is left" in warning)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+async def test_an_older_copy_over_a_ledger_in_use_is_kept_aside_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other_ledger(file())
+    query("DELETE FROM calls WHERE id > 1000")  # what is written now needs no more room
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        copy = file().read_bytes()
+        with closing(Store(file(), "another server")) as other:
+            other.tidy()
+            await host.ask()
+            assert file().stat().st_size == len(copy) and file().read_bytes() != copy
+        file().write_bytes(copy)
+        for _ in range(3):
+            assert (await host.ask()).answer
+    assert [row["cost_ticks"] for row in rows()] == [1] * 3
+    assert copy in [one.read_bytes() for one in file().parent.glob(f"{file().name}.2*")]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+async def test_another_ledger_moved_to_the_place_of_one_in_use_is_used_without_the_log_of_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        other_ledger(beside() / "other.sqlite3").replace(file())
+        for _ in range(3):
+            assert (await host.ask()).answer
+        assert query("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+    assert [row.get("cost_ticks") for row in rows()] == [None] * 2_000 + [1] * 3
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")

@@ -225,6 +225,8 @@ class Books:
         try:
             if self._disk is None or self._disk.is_in_place() or is_foreign(path):
                 aside = set_aside(path)  # closed after it, else SQLite would still write to it
+            else:
+                self._disk.take_log_along()
         except OSError as reason:
             self._warn(reason)
             return False
