@@ -31,8 +31,8 @@ from grok_mcp.serving.pulse import watch_loop
 from grok_mcp.serving.signals import take_signals
 from grok_mcp.serving.stdio.session import serve_stdio
 
-
 ENDLESS: dict[str, Callable[[], object]] = {
+    "": lambda: None,
     "a sum": lambda: sum(itertools.repeat(1)),
     "a search": lambda: 0 in itertools.repeat(1),
     "a queue": lambda: deque(itertools.repeat(1), maxlen=0),
@@ -57,8 +57,7 @@ def echo_server(calls: InFlight) -> Server[Any]:
         await anyio.sleep(options.get("sleep", 0))
         if options.get("thread"):
             threading.Thread(target=threading.Event().wait).start()  # nobody ends it
-        if endless := options.get("endless"):
-            ENDLESS[endless]()
+        ENDLESS[options.get("endless", "")]()
         busy_until = time.thread_time() + options.get("busy", 0)
         while time.thread_time() < busy_until:
             pass
