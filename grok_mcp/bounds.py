@@ -25,6 +25,8 @@ JSON_DEPTH = 100
 """Levels of JSON that are handed on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 COST_TICKS = 10**15
 """A cost of more is not read: nobody is billed 100,000 USD for one answer."""
+LEDGER_ROWS = 100_000
+"""Rows of calls that wait for a disk that hangs, some 50 MB; of more the oldest are lost."""
 COUNT = 10**15
 """Tokens, calls and the like: foreign numbers must not overflow SQLite's sums."""
 URL_CHARACTERS = 2_000

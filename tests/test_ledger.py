@@ -3,15 +3,16 @@
 import json
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,13 @@ from typing import Any
 import anyio
 import pytest
 from dirty_equals import IsFloat, IsPartialDict
+from mcp.shared.exceptions import MCPError
 
+from grok_mcp.accounting import books, ledger as writing
+from grok_mcp.accounting.disks import is_local
 from grok_mcp.accounting.ledger import Ledger
 from grok_mcp.accounting.records import Begun, Entry
-from grok_mcp.accounting.sqlite import VERSION
+from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 from tests.support.cli import run, unmeasured
@@ -518,6 +522,44 @@ def write(path: Path, content: bytes) -> None:
         there.write(content)
 
 
+def beside() -> Path:
+    """A folder of this test beside that of its ledger."""
+    return file().parent.with_name(f"{file().parent.name} of another")
+
+
+def other_ledger(path: Path, calls: int = 2_000) -> Path:
+    """The file of another server, larger than that of these tests and with a log of its own."""
+    path.parent.mkdir(exist_ok=True)
+    store = Store(path, "another server")
+    store.take_over(None, [])
+    store.write([], [(Entry(1.0, "ask_grok", "another", "xai"), "")] * calls)
+    store.close()
+    return path
+
+
+def other_database(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE calls (x)")
+        db.executemany("INSERT INTO calls VALUES (?)", [("x" * 500,)] * 1_000)
+        db.commit()
+    return path
+
+
+def old_ledger(path: Path) -> Path:
+    """One without a mark, as this version wrote it before."""
+    other_ledger(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA application_id = 0")
+    return path
+
+
+def copied(make: Callable[[Path], Path]) -> Callable[[Path], object]:
+    """Written over the ledger as `cp` does, in the same inode."""
+    return lambda path: path.write_bytes(make(beside() / "other.sqlite3").read_bytes())
+
+
 SPOILT: dict[str, tuple[Callable[[Path], object], bool]] = {
     "all files deleted": (take_all, False),
     "the file deleted": (Path.unlink, False),
@@ -530,6 +572,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], bool]] = {
     "overwritten by more": (lambda path: path.write_bytes(b"not a database" * 10_000), True),
     "its beginning overwritten": (lambda path: write(path, bytes(16)), True),
     "something else in its place": (replace, True),
+    "another ledger copied over it": (copied(other_ledger), True),
+    "an earlier ledger copied over it": (copied(old_ledger), True),
+    "another database copied over it": (copied(other_database), True),
+    "its folder renamed": (lambda path: path.parent.rename(beside()), False),
+    "its folder deleted": (lambda path: shutil.rmtree(path.parent), False),
     "its log deleted": (lambda path: log(path).unlink(), True),
     "its log emptied": (lambda path: os.truncate(log(path), 0), True),
     "its log cut": (lambda path: os.truncate(log(path), 5000), True),
@@ -559,6 +606,43 @@ async def test_a_ledger_that_is_spoilt_while_in_use_is_kept_aside_and_begun_anew
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
     assert (str(aside[0]) in warning) if left else ("nothing of it is left" in warning)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+async def test_an_older_copy_over_a_ledger_in_use_is_kept_aside_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other_ledger(file())
+    query("DELETE FROM calls WHERE id > 1000")  # what is written now needs no more room
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        copy = file().read_bytes()
+        with closing(Store(file(), "another server")) as other:
+            other.tidy()
+            await host.ask()
+            assert file().stat().st_size == len(copy) and file().read_bytes() != copy
+        file().write_bytes(copy)
+        for _ in range(3):
+            assert (await host.ask()).answer
+    assert [row["cost_ticks"] for row in rows()] == [1] * 3
+    assert copy in [one.read_bytes() for one in file().parent.glob(f"{file().name}.2*")]
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
+async def test_another_ledger_moved_to_the_place_of_one_in_use_is_used_without_the_log_of_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Endpoint(priced(1)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        other_ledger(beside() / "other.sqlite3").replace(file())
+        for _ in range(3):
+            assert (await host.ask()).answer
+        assert query("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+    assert [row.get("cost_ticks") for row in rows()] == [None] * 2_000 + [1] * 3
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warning.startswith(f"the ledger {file()} was cut, overwritten or deleted while in use")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no other program can change a file that is open there")
@@ -599,6 +683,97 @@ async def test_a_python_without_sqlite_answers_and_says_once_that_nothing_is_cou
     texts = [answer["result"]["content"][0]["text"] for answer in refused if answer["id"] > 1]
     assert all("[configuration]" in text and "no SQLite" in text for text in texts) and len(stderr) == 1
     assert len(endpoint.requests) == 3
+
+
+# --- a disk that does not come back
+
+
+@contextmanager
+def disk_that_hangs(path: Path) -> Iterator[Callable[[], None]]:
+    """Whoever opens the ledger hangs in the system until the block ends, or what it gives is called.
+
+    SQLite looks into a journal before it reads, and to open a pipe waits for somebody who writes.
+    """
+    fill([])
+    journal = path.with_name(f"{path.name}-journal")
+    os.mkfifo(journal)
+
+    def come_back() -> None:
+        if journal.exists():
+            with suppress(OSError):  # nobody waits yet
+                os.close(os.open(journal, os.O_WRONLY | os.O_NONBLOCK))
+            journal.unlink()
+
+    try:
+        yield come_back
+    finally:
+        come_back()
+
+
+PIPES = pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes in folders")
+
+
+@PIPES
+async def test_a_disk_that_hangs_holds_up_no_call_and_what_it_missed_is_written_when_it_comes_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "HANGS_S", 0.5)
+    monkeypatch.setattr(books, "AGAIN_S", 0)
+    async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint) as host:
+        with disk_that_hangs(file()) as come_back:
+            assert (await host.ask()).answer
+            with within(10):  # a second or two each, if they waited
+                for _ in range(20):
+                    assert (await host.ask()).answer
+                with pytest.raises(MCPError, match="its disk does not answer"):
+                    await host.client.read_resource("grok://usage")
+            come_back()
+        assert (await host.ask()).answer
+        await until(lambda: len(rows()) == 22)
+    assert (len(rows()), query("SELECT * FROM in_flight")) == (22, [])
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "usage is counted in memory only" in warning
+
+
+@PIPES
+async def test_under_a_budget_a_call_is_refused_while_the_disk_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "HANGS_S", 0.5)
+    monkeypatch.setattr(books, "AGAIN_S", 0)
+    async with Endpoint(priced(CENT)) as endpoint, host_on(endpoint, budget_usd_per_day=1) as host:
+        with disk_that_hangs(file()):
+            for _ in range(3):
+                error = (await host.ask()).error
+                assert error["code"] == "overloaded" and "its disk does not answer" in error["message"]
+        while (await host.ask()).raw.is_error:
+            await anyio.sleep(0.01)
+    assert len(endpoint.requests) == 1 and query("SELECT * FROM in_flight") == []
+
+
+@PIPES
+async def test_a_server_whose_disk_hangs_answers_and_ends() -> None:
+    async with Endpoint(priced(CENT)) as endpoint:
+        with disk_that_hangs(file()):
+            asked = several_asks(2)
+            answers, stderr, status = await anyio.to_thread.run_sync(
+                partial(session, *asked, XAI_BASE_URL=endpoint.url, XAI_API_KEY="x")
+            )
+    assert len(usages(answers)) == 2 and "Traceback" not in stderr and status == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "local"),
+    [("ext4", True), ("overlay", True), ("nfs4", False), ("cifs", False), ("fuse.sshfs", False), ("", False)],
+)
+def test_only_a_file_system_that_is_known_to_be_local_is_written_to_by_the_loop(
+    kind: str, local: bool, tmp_path: Path
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    root = "22 1 0:21 / / rw shared:1 - xfs /dev/sda rw"
+    home = f"23 22 0:22 / {tmp_path / 'a home'!s} rw - {kind} server:/home rw".replace("a home", r"a\040home")
+    mounts.write_text(f"{root}\n{home if kind else ''}\n" if kind else "")
+    if sys.platform == "linux":
+        assert is_local(tmp_path / "a home" / "state" / "ledger.sqlite3", mounts) is local
+        assert is_local(tmp_path / "a homeland", mounts) is bool(kind)
 
 
 async def test_a_ledger_that_nobody_uses_makes_no_file() -> None:

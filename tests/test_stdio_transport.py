@@ -112,9 +112,9 @@ def text_of(message: Any) -> str:
     return text
 
 
-def spawn(grace_s: float) -> tuple[subprocess.Popen[bytes], Path]:
+def spawn(grace_s: float, *more: float) -> tuple[subprocess.Popen[bytes], Path]:
     file, name = tempfile.mkstemp()
-    command = [sys.executable, str(ECHO), str(grace_s)]
+    command = [sys.executable, str(ECHO), *map(str, (grace_s, *more))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=file, bufsize=0)
     os.close(file)
@@ -140,9 +140,12 @@ def warm_processes() -> Iterator[None]:
 
 
 @contextmanager
-def started(grace_s: float = LONG_GRACE_S) -> Iterator[Peer]:
-    process, stderr = WARM[grace_s]
-    WARM[grace_s] = spawn(grace_s)
+def started(grace_s: float = LONG_GRACE_S, *more: float) -> Iterator[Peer]:
+    if more:
+        process, stderr = spawn(grace_s, *more)
+    else:
+        process, stderr = WARM[grace_s]
+        WARM[grace_s] = spawn(grace_s)
     peer = Peer(process, stderr)
     try:
         peer.request("initialize", INITIALIZE, "init")
@@ -153,8 +156,8 @@ def started(grace_s: float = LONG_GRACE_S) -> Iterator[Peer]:
 
 
 @contextmanager
-def connected(grace_s: float = LONG_GRACE_S) -> Iterator[Peer]:
-    with started(grace_s) as peer:
+def connected(grace_s: float = LONG_GRACE_S, *more: float) -> Iterator[Peer]:
+    with started(grace_s, *more) as peer:
         assert peer.receive()["id"] == "init"
         yield peer
 
@@ -456,6 +459,30 @@ def test_whatever_it_is_doing_the_process_does_not_outlive_its_host(doing: dict[
             peer.stdin.close()
         assert peer.process.wait(BOUND_S) == 1
         assert "grok-mcp: ended by force: the orderly end took more than 5.2 s" in peer.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of processor time")
+@pytest.mark.parametrize("end", [None, "end of input", "SIGTERM"])
+@pytest.mark.parametrize("endless", ["a sum", "a search", "a queue"])
+def test_a_call_into_c_that_never_ends_is_the_end_of_the_process(endless: str, end: str | None) -> None:
+    with connected(LONG_GRACE_S, 0.5) as peer:  # no end in order comes so soon
+        peer.call(1, notes=1, endless=endless)
+        peer.wait_until_it_runs(1)
+        if end == "SIGTERM":
+            peer.process.send_signal(signal.SIGTERM)
+        elif end:
+            peer.stdin.close()
+        assert peer.process.wait(BOUND_S) == -signal.SIGVTALRM
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of processor time")
+def test_a_call_into_c_that_obeys_signals_ends_with_its_host_and_is_told_by_its_place() -> None:
+    with connected(SHORT_GRACE_S, 0.5) as peer:
+        peer.call(1, notes=1, endless="a pattern")
+        peer.wait_until_it_runs(1)
+        peer.stdin.close()
+        assert peer.process.wait(BOUND_S) == 1
+        assert "the event loop was busy" in peer.stderr and "ended by force" in peer.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of processor time")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import random
 import re
 import secrets
 import sqlite3
@@ -315,6 +316,45 @@ def test_a_call_of_a_process_that_may_live_is_in_flight_until_it_is_not_renewed(
     assert shown()["calls_with_unknown_end"] == is_gone
     query("UPDATE in_flight SET expires_at = ?", NOW - 1)
     assert shown()["calls_with_unknown_end"] == 1
+
+
+@pytest.mark.parametrize("callers", [1, 3, 20])
+@pytest.mark.parametrize("by", ["day", "model", "tool", "caller"])
+@pytest.mark.parametrize("since", [None, "5d"])
+def test_the_sums_of_thousands_of_calls_in_any_order_are_those_of_each(
+    by: str, callers: int, since: str | None
+) -> None:
+    chance = random.Random(callers)
+    made = [
+        entry(
+            chance.choice([0.1, 0.5, 3, 4, 8.5, 9]) * DAY_S,
+            chance.choice([REPORTED, ESTIMATED, None]),
+            caller=f"caller {chance.randrange(callers)}",
+            tool=chance.choice(["ask_grok", "grok_search"]),
+            gateway=chance.choice(["xai", "sandbox"]),
+            model=chance.choice(["", "grok-4.3", "grok-5"]),
+            error=chance.choice([None, "timeout"]),
+        )
+        for _ in range(9_000)
+    ]
+    fill(made)
+    expected: dict[str, list[Any]] = {}
+    kept = [one for one in made if one.gateway != "sandbox" and (since is None or one.at >= NOW - 5 * DAY_S)]
+    for one in kept:
+        named = {"model": one.model or one.model_asked, "tool": one.tool, "caller": one.caller}
+        key = named.get(by) or f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d}"
+        used = one.usage or Usage()
+        sums = expected.setdefault(key, [0] * 5)
+        for place, number in enumerate(
+            (1, one.error is not None, used.cost_source == "estimated", used.cost_usd, used.web_searches)
+        ):
+            sums[place] += number or 0
+    names = "calls", "failed_calls", "calls_with_estimated_cost", "cost_usd", "web_searches"
+    told = shown("--by", by, *(["--since", since] if since else []))
+    assert {row["key"]: [row[name] for name in names] for row in told["rows"]} == expected
+    elsewhere = invoked("--by", by, *(["--since", since] if since else [])).stdout
+    played = sum(one.gateway == "sandbox" and (since is None or one.at >= NOW - 5 * DAY_S) for one in made)
+    assert f"Calls of the sandbox, which are not counted: {played:,};" in " ".join(elsewhere.split())
 
 
 ROWS = int(os.environ.get("GROK_TEST_ROWS", "200000"))

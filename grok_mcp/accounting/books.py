@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from grok_mcp import bounds
+from grok_mcp.accounting.disks import is_local
 from grok_mcp.accounting.owners import new_owner
 from grok_mcp.accounting.records import (
     RESERVED_S,
@@ -44,9 +46,9 @@ class Books:
     """Rows of calls, in a file of this folder; None takes the user's own."""
 
     def __init__(self, folder: Path | None, shared: "RedisBudget | None", renew_s: float) -> None:
-        self.begun: deque[Begun] = deque()
+        self.begun: deque[Begun] = deque(maxlen=bounds.LEDGER_ROWS)
         """Calls that begin and are not written yet; any thread may add to it."""
-        self.ended: deque[tuple[Entry, str]] = deque()
+        self.ended: deque[tuple[Entry, str]] = deque(maxlen=bounds.LEDGER_ROWS)
         """The same of calls that have ended, with the id that they began with."""
         self.renew_s = renew_s
         self._folder = folder
@@ -57,6 +59,7 @@ class Books:
         self._try_again_at = 0.0
         self._renew_at = 0.0
         self._slow_until = 0.0
+        self._is_local = False  # the disk
         self._untidy = 0
         self._warned = False
         self._in_use = False  # whether this process has written to the file
@@ -89,7 +92,7 @@ class Books:
 
         Then they are still there, for `flush`.
         """
-        if self._disk is None or self._memory is not None or self._shared is not None:
+        if self._disk is None or not self._is_local or self._memory is not None or self._shared is not None:
             return False
         ended, begun = list(self.ended), list(map(self._begin, self.begun))
         began = time.monotonic()
@@ -205,6 +208,7 @@ class Books:
         if self._disk is None:
             self._disk = Store(ledger_path(self._folder), self._owner)
             self._disk.take_over(None, list(self._in_flight.values()))
+            self._is_local = is_local(ledger_path(self._folder))
         if self._memory is not None:
             self._disk.take_over(self._memory, list(self._in_flight.values()))
             self._memory.close()
@@ -225,6 +229,8 @@ class Books:
         try:
             if self._disk is None or self._disk.is_in_place() or is_foreign(path):
                 aside = set_aside(path)  # closed after it, else SQLite would still write to it
+            else:
+                self._disk.take_log_along()
         except OSError as reason:
             self._warn(reason)
             return False
@@ -267,6 +273,10 @@ class Books:
         if self._disk is not None:
             self._disk.close()
             self._disk = None
+
+    def report_hanging(self, after_s: float) -> None:
+        """Warn of a disk that has not answered; by any thread."""
+        self._warn(LedgerError(f"its disk has not answered for {after_s:g} s"))
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

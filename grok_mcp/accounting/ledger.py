@@ -2,11 +2,13 @@
 
 A call is written here before its request goes out, and again when it has ended; the budget asks before it
 begins. `books.py` says what is written where. A row is written at once, which takes 20 µs, where nobody else
-writes and the disk is not slow; else by a thread of its own, which may wait. Whatever comes while that thread
-writes is its next transaction: many calls at once share one.
+writes and the disk is a local one and not slow; else by a thread of its own, which may wait. Whatever comes
+while that thread writes is its next transaction: many calls at once share one. A thread that hangs holds
+nobody up: rows wait for it, and calls do not.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -20,6 +22,7 @@ import anyio
 
 from grok_mcp.accounting.books import RENEW_S, Books
 from grok_mcp.accounting.records import Begun, Entry, LedgerError, Standing
+from grok_mcp.errors import OverloadedError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
 
 WRITTEN_S = 1.0
 """How long a request, or an answer, waits for its row: a disk that hangs holds no call back for longer."""
+HANGS_S = 10.0
+"""After that a disk hangs: another writer is waited for in half of the time. Nothing waits for it then."""
 CLOSE_S = 6.0
+CLOSE_HUNG_S = 0.5
 
 T = TypeVar("T")
 
@@ -45,6 +51,13 @@ class Writer:
         self._at_work = Lock()  # on the books
         self._nudge: asyncio.TimerHandle | None = None
         self._thread: Thread | None = None
+        self._busy_since: float | None = None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the thread has been at one job for longer than any may take."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > HANGS_S
 
     def do(self, job: _Job) -> None:
         """Do a job soon; does not wait. "row" says that there is a row to write."""
@@ -57,6 +70,11 @@ class Writer:
         """Write the rows that have come, or wait until they are written, but not for long."""
         loop = asyncio.get_running_loop()
         if self._write_at_once(loop):
+            return
+        if self.hangs:
+            self._books.report_hanging(HANGS_S)
+            if self._jobs.empty():  # for when it comes back
+                self.do("row")
             return
         written = loop.create_future()
         late = loop.call_later(WRITTEN_S, _release, (written,))
@@ -86,7 +104,10 @@ class Writer:
             self.do("row")
 
     async def ask(self, work: Callable[[], T]) -> T:
-        """What `work` returns or raises, once all rows before it are written."""
+        """What `work` returns or raises, once all rows before it are written.
+
+        Raises OverloadedError where the disk hangs.
+        """
         future: Future[T] = Future()
 
         def job() -> None:
@@ -96,8 +117,16 @@ class Writer:
                 except BaseException as error:
                     future.set_exception(error)
 
-        self.do(job)
-        return await asyncio.wrap_future(future)
+        if not self.hangs:
+            self.do(job)
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(asyncio.wrap_future(future), HANGS_S)
+            future.cancel()
+        self._books.report_hanging(HANGS_S)
+        raise OverloadedError(
+            "The ledger can't be reached: its disk does not answer. Nothing was sent.",
+            "Try again later, or have GROK_MCP_STATE_DIR set to a folder on a disk that answers.",
+        )
 
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""
@@ -105,15 +134,18 @@ class Writer:
             self._nudge.cancel()
         if self._thread is not None:
             self.do("end")
-            await anyio.to_thread.run_sync(self._thread.join, CLOSE_S)
+            wait_s = CLOSE_HUNG_S if self.hangs else CLOSE_S
+            await anyio.to_thread.run_sync(self._thread.join, wait_s)
             self._thread = None
 
     def _work(self) -> None:
         job: _Job = "row"
         while job != "end":
             job = self._next_job()
+            self._busy_since = time.monotonic()
             with self._at_work:
                 self._do(job)
+            self._busy_since = None
         self._books.close()
 
     def _do(self, job: _Job) -> None:
@@ -176,12 +208,15 @@ class Ledger:
 
     async def problem(self) -> str | None:
         """Why nothing can be reserved now, None where it can."""
-        return await self._writer.ask(self._books.problem)
+        try:
+            return await self._writer.ask(self._books.problem)
+        except OverloadedError:
+            return "the budget can't be counted: the disk of the ledger does not answer"
 
     async def read(self, work: "Callable[[Connection], T]") -> T:
         """What `work` finds in the ledger, on disk and in memory, with all calls that have ended before.
 
-        No call waits for it.
+        No call waits for it. Raises OverloadedError where the disk hangs.
         """
         import sqlite3
 

@@ -11,6 +11,7 @@ power failure, for which each commit would have to wait for the disk.
 
 import os
 import random
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from grok_mcp.accounting.records import (
     COLUMNS,
@@ -58,6 +59,7 @@ _STEPS = (_CALLS, _IN_FLIGHT)
 which is left alone: a server of that version may still be at work.
 """
 _MAGIC = b"SQLite format 3\0"
+_BESIDE = ("-wal", "-shm")
 _BEGUN = 10  # columns of in_flight
 _CHUNK = 30  # rows of one statement: few enough values for any SQLite, see `_insert`
 
@@ -88,6 +90,7 @@ class Store:
             path or ":memory:", timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         self._eye: _Eye | None = None
+        self._mark = 0
         try:
             _patiently(self._prepare)
             if path is not None:
@@ -108,7 +111,8 @@ class Store:
         """Whether the files are still those that were opened, and not cut or overwritten.
 
         SQLite alone would not notice at once: it may go on with what it has in memory, or in its log. None of
-        the files shrinks while it is in use.
+        the files shrinks while it is in use. Another ledger, copied over this one, has another mark, and an
+        older copy of this one a lower count of changes.
         """
         if self.path is None or self._eye is None:
             return True
@@ -116,16 +120,25 @@ class Store:
         now, log_now = _look(self._file), _look(self._log)
         if _is_cut(main, now) or _is_cut(log, log_now):
             return False
-        if now != main and self._eye.head() != self._head:
-            return False
+        if now != main:
+            head = self._eye.head()
+            if not head.follows(self._head, self._mark):
+                return False
+            self._head = head
         self._seen = now, log_now
         return True
 
     def is_in_place(self) -> bool:
         """Whether the file, in whatever state, is the one that was opened, and not another of its name."""
-        assert self.path is not None
-        before, now = self._seen[0], _look(self._file)
-        return before is not None and now is not None and now[0] == before[0]
+        return _is_same(self._seen[0], _look(self._file))
+
+    def take_log_along(self) -> None:
+        """Where another file has this one's name, take the log away from it: SQLite would write it there.
+
+        Raises OSError.
+        """
+        if not self.is_in_place() and _is_same(self._seen[1], _look(self._log)):
+            rename_log(Path(self._file), new_name(Path(self._file)))
 
     def close(self) -> None:
         """Close the file; the last process to do so removes the files that belong to it.
@@ -157,7 +170,12 @@ class Store:
             self._db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000:.0f}")
 
     def tidy(self) -> None:
-        """Bring what was committed from the log into the file; waits for the disk, but for no reader."""
+        """Bring what was committed from the log into the file; waits for the disk, but for no reader.
+
+        Whatever was committed, the file's count of changes is a higher one then.
+        """
+        with suppress(sqlite3.OperationalError):  # another process writes, and the next time is early enough
+            self._db.execute(f"PRAGMA application_id = {_mark(self._db)}")
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _begin(self, begun: Sequence[Begun], now: float) -> None:
@@ -178,6 +196,11 @@ class Store:
             db.executemany(f"INSERT INTO calls ({names}) VALUES ({_marks(len(COLUMNS))})", rows)
             db.execute("DELETE FROM in_flight WHERE owner = ?", (self._owner,))
             self._begin(begun, time.time())
+            if not _mark(db):  # here and not before, as what is no good ledger is left alone
+                db.execute(f"PRAGMA application_id = {1 + secrets.randbelow(2**31 - 1)}")
+        self._mark = _mark(self._db)
+        if self._eye and self._head.mark != self._mark:
+            self.tidy()
 
     def rows(self) -> "Rows":
         """All that it holds."""
@@ -262,6 +285,7 @@ class Store:
             raise
 
     def _prepare(self) -> None:
+        self._db.execute("PRAGMA synchronous = NORMAL")
         if _version(self._db) < VERSION:
             self._db.execute("PRAGMA journal_mode = WAL")  # stays with the file; readers and a writer at once
             with self._transaction() as db:
@@ -269,7 +293,6 @@ class Store:
                     for statement in step.split(";"):
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
-        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA temp_store = MEMORY")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")  # `tidy` does that, as it waits for the disk
 
@@ -349,6 +372,27 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
+def _mark(db: sqlite3.Connection) -> int:
+    """A number that tells this ledger from all others; 0 where none was made yet."""
+    return int(db.execute("PRAGMA application_id").fetchone()[0])
+
+
+class _Head(NamedTuple):
+    """What the beginning of a file says of it: magic, page size and format; changes so far; the mark."""
+
+    form: bytes
+    changes: int
+    mark: int
+
+    def follows(self, earlier: "_Head", mark: int) -> bool:
+        """Whether this is the head of the same file, later. A mark comes into the file behind the log."""
+        return (
+            self.form == earlier.form
+            and self.changes >= earlier.changes
+            and self.mark in (mark, earlier.mark)
+        )
+
+
 _Looks = tuple[tuple[int, int], int, int]
 """What shows whether a file is still the same: device and inode, size, time of the last change."""
 
@@ -361,8 +405,12 @@ def _look(path: str) -> _Looks | None:
     return (status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns
 
 
+def _is_same(before: _Looks | None, now: _Looks | None) -> bool:
+    return before is not None and now is not None and now[0] == before[0]
+
+
 def _is_cut(before: _Looks | None, now: _Looks | None) -> bool:
-    return before is not None and (now is None or now[0] != before[0] or now[1] < before[1])
+    return before is not None and (now is None or not _is_same(before, now) or now[1] < before[1])
 
 
 class _Eye:
@@ -383,12 +431,13 @@ class _Eye:
                 self._open[self._file] = [os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), 0]
             self._open[self._file][1] += 1
 
-    def head(self) -> bytes:
-        """The file's first bytes, which stay the same: magic, page size, format."""
+    def head(self) -> _Head:
+        """What the first bytes say."""
         with self._lock:
             descriptor = self._open[self._file][0]
             os.lseek(descriptor, 0, os.SEEK_SET)
-            return os.read(descriptor, 20)
+            head = os.read(descriptor, 100)
+        return _Head(head[:20], *(int.from_bytes(head[at : at + 4], "big") for at in (24, 68)))
 
     def close(self) -> None:
         with self._lock:
@@ -412,17 +461,29 @@ def set_aside(path: Path) -> Path | None:
     None where there is no such file. An open ledger is closed after it, and leaves them as they are then.
     Raises OSError.
     """
-    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
-    while aside.exists():
-        aside = aside.with_name(f"{aside.name}_")
+    aside = new_name(path)
     try:
         path.rename(aside)
     except FileNotFoundError:
         return None
-    for ending in ("-wal", "-shm"):
-        with suppress(OSError):
-            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    with suppress(OSError):
+        rename_log(path, aside)
     return aside
+
+
+def new_name(path: Path) -> Path:
+    """A name beside this one that nothing has, with the time of now."""
+    name = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    while any(name.with_name(name.name + ending).exists() for ending in ("", *_BESIDE)):
+        name = name.with_name(f"{name.name}_")
+    return name
+
+
+def rename_log(path: Path, name: Path) -> None:
+    """Give the files that belong to a ledger their names beside another one; raises OSError."""
+    for ending in _BESIDE:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(name.with_name(name.name + ending))
 
 
 def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -17,17 +17,29 @@ if TYPE_CHECKING:
 Key = Literal["day", "model", "tool", "caller"]
 
 _DAY_S = 86_400.0
+_PIECE = 4_000
+"""Rows that are summed at a time: less than a megabyte, which SQLite keeps in memory."""
+_LAST_ID = 2**63 - 1
+_FEW = 4
+"""Keys among them for which each is looked for anew, which is sooner done than to sort the rows by them."""
 _KEYS: dict[Key, str] = {
     "day": "CAST(at / 86400 AS INTEGER)",
     "model": "COALESCE(NULLIF(model, ''), model_asked)",
     "tool": "tool",
     "caller": "caller",
 }
+_WITH_KEY: dict[Key, str] = {
+    "day": "+at >= 86400 * :key AND +at < 86400 * (:key + 1)",
+    "model": "(model = :key OR model = '' AND model_asked = :key)",
+    "tool": "tool = :key",
+    "caller": "+caller = :key",
+}
+"""The same as conditions. A plus keeps SQLite from an index: rows are read one after the other."""
 _SUMS = (
     "COUNT(*)",
-    "SUM(error IS NOT NULL)",
-    "SUM(cost_source IS 'estimated')",
-    "SUM(cost_source IS 'unknown')",
+    "COUNT(error)",
+    "COUNT(CASE cost_source WHEN 'estimated' THEN 1 END)",
+    "COUNT(CASE cost_source WHEN 'unknown' THEN 1 END)",
     "SUM(cost_ticks)",
     "SUM(CASE cost_source WHEN 'estimated' THEN cost_ticks END)",
     "SUM(duration_s)",
@@ -105,20 +117,17 @@ def read_totals(
     Calls of the sandbox are summed alone or not at all, because its prices are made up.
     """
     key = _KEYS[by] if by else "''"
-    wanted = "(gateway = ?) = ?" + (" AND caller = ?" if caller is not None else "")
-    values = [SANDBOX, sandbox, *([caller] if caller is not None else [])]
+    wanted = f"gateway {'=' if sandbox else '<>'} :sandbox" + (
+        " AND caller = :caller" if caller is not None else ""
+    )
+    values = {"sandbox": SANDBOX, "caller": caller, "since": since}
     totals: dict[Any, Totals] = {}
-    statement = f"SELECT {key}, {', '.join(_SUMS)} FROM calls WHERE at >= ? AND at < ? AND {wanted}"
-    if by not in (None, "day"):  # the calls of a day are one group
-        statement += " GROUP BY 1"
-    for day in _days(db, since):
-        for name, *sums in db.execute(statement, (*day, *values)):
-            if sums[0]:
-                totals.setdefault(name, Totals(name)).add(_totals(sums))
+    for name, *sums in _sums(db, by, wanted, values):
+        totals.setdefault(name, Totals(name)).add(_totals(sums))
     begun = db.execute(
         f"SELECT {key}, owner, expires_at, COUNT(*) FROM (SELECT *, '' AS model FROM in_flight WHERE sent) "
-        f"WHERE at >= ? AND {wanted} GROUP BY 1, 2, 3",
-        (since, *values),
+        f"WHERE at >= :since AND {wanted} GROUP BY 1, 2, 3",
+        values,
     )
     for name, owner, expires_at, count in begun:
         if expires_at <= time.time() or is_gone(owner):
@@ -130,20 +139,48 @@ def read_totals(
     return [totals[name] for name in sorted(totals)]
 
 
-def _days(db: "sqlite3.Connection", since: float) -> Iterator[tuple[float, float]]:
-    """The days that have calls. Their sums are made one by one: to group all calls at once takes memory."""
-    while first := db.execute("SELECT at FROM calls WHERE at >= ? ORDER BY at LIMIT 1", (since,)).fetchone():
-        begin = max(first[0] // _DAY_S * _DAY_S, since)
-        since = (first[0] // _DAY_S + 1) * _DAY_S
-        yield begin, since
+def _sums(
+    db: "sqlite3.Connection", by: Key | None, wanted: str, values: dict[str, Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Keys and their sums, piece by piece: to group all calls at once takes time and memory."""
+    key = _KEYS[by] if by else "''"
+    for piece, ends in _pieces(db, values):
+        among = f"FROM calls WHERE {piece} AND {wanted}"
+        here = values | ends
+        keys = db.execute(f"SELECT DISTINCT {key} {among} LIMIT {_FEW + 1}", here).fetchall()
+        if len(keys) > _FEW:
+            yield from db.execute(f"SELECT {key}, {', '.join(_SUMS)} {among} GROUP BY 1", here)
+            continue
+        if by and len(keys) > 1:
+            among += f" AND {_WITH_KEY[by]}"
+        for (name,) in keys:
+            yield from db.execute(f"SELECT :key, {', '.join(_SUMS)} {among}", here | {"key": name})
 
 
-def count_calls(db: "sqlite3.Connection", *, since: float = 0.0, sandbox: bool = False) -> int:
-    """How many calls have ended, from `since` on."""
-    row = db.execute(
-        "SELECT COUNT(*) FROM calls WHERE +at >= ? AND (gateway = ?) = ?", (since, SANDBOX, sandbox)
-    )
-    return int(row.fetchone()[0])
+def _pieces(db: "sqlite3.Connection", values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Conditions that each meet some calls, and all of them together each call once.
+
+    A caller's calls are found by their index, those of a day at a time. All calls are read as they lie.
+    """
+    since = values["since"]
+    if values["caller"] is not None:
+        first = "SELECT at FROM calls WHERE caller = ? AND at >= ? ORDER BY at LIMIT 1"
+        while row := db.execute(first, (values["caller"], since)).fetchone():
+            begin, since = max(row[0] // _DAY_S * _DAY_S, since), (row[0] // _DAY_S + 1) * _DAY_S
+            yield "at >= :begin AND at < :end", {"begin": begin, "end": since}
+        return
+    (begin,) = db.execute("SELECT MIN(id) - 1 FROM calls WHERE at >= ?", (since,)).fetchone()
+    while begin is not None:
+        after = "SELECT id FROM calls WHERE id > ? ORDER BY id LIMIT 1 OFFSET ?"
+        end = db.execute(after, (begin, _PIECE - 1)).fetchone() or (None,)
+        last = _LAST_ID if end[0] is None else end[0]
+        yield "id > :begin AND id <= :last AND +at >= :since", {"begin": begin, "last": last}
+        (begin,) = end
+
+
+def count_calls(db: "sqlite3.Connection", *, since: float = 0.0) -> int:
+    """How many calls have ended, from `since` on, those of the sandbox among them."""
+    return int(db.execute("SELECT COUNT(*) FROM calls WHERE at >= ?", (since,)).fetchone()[0])
 
 
 def _date(day: int) -> str:

@@ -119,7 +119,8 @@ def _read(settings: Settings, by: Key, since: float | None, *, sandbox: bool) ->
         )
         play = sandbox or not real.fetchone()[0]
         rows = read_totals(db, by, since=since or 0.0, sandbox=play)
-        return _Report(path, by, since, play, rows, count_calls(db, since=since or 0.0, sandbox=not play))
+        ended = sum(row.calls - row.unknown_ends for row in rows)
+        return _Report(path, by, since, play, rows, count_calls(db, since=since or 0.0) - ended)
 
     return read_ledger(path, read) or _Report(path, by, since, sandbox)
 

@@ -23,6 +23,7 @@ from mcp_types import (
     ReadResourceResult,
 )
 
+from grok_mcp.errors import OverloadedError
 from grok_mcp.logs import log_internal_error
 from grok_mcp.pipeline import Grok
 from grok_mcp.server.connection import Context, caller_of, is_remote
@@ -87,6 +88,8 @@ def _logged(what: str) -> Iterator[None]:
         yield
     except MCPError:
         raise
+    except OverloadedError as overloaded:
+        raise MCPError(code=INTERNAL_ERROR, message=f"{overloaded.message} {overloaded.advice}") from None
     except Exception:
         error = log_internal_error(logger, f"request for {what}")
         raise MCPError(code=INTERNAL_ERROR, message=f"{error.message} {error.advice}") from None

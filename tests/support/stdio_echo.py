@@ -1,12 +1,16 @@
 """A server with one `echo` tool on the stdio transport, run as a process by its tests.
 
-`python tests/support/stdio_echo.py [grace seconds]`
+`python tests/support/stdio_echo.py [grace seconds] [seconds in C that end the process]`
 """
 
+import itertools
 import os
+import re
 import sys
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -22,9 +26,18 @@ from mcp_types import (
 )
 
 from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.serving import pulse
 from grok_mcp.serving.pulse import watch_loop
 from grok_mcp.serving.signals import take_signals
 from grok_mcp.serving.stdio.session import serve_stdio
+
+ENDLESS: dict[str, Callable[[], object]] = {
+    "": lambda: None,
+    "a sum": lambda: sum(itertools.repeat(1)),
+    "a search": lambda: 0 in itertools.repeat(1),
+    "a queue": lambda: deque(itertools.repeat(1), maxlen=0),
+    "a pattern": lambda: re.match("(a+)+$", "a" * 100 + "b"),  # obeys signals now and then
+}
 
 
 async def list_tools(
@@ -44,6 +57,7 @@ def echo_server(calls: InFlight) -> Server[Any]:
         await anyio.sleep(options.get("sleep", 0))
         if options.get("thread"):
             threading.Thread(target=threading.Event().wait).start()  # nobody ends it
+        ENDLESS[options.get("endless", "")]()
         busy_until = time.thread_time() + options.get("busy", 0)
         while time.thread_time() < busy_until:
             pass
@@ -68,6 +82,7 @@ def echo_server(calls: InFlight) -> Server[Any]:
 async def main() -> None:
     calls = InFlight()
     take_signals()
+    pulse.FROZEN_S = float(sys.argv[2]) if sys.argv[2:] else pulse.FROZEN_S
     watch_loop(may_end=True)
     await serve_stdio(echo_server(calls), calls, float(sys.argv[1]) if sys.argv[1:] else 10)
 
