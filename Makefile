@@ -42,12 +42,14 @@ test-hosts: .venv/.installed-dev
 # Accept the present tool definitions and answers as right; read the difference before you commit it.
 snapshots: .venv/.installed-dev
 	$(BIN)/python packaging/tool_schemas.py
+	$(BIN)/python packaging/first_answers.py
 	$(BIN)/python -m tests.reference
 	$(BIN)/pytest --snapshot-update
 
 # Write again what describes the server to registries and hosts, after a change of version, owner, tools or settings.
 listings: .venv/.installed-dev
 	$(BIN)/python packaging/listings.py
+	$(BIN)/python packaging/first_answers.py
 
 # Write down what .venv has, after a green `make test`: exact versions, and hashes for all systems.
 constraints: .venv/.installed-dev

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 
 from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
+from grok_mcp.instant import Begun
 from grok_mcp.serving.signals import take_signals
-from grok_mcp.settings import Settings
 from grok_mcp.streams import hurry_stderr
 
 _LISTEN = "grok_mcp.serving.http.listen"
@@ -23,12 +23,15 @@ SERVED_BY: Mapping[str, str] = {
 """The module whose `serve` runs each value of `transport`: a start loads this one only."""
 
 
-def serve() -> int:
-    """Serve until the client leaves or a signal comes; returns the exit status."""
+def serve(begun: Begun | None = None) -> int:
+    """Serve until the client leaves or a signal comes; returns the exit status.
+
+    `begun` is what has passed on stdin and stdout already.
+    """
     hurry_stderr()
     take_signals()
     settings = read_settings()
     if settings is None:
         return EXIT_BAD_SETTINGS
-    run: Callable[[Settings], int] = import_module(SERVED_BY[settings.transport]).serve
-    return run(settings)
+    run: Callable[..., int] = import_module(SERVED_BY[settings.transport]).serve
+    return run(settings) if begun is None else run(settings, begun)

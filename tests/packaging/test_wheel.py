@@ -24,7 +24,7 @@ def test_the_wheel_holds_the_package_its_data_and_its_licence_and_nothing_else(
     code = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.is_file()}
     code = {path for path in code if "__pycache__" not in path}
     assert names == code | {f"{metadata}/{name}" for name in described}
-    assert {"grok_mcp/py.typed", "grok_mcp/tools/published.json"} <= names
+    assert {"grok_mcp/py.typed", "grok_mcp/tools/published.json", "grok_mcp/instant/plain.json"} <= names
 
 
 def test_the_metadata_name_the_project_as_the_registry_asks_for_it(wheel: Path, project: Project) -> None:

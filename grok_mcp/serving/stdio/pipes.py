@@ -72,9 +72,14 @@ class LineReader:
     """A thread that blocks in `read`, and the queue of the lines that it brought."""
 
     def __init__(
-        self, fd: int, on_end: Callable[[], None], in_thread: Callable[[], None] = lambda: None
+        self,
+        fd: int,
+        on_end: Callable[[], None],
+        in_thread: Callable[[], None] = lambda: None,
+        received: bytes = b"",
     ) -> None:
         self._fd = fd
+        self._received = received  # before there was a thread
         self._on_end = on_end
         self._in_thread = in_thread  # called at the end as well, before a loop that may be busy
         self._loop = asyncio.get_running_loop()
@@ -108,9 +113,11 @@ class LineReader:
     def _read(self) -> None:
         splitter = LineSplitter()
         with suppress(RuntimeError):  # the loop is closed: nobody wants to know any more
-            while chunk := self._read_chunk():
+            chunk = self._received or self._read_chunk()
+            while chunk:
                 if lines := splitter.feed(chunk):
                     self._loop.call_soon_threadsafe(self._deliver, lines)
+                chunk = self._read_chunk()
             self._in_thread()
             self._loop.call_soon_threadsafe(self._deliver, [splitter.rest()])
             self._loop.call_soon_threadsafe(self._on_end)

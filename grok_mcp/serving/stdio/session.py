@@ -7,7 +7,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 
+from grok_mcp.instant import Begun
 from grok_mcp.pipeline import InFlight
 from grok_mcp.serving.messages import RefusedMessageError
 from grok_mcp.serving.stdio.ending import LastResort
@@ -26,13 +28,17 @@ _GONE_CHECK_S = 0.1  # how often a closing server looks whether the client is st
 _LAST_ANSWERS_S = 1.0  # for the results of interrupted calls to reach the writer
 
 
-async def serve_stdio(server: Server[Any], in_flight: InFlight, grace_s: float) -> None:
+async def serve_stdio(
+    server: Server[Any], in_flight: InFlight, grace_s: float, begun: Begun | None = None
+) -> None:
     """Serve until stdin ends, SIGTERM or SIGINT comes, or the client closes stdout.
 
     Calls in flight then get `grace_s` seconds to end, after that they are interrupted; all answers
     are written before this returns. A signal while it is closing, or a client that is gone,
-    interrupts them at once.
+    interrupts them at once. `begun` is what has passed already: the SDK hears it again, and what it
+    answers to requests that have been answered goes nowhere.
     """
+    begun = begun or Begun()
     stdin, stdout = _take_standard_streams()
     ended = anyio.Event()
     grace = anyio.CancelScope()
@@ -50,13 +56,18 @@ async def serve_stdio(server: Server[Any], in_flight: InFlight, grace_s: float) 
 
     writer = LineWriter(stdout, on_broken=hurry)
     last_resort = LastResort(grace_s, writer.total)
-    reader = LineReader(stdin, on_end=ended.set, in_thread=last_resort.begin)
+    reader = LineReader(stdin, ended.set, in_thread=last_resort.begin, received=begun.received)
     incoming = _Incoming(reader, writer)
-    outgoing = _Outgoing(writer, incoming.request_settled)
+    outgoing = _Outgoing(writer, incoming.request_settled, begun.answered)
+    if begun.unsent:
+        await writer.write(begun.unsent)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run, incoming, outgoing, server.create_initialization_options())
         _on_signals(on_signal, last_resort)
         reader.start()
+        if begun.signalled:
+            last_resort.begin()
+            on_signal()
         await ended.wait()
         in_flight.ending = True
         # The SDK cancels what is in flight as soon as its input ends, so that comes last. Calls
@@ -160,15 +171,29 @@ class _Incoming(_Stream):
 class _Outgoing(_Stream):
     """The write stream of `Server.run`."""
 
-    def __init__(self, writer: LineWriter, on_answer: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        writer: LineWriter,
+        on_answer: Callable[[], Awaitable[None]],
+        answered: Iterable[types.RequestId],
+    ) -> None:
         self._writer = writer
         self._on_answer = on_answer
+        self._answered = Counter(answered)
 
     async def send(self, item: SessionMessage, /) -> None:
-        line = encode(item.message)
         if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
             await self._on_answer()
-        await self._writer.write(*line)
+            if self._answered and self._was_answered(item.message.id):
+                return
+        await self._writer.write(*encode(item.message))
+
+    def _was_answered(self, request_id: types.RequestId | None) -> bool:
+        """Whether the client has this answer already; each counts once."""
+        if request_id is None or request_id not in self._answered:
+            return False
+        self._answered -= Counter([request_id])
+        return True
 
 
 def _on_signals(callback: Callable[[], None], last_resort: LastResort) -> None:
