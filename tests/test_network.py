@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from grok_mcp.endpoint.failures import Endpoint as Named
-from grok_mcp.endpoint.upstream import CALLS_PER_POOL, Timeouts, Upstream
+from grok_mcp.endpoint.upstream import Timeouts, Upstream
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from tests.support.endpoint import Endpoint, Reply, chat
 from tests.support.host import host_on
@@ -135,11 +135,11 @@ async def test_a_connection_that_the_endpoint_has_closed_meanwhile_is_not_used_a
     assert endpoint.connections == 2
 
 
-async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_those_of_one_pool() -> None:
-    crowd = 3 * CALLS_PER_POOL
+async def test_a_crowd_goes_out_at_once_and_its_connections_are_used_again_and_closed_when_idle() -> None:
+    crowd = 200
     reply = Reply(chat("Hi.").pieces, hold=0)
     async with Endpoint(reply) as endpoint:
-        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_pool_s=0.05)
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_s=0.5)
         url = f"{endpoint.url}/chat/completions"
 
         async def call() -> None:
@@ -153,10 +153,12 @@ async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_t
             await until(lambda: len(endpoint.requests) == crowd)
             assert endpoint.open == crowd
             reply.release.set()
-        await until(lambda: endpoint.open <= CALLS_PER_POOL)
-        assert endpoint.open > 0
+        for _ in range(5):
+            await call()
+        assert endpoint.connections == crowd
+        await until(lambda: endpoint.open == 0)
         await call()
-        assert endpoint.connections == crowd, "the pool that is kept is used again"
+        assert endpoint.connections == crowd + 1
         await upstream.aclose()
         await until(lambda: endpoint.open == 0)
 

@@ -17,6 +17,7 @@ import httpx2
 
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
+from grok_mcp.endpoint.network import Transport
 from grok_mcp.errors import ConfigurationError
 from grok_mcp.foreign import read_regular
 from grok_mcp.redaction import quote
@@ -121,3 +122,15 @@ def open_client(url: str, tls: ssl.SSLContext, **options: Any) -> httpx2.AsyncCl
         return httpx2.AsyncClient(trust_env=not is_loopback(urlsplit(url).hostname), **options)
     except (ImportError, ValueError, httpx2.InvalidURL):  # by a variable that does not matter here
         return httpx2.AsyncClient(trust_env=False, proxy=proxy_for(url), **options)
+
+
+def open_transport(url: str, tls: ssl.SSLContext, *, idle_s: float) -> httpx2.AsyncBaseTransport:
+    """What carries requests to that address: ours, or the HTTP library's through a proxy.
+
+    Raises ConfigurationError.
+    """
+    proxy = proxy_for(url)
+    if proxy is None:
+        return Transport(tls, idle_s=idle_s)
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=idle_s)
+    return httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits)
