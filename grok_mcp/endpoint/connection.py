@@ -166,7 +166,8 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._incoming is not None:
             if error is not None:
-                self._fail(httpx2.ReadError(str(error)))
+                lost = httpx2.ReadError if self._writable else httpx2.WriteError
+                self._fail(lost(str(error)))
             elif self._incoming.ends_with_connection():
                 self._incoming.complete = True
             elif self._incoming.status:
@@ -256,4 +257,4 @@ class Connection(asyncio.Protocol):
 
 def _time_out(waiter: "asyncio.Future[None]", late: type[httpx2.TimeoutException]) -> None:
     if not waiter.done():
-        waiter.set_exception(late("nothing happened in time"))
+        waiter.set_exception(late(""))

@@ -187,6 +187,7 @@ class Upstream:
 
 _HAPPENED: Mapping[type[Exception], str] = {
     httpx2.ConnectTimeout: "it took too long to connect",
+    httpx2.WriteTimeout: "the request was not taken in time",
     httpx2.ConnectError: "it could not be made",
     httpx2.ProxyError: "the proxy refused it",
     httpx2.WriteError: "it was lost while the request went out",
