@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from grok_mcp.endpoint.failures import Endpoint as Named
+from grok_mcp.endpoint.proxied import CALLS_PER_POOL
 from grok_mcp.endpoint.upstream import Timeouts, Upstream
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from tests.support.endpoint import Endpoint, Reply, chat
@@ -218,16 +219,18 @@ async def test_an_answer_that_comes_faster_than_it_is_read_arrives_whole() -> No
             assert len((await host.ask()).structured["text"]) == 6_000_000
 
 
-@pytest.mark.parametrize("exempt", [False, True], ids=["through the proxy", "not through it"])
+@pytest.mark.parametrize(
+    "exempt", ["", "grok.invalid", ".invalid", "*", "grok.invalid:80", "a, GROK.invalid"]
+)
 async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
-    exempt: bool, monkeypatch: pytest.MonkeyPatch
+    exempt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Endpoint(chat("Through.")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
         monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
         if exempt:
-            monkeypatch.setenv("NO_PROXY", "grok.invalid")
-        async with host_on("http://grok.invalid/v1", max_retries=0) as host:
+            monkeypatch.setenv("NO_PROXY", exempt)
+        async with host_on("http://grok.invalid:80/v1", max_retries=0) as host:
             result = await host.ask()
     if exempt:
         assert result.error["code"] == "connection"
@@ -235,6 +238,34 @@ async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
     else:
         assert "Through." in result.text
         assert proxy.requests[0].path == "http://grok.invalid/v1/chat/completions"
+
+
+async def test_a_crowd_goes_through_a_proxy_at_once_and_leaves_a_few_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = 40
+    reply = Reply(chat("Hi.").pieces, hold=0)
+    async with Endpoint(reply) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30))
+
+        async def call() -> None:
+            async with upstream.stream("http://grok.invalid/v1/chat/completions", {}, {}) as answer:
+                assert len([payload async for payload in answer.payloads()]) == 2
+                await answer.drain()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(crowd):
+                group.start_soon(call)
+            await until(lambda: len(proxy.requests) == crowd)
+            reply.release.set()
+        await until(lambda: proxy.open <= CALLS_PER_POOL)
+        before = proxy.connections
+        await call()
+        assert proxy.connections == before
+        await upstream.aclose()
+        await until(lambda: proxy.open == 0)
 
 
 def clear(monkeypatch: pytest.MonkeyPatch) -> None:

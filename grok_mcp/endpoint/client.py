@@ -18,6 +18,7 @@ import httpx2
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.endpoint.network import Transport
+from grok_mcp.endpoint.proxied import ProxiedTransport
 from grok_mcp.errors import ConfigurationError
 from grok_mcp.foreign import read_regular
 from grok_mcp.redaction import quote
@@ -69,7 +70,14 @@ def _not_trusted(reason: str) -> ConfigurationError:
 def proxy_for(url: str) -> str | None:
     """The proxy on the way to that address, None for a direct way; raises ConfigurationError."""
     proxy = _named_proxy(url)
-    return None if proxy is None or proxy_bypass(urlsplit(url).hostname or "") else proxy
+    return None if proxy is None or _is_exempt(url) else proxy
+
+
+def _is_exempt(url: str) -> bool:
+    """Whether NO_PROXY or the system says so, of the host or of the host with its port."""
+    parts = urlsplit(url)
+    names = (parts.hostname or "", parts.netloc.rpartition("@")[2])
+    return any(proxy_bypass(name) for name in names)
 
 
 def _named_proxy(url: str) -> str | None:
@@ -84,7 +92,7 @@ def _named_proxy(url: str) -> str | None:
     problem = _proxy_problem(proxy)
     if problem is None:
         return proxy
-    if proxy_bypass(parts.hostname or ""):
+    if _is_exempt(url):
         return None
     raise ConfigurationError(
         f"{_variable(name)} can't be used: {problem}.",
@@ -132,5 +140,5 @@ def open_transport(url: str, tls: ssl.SSLContext, *, idle_s: float) -> httpx2.As
     proxy = proxy_for(url)
     if proxy is None:
         return Transport(tls, idle_s=idle_s)
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=idle_s)
-    return httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits)
+    limits = httpx2.Limits(max_connections=None, keepalive_expiry=idle_s)
+    return ProxiedTransport(lambda: httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits))
