@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.streams.tls
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -102,6 +103,24 @@ async def test_an_endpoint_is_reached_by_tls_and_its_connection_is_used_again(
             assert (await host.ask()).structured["text"] == "Hi."
             assert (await host.ask()).structured["text"] == long
     assert endpoint.connections == 1
+
+
+async def test_closing_waits_for_no_farewell_in_tls(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    live = Reply(chat("Hi.", finish=None, done=False).pieces, end="hang")
+    async with Endpoint(live) as endpoint, tls_before(endpoint, certificate) as url:
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30))
+        async with upstream.stream(f"{url}/chat/completions", {}, {}) as answer:
+            payloads = answer.payloads()
+            await anext(payloads)
+            assert endpoint.open == 1
+            with within(2):
+                await upstream.aclose()
+                await until(lambda: endpoint.open == 0)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await anext(payloads)
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_a_connection_error_and_the_key_stays_here(

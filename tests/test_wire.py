@@ -1,9 +1,11 @@
 """HTTP as endpoints really speak it: every form that is read, every way it breaks, and what we send."""
 
+import asyncio
 import gzip
+import socket
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from grok_mcp.endpoint.failures import Endpoint as Named
 from grok_mcp.endpoint.upstream import Timeouts, Upstream
-from grok_mcp.errors import UpstreamConnectionError
+from grok_mcp.errors import ConfigurationError, UpstreamConnectionError
 from tests.support.endpoint import chat
 from tests.support.host import host_on
 from tests.support.pace import until, within
@@ -265,8 +267,19 @@ async def live_streams(upstream: Upstream, url: str, number: int) -> AsyncIterat
             await stream.aclose()
 
 
-async def test_closing_ends_streams_that_are_being_read_at_once() -> None:
-    async with Wire(Sent((CHUNKED + chunk(UNFINISHED),), "hang")) as wire:
+async def test_an_endpoint_that_hangs_up_before_it_has_heard_anything_is_not_waited_for() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with host_on(url, max_retries=0, idle_timeout=60) as host:
+            for _ in range(20):
+                with within(10):
+                    assert (await host.ask()).error["code"] == "connection"
+
+
+@pytest.mark.parametrize("begun", [CHUNKED + chunk(UNFINISHED), HEAD + b"\r\n" + UNFINISHED])
+async def test_closing_ends_streams_that_are_being_read_at_once_and_none_of_them_well(begun: bytes) -> None:
+    async with Wire(Sent((begun,), "hang")) as wire:
         upstream = Upstream(Named("It"), "key", Timeouts(5, 60))
         async with live_streams(upstream, f"{wire.url}/chat/completions", 20) as streams:
             assert wire.open == 20
@@ -309,6 +322,53 @@ async def test_a_request_has_the_head_that_it_is_meant_to_have() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "url"),
+    [
+        ("hunter2\r\nX-Admin: yes", "http://127.0.0.1:9/v1"),
+        ("hunter2\n", "http://127.0.0.1:9/v1"),
+        ("hunter2\0", "http://127.0.0.1:9/v1"),
+        ("hunter2", "ftp://127.0.0.1:9/v1"),
+        ("hunter2", "http:///v1"),
+        ("hunter2", "http://[::1/v1"),
+    ],
+)
+async def test_a_request_that_can_not_be_made_is_a_matter_of_configuration(key: str, url: str) -> None:
+    upstream = Upstream(Named("It", secrets=("hunter2",)), key, Timeouts(5, 5))
+    with pytest.raises(ConfigurationError) as raised:
+        await upstream.get(url)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9/v1", "could not be made"),
+        ("http://nowhere.invalid/v1", "could not be made"),
+        (f"http://{'a' * 64}.invalid/v1", "could not be made"),
+        ("http://[::1]:9/v1", "could not be made"),
+    ],
+)
+async def test_a_connection_that_can_not_be_made_is_told_as_that(url: str, words: str) -> None:
+    upstream = Upstream(Named("It"), "key", Timeouts(5, 5))
+    with pytest.raises(UpstreamConnectionError, match=words):
+        await upstream.get(url)
+
+
+async def test_connecting_ends_in_time() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.3", 0))
+        full.listen(0)
+        with ExitStack() as queued:
+            for _ in range(4):  # whoever comes behind these gets no answer at all
+                waiting = queued.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(full.getsockname())
+            upstream = Upstream(Named("It"), "key", Timeouts(0.3, 30))
+            with within(5), pytest.raises(UpstreamConnectionError, match="too long to connect"):
+                await upstream.get(f"http://127.0.0.3:{full.getsockname()[1]}/v1")
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/v1/models?api-version=2026-01-01&q=a%20b+c",
@@ -340,6 +400,16 @@ async def test_a_cookie_is_not_kept() -> None:
     assert b"session" not in wire.requests[1]
 
 
+def serves_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as tried:
+            tried.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not serves_ipv6(), reason="this machine has no IPv6")
 async def test_an_ipv6_address_is_reached() -> None:
     async with Wire(Sent((sized(),)), host="::1") as wire, host_on(wire.url) as host:
         assert (await host.ask()).text.startswith("Hi.")

@@ -6,7 +6,7 @@ docs/decisions/0021-a-parser-in-c.md.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import httptools
@@ -109,10 +109,10 @@ class Incoming:
 
 
 class Connection(asyncio.Protocol):
-    """A connection that carries one exchange after another."""
+    """A connection that carries one exchange after another; one of `connections` while it is open."""
 
-    def __init__(self, closed: Callable[["Connection"], None]) -> None:
-        self._closed = closed
+    def __init__(self, connections: set["Connection"]) -> None:
+        self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._incoming: Incoming | None = None
         self._failure: httpx2.TransportError | None = None
@@ -126,6 +126,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop, as all that follow."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand what has come to the parser; between two exchanges nothing may come."""
@@ -137,6 +138,7 @@ class Connection(asyncio.Protocol):
         except httpx2.TransportError as error:
             self._fail(error)
             self.close()
+            return
         self._unread += len(data)
         if self._unread > READ_AHEAD:
             self._transport.pause_reading()
@@ -151,7 +153,7 @@ class Connection(asyncio.Protocol):
         """Note why it is gone."""
         self._end(exc)
         self._writable = True
-        self._closed(self)
+        self._connections.discard(self)
 
     def pause_writing(self) -> None:
         """Wait before more is written."""
@@ -164,22 +166,21 @@ class Connection(asyncio.Protocol):
 
     def _end(self, error: Exception | None) -> None:
         self._ended = True
-        if self._incoming is not None:
-            if error is not None:
-                lost = httpx2.ReadError if self._writable else httpx2.WriteError
-                self._fail(lost(str(error)))
-            elif self._incoming.ends_with_connection():
-                self._incoming.complete = True
-            elif self._incoming.status:
-                self._fail(httpx2.RemoteProtocolError("the body breaks off"))
-            else:
-                self._fail(httpx2.RemoteProtocolError("no response had come"))
-        self._wake()
+        if error is not None:
+            lost = httpx2.ReadError if self._writable else httpx2.WriteError
+            self._fail(lost(str(error)))
+        elif self._incoming and self._incoming.ends_with_connection() and not self._failure:
+            self._incoming.complete = True
+            self._wake()
+        else:
+            begun = self._incoming and self._incoming.status
+            self._fail(httpx2.RemoteProtocolError("the body breaks off" if begun else "no response had come"))
 
     def _fail(self, error: httpx2.TransportError) -> None:
         """Note what goes wrong first: the rest follows from it. A response that is complete stays so."""
         if self._failure is None and not (self._incoming and self._incoming.complete):
             self._failure = error
+        self._wake()
 
     # -------------------------------------------------------------------------------- what its user wants
 
@@ -237,6 +238,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close it at once: neither what is unsent nor a farewell in TLS is waited for."""
+        self._fail(httpx2.RemoteProtocolError(""))
         self._transport.abort()
 
     async def _wait(self, timeout: float | None, late: type[httpx2.TimeoutException]) -> None:

@@ -80,12 +80,10 @@ class Transport(httpx2.AsyncBaseTransport):
     async def _connected(self, origin: _Origin, timeout: float | None) -> Connection:
         try:
             async with asyncio.timeout(timeout):
-                connection = await self._connect(origin)
+                return await self._connect(origin)
         except tuple(kind for kind, _ in _CONNECTING) as error:
             meant = next(meant for kind, meant in _CONNECTING if isinstance(error, kind))
             raise meant(str(error)) from error
-        self._open.add(connection)
-        return connection
 
     async def _connect(self, origin: _Origin) -> Connection:
         """A connection to the first address that answers; a dead one is not waited for."""
@@ -93,7 +91,7 @@ class Transport(httpx2.AsyncBaseTransport):
         tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
 
         def protocol() -> Connection:
-            return Connection(self._open.discard)
+            return Connection(self._open)
 
         if is_address(origin.host):
             made = loop.create_connection(protocol, origin.host, origin.port, ssl=tls, server_hostname=name)
@@ -121,9 +119,9 @@ class Transport(httpx2.AsyncBaseTransport):
             for expiry in idle.values():
                 expiry.cancel()
         self._idle.clear()
-        while self._open:
-            self._open.pop().close()
-            await asyncio.sleep(0)  # the event loop closes the socket in its next turn
+        for connection in list(self._open):
+            connection.close()
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next turn
 
 
 class _Body(httpx2.AsyncByteStream, AsyncIterator[bytes]):
