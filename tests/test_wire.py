@@ -54,6 +54,8 @@ CHUNKS = b"".join(map(chunk, EVENTS))
 WHOLE = CHUNKED + CHUNKS + b"0\r\n\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(STREAM)
 LONG = b"X: " + b"x" * 60_000 + b"\r\n"
+JSON = b'{"choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]}'
+JSON_HEAD = HEAD.replace(b"text/event-stream", b"application/json")
 
 READ = {
     "with its length": Sent((sized(),)),
@@ -61,6 +63,8 @@ READ = {
     "a byte at a time": Sent(tuple(WHOLE[place : place + 1] for place in range(len(WHOLE))), together=False),
     "until the connection ends": Sent((HEAD + b"\r\n" + STREAM,), "close"),
     "until it ends, by HTTP/1.0": Sent((HEAD.replace(b"1.1", b"1.0") + b"\r\n" + STREAM,), "close"),
+    "JSON until the connection ends": Sent((JSON_HEAD + b"\r\n" + JSON,), "close"),
+    "JSON until it ends, by HTTP/1.0": Sent((JSON_HEAD.replace(b"1.1", b"1.0") + b"\r\n" + JSON,), "close"),
     "with its length, by HTTP/1.0": Sent((sized(head=HEAD.replace(b"1.1", b"1.0")),), "close"),
     "kept alive, by HTTP/1.0": Sent(
         (sized(head=HEAD.replace(b"1.1", b"1.0") + b"Connection: keep-alive\r\n"),)
@@ -98,9 +102,10 @@ READ = {
 
 @pytest.mark.parametrize("sent", READ.values(), ids=READ)
 async def test_a_response_in_any_form_is_read_and_the_next_call_finds_a_connection(sent: Sent) -> None:
-    async with Wire(sent) as wire, host_on(wire.url, max_retries=0) as host:
+    async with Wire(sent) as wire, host_on(wire.url, max_retries=0, results="structured") as host:
         for _ in range(2):
-            assert (await host.ask()).text.startswith("Hi."), wire.requests
+            answer = (await host.ask()).structured
+            assert (answer["text"], answer["finish_reason"], answer.get("warnings")) == ("Hi.", "stop", None)
     assert len(wire.requests) == 2
 
 
