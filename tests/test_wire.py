@@ -84,6 +84,7 @@ READ = {
     "an offer of HTTP/2": Sent((sized(head=HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n"),)),
     "100 Continue before it": Sent((b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE,)),
     "103 Early Hints before it": Sent((b"HTTP/1.1 103 X\r\nLink: </a>\r\n\r\n", WHOLE), together=False),
+    "hints that would mislead": Sent((b"HTTP/1.1 103 X\r\nContent-Encoding: gzip\r\n\r\n" + sized(),)),
     "several of these before it": Sent((b"HTTP/1.1 102 Processing\r\n\r\n" * 5 + sized(),)),
     "trailers": Sent((CHUNKED + CHUNKS + b"0\r\nX-Digest: 1\r\nX: 2\r\n\r\n",)),
     "extensions of chunks": Sent((WHOLE.replace(b"0\r\n\r\n", b"0;last=yes\r\n\r\n"),)),
@@ -93,6 +94,9 @@ READ = {
     "a length and chunks": Sent((WHOLE.replace(b"Transfer", LENGTH + b"Transfer"),)),
     "more behind the end": Sent((sized() + b"trailing nonsense",)),
     "another response behind the end": Sent((sized() + sized(b"data: {}\n\n"),)),
+    "another JSON behind the end": Sent(
+        (sized(JSON, JSON_HEAD) + sized(JSON.replace(b"Hi", b"Ho"), JSON_HEAD),)
+    ),
     "gzip": Sent((encoded(b"gzip", gzip.compress(STREAM)),)),
     "deflate": Sent((encoded(b"deflate", packed(STREAM, 15)),)),
     "deflate without its header": Sent((encoded(b"deflate", packed(STREAM, -15)),)),
