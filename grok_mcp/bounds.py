@@ -5,6 +5,8 @@ Times that belong to one mechanism, such as a heartbeat, stand where it is. Name
 
 # ------------------------------------------------------------------------------------- what an endpoint sends
 
+HEAD_BYTES = 256 * 1024
+"""Headers of a response, or what stands between two pieces of its body: real ones have a tenth of that."""
 REPLY_BYTES = 16 * 1024 * 1024
 """One event, or a body in place of a stream: the longest answers have a tenth of that."""
 REPLY_LINES = 50_000

@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 import anyio.streams.tls
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from grok_mcp.endpoint.failures import Endpoint as Named
-from grok_mcp.endpoint.upstream import CALLS_PER_POOL, Timeouts, Upstream
+from grok_mcp.endpoint.proxied import CALLS_PER_POOL
+from grok_mcp.endpoint.upstream import Timeouts, Upstream
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from tests.support.endpoint import Endpoint, Reply, chat
 from tests.support.host import host_on
@@ -103,6 +105,24 @@ async def test_an_endpoint_is_reached_by_tls_and_its_connection_is_used_again(
     assert endpoint.connections == 1
 
 
+async def test_closing_waits_for_no_farewell_in_tls(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    live = Reply(chat("Hi.", finish=None, done=False).pieces, end="hang")
+    async with Endpoint(live) as endpoint, tls_before(endpoint, certificate) as url:
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30))
+        async with upstream.stream(f"{url}/chat/completions", {}, {}) as answer:
+            payloads = answer.payloads()
+            await anext(payloads)
+            assert endpoint.open == 1
+            with within(2):
+                await upstream.aclose()
+                await until(lambda: endpoint.open == 0)
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await anext(payloads)
+
+
 async def test_a_certificate_that_nobody_vouches_for_is_a_connection_error_and_the_key_stays_here(
     certificate: Path,
 ) -> None:
@@ -135,11 +155,11 @@ async def test_a_connection_that_the_endpoint_has_closed_meanwhile_is_not_used_a
     assert endpoint.connections == 2
 
 
-async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_those_of_one_pool() -> None:
-    crowd = 3 * CALLS_PER_POOL
+async def test_a_crowd_goes_out_at_once_and_its_connections_are_used_again_and_closed_when_idle() -> None:
+    crowd = 200
     reply = Reply(chat("Hi.").pieces, hold=0)
     async with Endpoint(reply) as endpoint:
-        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_pool_s=0.05)
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30), idle_s=0.5)
         url = f"{endpoint.url}/chat/completions"
 
         async def call() -> None:
@@ -153,10 +173,12 @@ async def test_the_connections_that_a_crowd_has_left_behind_are_closed_but_for_t
             await until(lambda: len(endpoint.requests) == crowd)
             assert endpoint.open == crowd
             reply.release.set()
-        await until(lambda: endpoint.open <= CALLS_PER_POOL)
-        assert endpoint.open > 0
+        for _ in range(5):
+            await call()
+        assert endpoint.connections == crowd
+        await until(lambda: endpoint.open == 0)
         await call()
-        assert endpoint.connections == crowd, "the pool that is kept is used again"
+        assert endpoint.connections == crowd + 1
         await upstream.aclose()
         await until(lambda: endpoint.open == 0)
 
@@ -216,16 +238,18 @@ async def test_an_answer_that_comes_faster_than_it_is_read_arrives_whole() -> No
             assert len((await host.ask()).structured["text"]) == 6_000_000
 
 
-@pytest.mark.parametrize("exempt", [False, True], ids=["through the proxy", "not through it"])
+@pytest.mark.parametrize(
+    "exempt", ["", "grok.invalid", ".invalid", "*", "grok.invalid:80", "a, GROK.invalid"]
+)
 async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
-    exempt: bool, monkeypatch: pytest.MonkeyPatch
+    exempt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Endpoint(chat("Through.")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
         monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
         if exempt:
-            monkeypatch.setenv("NO_PROXY", "grok.invalid")
-        async with host_on("http://grok.invalid/v1", max_retries=0) as host:
+            monkeypatch.setenv("NO_PROXY", exempt)
+        async with host_on("http://grok.invalid:80/v1", max_retries=0) as host:
             result = await host.ask()
     if exempt:
         assert result.error["code"] == "connection"
@@ -233,6 +257,34 @@ async def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
     else:
         assert "Through." in result.text
         assert proxy.requests[0].path == "http://grok.invalid/v1/chat/completions"
+
+
+async def test_a_crowd_goes_through_a_proxy_at_once_and_leaves_a_few_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = 40
+    reply = Reply(chat("Hi.").pieces, hold=0)
+    async with Endpoint(reply) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        upstream = Upstream(Named("The endpoint"), "key", Timeouts(30, 30))
+
+        async def call() -> None:
+            async with upstream.stream("http://grok.invalid/v1/chat/completions", {}, {}) as answer:
+                assert len([payload async for payload in answer.payloads()]) == 2
+                await answer.drain()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(crowd):
+                group.start_soon(call)
+            await until(lambda: len(proxy.requests) == crowd)
+            reply.release.set()
+        await until(lambda: proxy.open <= CALLS_PER_POOL)
+        before = proxy.connections
+        await call()
+        assert proxy.connections == before
+        await upstream.aclose()
+        await until(lambda: proxy.open == 0)
 
 
 def clear(monkeypatch: pytest.MonkeyPatch) -> None:

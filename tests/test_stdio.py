@@ -171,6 +171,8 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "sqlite3",
         "platformdirs",
         "grok_mcp.accounting.sqlite",
+        "httpcore2",
+        "h11",
     }
 
 

@@ -17,6 +17,8 @@ import httpx2
 
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
+from grok_mcp.endpoint.network import Transport
+from grok_mcp.endpoint.proxied import ProxiedTransport
 from grok_mcp.errors import ConfigurationError
 from grok_mcp.foreign import read_regular
 from grok_mcp.redaction import quote
@@ -68,7 +70,14 @@ def _not_trusted(reason: str) -> ConfigurationError:
 def proxy_for(url: str) -> str | None:
     """The proxy on the way to that address, None for a direct way; raises ConfigurationError."""
     proxy = _named_proxy(url)
-    return None if proxy is None or proxy_bypass(urlsplit(url).hostname or "") else proxy
+    return None if proxy is None or _is_exempt(url) else proxy
+
+
+def _is_exempt(url: str) -> bool:
+    """Whether NO_PROXY or the system says so, of the host or of the host with its port."""
+    parts = urlsplit(url)
+    names = (parts.hostname or "", parts.netloc.rpartition("@")[2])
+    return any(proxy_bypass(name) for name in names)
 
 
 def _named_proxy(url: str) -> str | None:
@@ -83,7 +92,7 @@ def _named_proxy(url: str) -> str | None:
     problem = _proxy_problem(proxy)
     if problem is None:
         return proxy
-    if proxy_bypass(parts.hostname or ""):
+    if _is_exempt(url):
         return None
     raise ConfigurationError(
         f"{_variable(name)} can't be used: {problem}.",
@@ -121,3 +130,15 @@ def open_client(url: str, tls: ssl.SSLContext, **options: Any) -> httpx2.AsyncCl
         return httpx2.AsyncClient(trust_env=not is_loopback(urlsplit(url).hostname), **options)
     except (ImportError, ValueError, httpx2.InvalidURL):  # by a variable that does not matter here
         return httpx2.AsyncClient(trust_env=False, proxy=proxy_for(url), **options)
+
+
+def open_transport(url: str, tls: ssl.SSLContext, *, idle_s: float) -> httpx2.AsyncBaseTransport:
+    """What carries requests to that address: ours, or the HTTP library's through a proxy.
+
+    Raises ConfigurationError.
+    """
+    proxy = proxy_for(url)
+    if proxy is None:
+        return Transport(tls, idle_s=idle_s)
+    limits = httpx2.Limits(max_connections=None, keepalive_expiry=idle_s)
+    return ProxiedTransport(lambda: httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy, limits=limits))

@@ -1,199 +1,172 @@
-"""Connections to the endpoint straight on asyncio, in place of the HTTP library's own way through anyio.
+"""The HTTP library's transport on connections of our own: makes them, and keeps those that are idle.
 
-A stream that waits for each piece of an answer pays there for a cancel scope and three layers a read. See
-docs/decisions/0010-own-network-backend.md. `upstream.py` uses it where no proxy is in the way.
+`upstream.py` uses it where no proxy is in the way. There is no bound on how many are open: the pipeline has
+one on the calls. See docs/decisions/0021-a-parser-in-c.md.
 """
 
 import asyncio
+import re
 import socket
 import ssl
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import aiohappyeyeballs
-import httpcore2
 import httpx2
 
 from grok_mcp.addresses import is_address
+from grok_mcp.endpoint.connection import Connection, Incoming, Timeouts
 
-READ_AHEAD = 256 * 1024
-"""Bytes of an answer that wait to be read before the endpoint is held up."""
+IDLE_S = 5.0
+"""How long a connection that nobody uses is kept."""
 
 NEXT_ADDRESS_S = 0.25
 """How long the first address of a name may take before the next is tried in parallel (RFC 8305)."""
 
-_SocketOption = Any
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"(?:[^\0\s]+(?:[ \t]+[^\0\s]+)*)?")
+
+_CONNECTING: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
+    (TimeoutError, httpx2.ConnectTimeout),
+    (OSError, httpx2.ConnectError),  # also ssl.SSLError and socket.gaierror
+    (ValueError, httpx2.ConnectError),  # also UnicodeError, of a name that can't be one
+    (OverflowError, httpx2.ConnectError),  # of a port
+)
+"""What connecting raises, and what the HTTP library calls it. The first that fits counts."""
 
 
-class AsyncioTransport(httpx2.AsyncHTTPTransport):
-    """The HTTP library's transport with connections of ours below it."""
+class _Origin(NamedTuple):
+    """Where a connection leads."""
 
-    def __init__(self, context: ssl.SSLContext, limits: httpx2.Limits) -> None:
-        super().__init__(verify=context, limits=limits)
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(),
-        )
+    scheme: str
+    host: str
+    port: int
 
 
-class _Backend(httpcore2.AsyncNetworkBackend):
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[_SocketOption] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
+class Transport(httpx2.AsyncBaseTransport):
+    """Sends each request over a connection that is idle, or a new one."""
+
+    def __init__(self, tls: ssl.SSLContext, *, idle_s: float = IDLE_S) -> None:
+        self._tls = tls
+        self._idle_s = idle_s
+        self._open: set[Connection] = set()
+        self._idle: dict[_Origin, dict[Connection, asyncio.TimerHandle]] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send it; the response is handed out once its head is there."""
+        head, body = _head(request), await request.aread()
+        timeouts: Timeouts = request.extensions.get("timeout", {})
+        origin = _origin(request.url)
+        connection = self._reused(origin) or await self._connected(origin, timeouts.get("connect"))
+        try:
+            incoming = await connection.send(head, body, timeouts)
+        except BaseException:
+            connection.finish()
+            raise
+        stream = _Body(self, origin, connection, incoming, timeouts.get("read"))
+        return httpx2.Response(incoming.status, headers=incoming.headers, stream=stream)
+
+    def _reused(self, origin: _Origin) -> Connection | None:
+        """The connection that has been idle for the shortest time."""
+        idle = self._idle.get(origin, {})
+        while idle:
+            connection, expiry = idle.popitem()
+            expiry.cancel()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def _connected(self, origin: _Origin, timeout: float | None) -> Connection:
         try:
             async with asyncio.timeout(timeout):
-                return await _connect(host, port)
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            raise httpcore2.ConnectError(str(error)) from error
+                return await self._connect(origin)
+        except tuple(kind for kind, _ in _CONNECTING) as error:
+            meant = next(meant for kind, meant in _CONNECTING if isinstance(error, kind))
+            raise meant(str(error)) from error
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def _connect(self, origin: _Origin) -> Connection:
+        """A connection to the first address that answers; a dead one is not waited for."""
+        loop = asyncio.get_running_loop()
+        tls, name = (self._tls, origin.host) if origin.scheme == "https" else (None, None)
 
+        def protocol() -> Connection:
+            return Connection(self._open)
 
-async def _connect(host: str, port: int) -> "_Stream":
-    """A connection to the first address that answers; a dead one is not waited for."""
-    loop = asyncio.get_running_loop()
-    if is_address(host):
-        return (await loop.create_connection(_Stream, host, port))[1]
-    # The event loops do not all race addresses.
+        if is_address(origin.host):
+            made = loop.create_connection(protocol, origin.host, origin.port, ssl=tls, server_hostname=name)
+        else:  # the event loops do not all race addresses
+            addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            connected = await aiohappyeyeballs.start_connection(
+                addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop
+            )
+            made = loop.create_connection(protocol, sock=connected, ssl=tls, server_hostname=name)
+        return (await made)[1]
 
-    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    connected = await aiohappyeyeballs.start_connection(
-        addresses, happy_eyeballs_delay=NEXT_ADDRESS_S, loop=loop
-    )
-    return (await loop.create_connection(_Stream, sock=connected))[1]
+    def take_back(self, origin: _Origin, connection: Connection) -> None:
+        """Keep a connection for the next request, where it is fit for one."""
+        if connection.finish():
+            expiry = asyncio.get_running_loop().call_later(self._idle_s, self._expire, origin, connection)
+            self._idle.setdefault(origin, {})[connection] = expiry
 
-
-class _Stream(asyncio.Protocol, httpcore2.AsyncNetworkStream):
-    """One connection; what has arrived waits in `_arrived` until it is read."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._arrived: list[bytes] = []
-        self._size = 0
-        self._ended = False
-        self._lost: Exception | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._writable = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-
-    def data_received(self, data: bytes) -> None:
-        self._arrived.append(data)
-        self._size += len(data)
-        if self._size > READ_AHEAD:
-            self._transport.pause_reading()
-        _wake(self._reader)
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        _wake(self._reader)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
-        self._lost = exc
-        _wake(self._reader)
-        self.resume_writing()
-
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        _wake(self._writer)
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if not self._arrived and not self._ended:
-            self._reader = self._loop.create_future()
-            await self._wait(self._reader, timeout, httpcore2.ReadTimeout)
-        if self._arrived:
-            return self._take(max_bytes)
-        if self._lost is not None:
-            raise httpcore2.ReadError(str(self._lost)) from self._lost
-        return b""
-
-    def _take(self, max_bytes: int) -> bytes:
-        data = self._arrived[0] if len(self._arrived) == 1 else b"".join(self._arrived)
-        rest = data[max_bytes:]
-        self._arrived = [rest] if rest else []
-        if self._size > READ_AHEAD >= len(rest) and not self._transport.is_closing():
-            self._transport.resume_reading()
-        self._size = len(rest)
-        return data[:max_bytes] if rest else data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._ended and self._transport.is_closing():
-            raise httpcore2.WriteError(str(self._lost or "the connection is closed"))
-        self._transport.write(buffer)
-        if not self._writable:
-            self._writer = self._loop.create_future()
-            await self._wait(self._writer, timeout, httpcore2.WriteTimeout)
-            if self._lost is not None:
-                raise httpcore2.WriteError(str(self._lost)) from self._lost
-
-    async def _wait(
-        self, future: "asyncio.Future[None]", timeout: float | None, late: type[Exception]
-    ) -> None:
-        """Wait for something to happen to the connection. A timer of its own costs less than a scope."""
-        timer = self._loop.call_later(timeout, _fail, future, late) if timeout is not None else None
-        try:
-            await future
-        finally:
-            if timer is not None:
-                timer.cancel()
+    def _expire(self, origin: _Origin, connection: Connection) -> None:
+        self._idle[origin].pop(connection, None)
+        connection.close()
 
     async def aclose(self) -> None:
-        if self.get_extra_info("ssl_object") is None:
-            self._transport.close()
-        else:
-            self._transport.abort()  # a farewell in TLS could take half a minute
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.AsyncNetworkStream:
-        secured = _Stream()
-        try:
-            transport = await self._loop.start_tls(
-                self._transport,
-                secured,
-                ssl_context,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=timeout,
-            )
-        except (TimeoutError, ConnectionAbortedError) as error:
-            raise httpcore2.ConnectTimeout(str(error)) from error
-        except OSError as error:
-            self._transport.abort()
-            raise httpcore2.ConnectError(str(error)) from error
-        assert transport is not None
-        secured.connection_made(transport)
-        return secured
-
-    def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable":  # asked of idle connections: there it means the other end has closed
-            return bool(self._arrived) or self._ended
-        names = {"client_addr": "sockname", "server_addr": "peername"}
-        return self._transport.get_extra_info(names.get(info, info))
+        """Close all connections, also those that are in use."""
+        for idle in self._idle.values():
+            for expiry in idle.values():
+                expiry.cancel()
+        self._idle.clear()
+        for connection in list(self._open):
+            connection.close()
+        await asyncio.sleep(0)  # the event loop closes the sockets in its next turn
 
 
-def _wake(future: "asyncio.Future[None] | None") -> None:
-    if future is not None and not future.done():
-        future.set_result(None)
+class _Body(httpx2.AsyncByteStream, AsyncIterator[bytes]):
+    """The bytes of a response as they come."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        origin: _Origin,
+        connection: Connection,
+        incoming: Incoming,
+        timeout: float | None,
+    ) -> None:
+        self._transport = transport
+        self._origin = origin
+        self._connection = connection
+        self._incoming = incoming
+        self._timeout = timeout
+        self._closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if piece := await self._connection.read(self._incoming, self._timeout):
+            return piece
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._transport.take_back(self._origin, self._connection)
 
 
-def _fail(future: "asyncio.Future[None]", late: type[Exception]) -> None:
-    if not future.done():
-        future.set_exception(late())
+def _origin(url: httpx2.URL) -> _Origin:
+    if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
+        raise httpx2.UnsupportedProtocol("the address is no HTTP URL")
+    return _Origin(url.scheme, url.raw_host.decode("ascii"), url.port or _DEFAULT_PORTS[url.scheme])
+
+
+def _head(request: httpx2.Request) -> bytes:
+    """The request up to its body. Raises LocalProtocolError for headers that would not arrive as they are."""
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            raise httpx2.LocalProtocolError(f"Illegal header value of {name.decode('ascii', 'replace')}")
+        lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join([*lines, b"", b""])

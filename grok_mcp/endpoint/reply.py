@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -98,7 +98,7 @@ class Reply:
         self.is_cut = False
         self._idle_events = 0
         self._response = response
-        self._chunks = response.aiter_bytes()
+        self._chunks = _decoded(response)
 
     async def payloads(self) -> AsyncGenerator[Mapping[str, Any]]:
         """The payloads of a stream, or the one of a JSON body that came in its place."""
@@ -203,6 +203,13 @@ class Reply:
             )
         self.done = not self.is_cut
         return payloads
+
+
+def _decoded(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The body as it comes; the HTTP library's layers are passed by where there is nothing to decode."""
+    if "content-encoding" in response.headers or not isinstance(response.stream, httpx2.AsyncByteStream):
+        return response.aiter_bytes()
+    return aiter(response.stream)
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

@@ -3,33 +3,26 @@
 It sees statuses and bytes, not what the JSON means.
 """
 
-import asyncio
 import json
 import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import anyio
 import httpx2
 
 from grok_mcp import __version__, bounds, errors
 from grok_mcp.addresses import is_loopback
-from grok_mcp.endpoint.client import open_client, tls_context
+from grok_mcp.endpoint.client import open_transport, tls_context
 from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.endpoint.failures import Endpoint, classify, retry_after_s
-from grok_mcp.endpoint.network import AsyncioTransport
+from grok_mcp.endpoint.network import IDLE_S
 from grok_mcp.endpoint.reply import Reply
 from grok_mcp.redaction import quote
-
-CALLS_PER_POOL = 8
-IDLE_POOL_S = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +37,10 @@ class Timeouts(NamedTuple):
     connect_s: float
     idle_s: float
 
-
-@dataclass(slots=True)
-class _Pool:
-    """One connection pool and how many calls it carries."""
-
-    client: httpx2.AsyncClient
-    calls: int = 0
+    @property
+    def by_name(self) -> dict[str, float | None]:
+        """The same as the HTTP library has them."""
+        return {"connect": self.connect_s, "read": self.idle_s, "write": self.idle_s, "pool": None}
 
 
 @lru_cache(maxsize=32)
@@ -62,7 +52,7 @@ class Upstream:
     """One endpoint with its key; shared by all calls of the process, connects when first used."""
 
     def __init__(
-        self, endpoint: Endpoint, key: str | None, timeouts: Timeouts, *, idle_pool_s: float = IDLE_POOL_S
+        self, endpoint: Endpoint, key: str | None, timeouts: Timeouts, *, idle_s: float = IDLE_S
     ) -> None:
         self.endpoint = endpoint
         self._own = {
@@ -71,10 +61,8 @@ class Upstream:
             **({"Authorization": f"Bearer {key}"} if key else {}),
         }
         self._timeouts = timeouts
-        self._idle_pool_s = idle_pool_s
-        self._pools: list[_Pool] = []
-        self._closing: set[asyncio.Future[None]] = set()
-        self._tls: ssl.SSLContext | None = None
+        self._idle_s = idle_s
+        self._transport: httpx2.AsyncBaseTransport | None = None
 
     @asynccontextmanager
     async def stream(
@@ -107,11 +95,18 @@ class Upstream:
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
     ) -> AsyncIterator[httpx2.Response]:
         """The response to one request, refused statuses raised; closed at the end."""
-        pool = self._pool(url)
-        pool.calls += 1
         try:
-            request = httpx2.Request(method, _parsed(url), content=content, headers=self._own | dict(headers))
-            response = await pool.client.send(request, stream=True)
+            request = httpx2.Request(
+                method,
+                _parsed(url),
+                content=content,
+                headers=self._own | dict(headers),
+                extensions={"timeout": self._timeouts.by_name},
+            )
+            if request.url.userinfo:  # sent as the HTTP library's client does it
+                login = httpx2.BasicAuth(request.url.username, request.url.password)
+                request = next(login.auth_flow(request))
+            response = await self._transport_to(url).handle_async_request(request)
             try:
                 if response.status_code >= 300:
                     raise await self._refused(response)
@@ -120,56 +115,29 @@ class Upstream:
                 await response.aclose()
         except _FOREIGN as error:
             raise self._mapped(error, url) from None
-        finally:
-            pool.calls -= 1
-            if pool.calls == 0 and len(self._pools) > 1:
-                asyncio.get_running_loop().call_later(self._idle_pool_s, self._retire, pool)
 
-    def _pool(self, url: str) -> _Pool:
-        """The least loaded pool: one large pool costs quadratically in simultaneous calls."""
-        pool = min(self._pools, key=attrgetter("calls"), default=None)
-        if pool is None or pool.calls >= CALLS_PER_POOL:
-            pool = _Pool(self._client(url))
-            self._pools.append(pool)
-        return pool
-
-    def _retire(self, pool: _Pool) -> None:
-        """Close a pool that a crowd has left behind; one is always kept."""
-        if pool.calls == 0 and pool in self._pools and len(self._pools) > 1:
-            self._pools.remove(pool)
-            closing = asyncio.ensure_future(pool.client.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
-
-    def _client(self, url: str) -> httpx2.AsyncClient:
-        parts = urlsplit(url)
-        local = is_loopback(parts.hostname)
-        if self._tls is None:
+    def _transport_to(self, url: str) -> httpx2.AsyncBaseTransport:
+        """The one transport, made for the first address that is asked for."""
+        if self._transport is None:
+            parts = urlsplit(url)
             # Plain HTTP to this machine never uses it: an empty trust store spares reading the system's.
-            unused = local and parts.scheme == "http"
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else tls_context()
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=CALLS_PER_POOL)
-        direct = local or not getproxies()
-        return open_client(
-            url,
-            self._tls,
-            transport=AsyncioTransport(self._tls, limits) if direct else None,
-            timeout=httpx2.Timeout(self._timeouts.idle_s, connect=self._timeouts.connect_s, pool=None),
-            limits=limits,
-        )
+            unused = is_loopback(parts.hostname) and parts.scheme == "http"
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unused else tls_context()
+            self._transport = open_transport(url, tls, idle_s=self._idle_s)
+        return self._transport
 
     def warm(self, url: str) -> None:
-        """Make the first pool, whose TLS context takes a moment, before a call needs it; for a thread."""
+        """Make the transport, whose TLS context takes a moment, before a call needs it; for a thread."""
         try:
-            if not self._pools:
-                self._pools.append(_Pool(self._client(url)))
+            self._transport_to(url)
         except errors.ConfigurationError as error:  # each call will say so
             logger.warning("%s %s", error.message, error.advice)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        while self._pools:
-            await self._pools.pop().client.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def _refused(self, response: httpx2.Response) -> errors.GrokError:
         body = bytearray()
@@ -219,6 +187,7 @@ class Upstream:
 
 _HAPPENED: Mapping[type[Exception], str] = {
     httpx2.ConnectTimeout: "it took too long to connect",
+    httpx2.WriteTimeout: "the request was not taken in time",
     httpx2.ConnectError: "it could not be made",
     httpx2.ProxyError: "the proxy refused it",
     httpx2.WriteError: "it was lost while the request went out",
