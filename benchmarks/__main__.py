@@ -1,4 +1,4 @@
-"""Measures the server beside its peers, the bare SDK and bare HTTP clients, and prints one table of ratios."""
+"""Measures the server beside peers, the bare SDK and bare HTTP clients, and prints one table."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""The leanest proxy that is worth the name on this SDK: its lowlevel server, `aiohttp`, `json.loads` for each event.
+"""The leanest honest proxy on this SDK: its lowlevel server, `aiohttp`, and `json.loads` for each event.
 
 No attempts, deadlines, bounds, ledger, progress, usage or errors in words: what these cost in ours is the
 difference to it. The benchmarks put `aiohttp` on the path (`peers.py`).

@@ -52,6 +52,11 @@ class Child:
         """The environment without what would change a server."""
         return {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def send(self, data: bytes) -> None:
         """Write all of it."""
         while data:
@@ -159,7 +164,7 @@ class McpChild(Child):
 
 
 def _cpu_of(pid: int) -> float:
-    """What it has used, by its own clock, and what its ended children had, which the kernel counts in ticks."""
+    """What it has used by its own clock, and its ended children, which the kernel counts in ticks."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     ended = sum(map(int, after_name[13:15])) / _TICKS_A_SECOND
     return time.clock_gettime((~pid << 3) | 2) + ended
@@ -173,7 +178,7 @@ def _status_of(pid: int, field: str) -> int:
 
 
 def is_answer(line: bytes) -> bool:
-    """Whether a line answers a request; looks at its ends only, as a line may be long, and the id at either."""
+    """Whether a line answers a request; looks at its ends only: it may be long, and the id at either."""
     head = line[:60]
     return b'"method"' not in head and (b'"id"' in head or b'"id"' in line[-40:])
 

@@ -45,7 +45,11 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """Ours to the baseline, by medians."""
-        return self.ours.median / self.baseline.median if self.baseline and self.baseline.median else None
+        if (
+            self.baseline is None or self.baseline.median <= 0
+        ):  # what is added to a third may be less than nothing
+            return None
+        return self.ours.median / self.baseline.median
 
     @property
     def compared(self) -> float | None:

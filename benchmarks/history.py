@@ -1,4 +1,4 @@
-"""What was measured for each release: one JSON file a version, with the machine and the versions of libraries.
+"""What was measured for each release: one JSON file a version, with machine and versions of libraries.
 
 A run with `--only` replaces the groups that it measured. Ratios are made within a group, so groups may come
 from several runs; each says when it was measured, and how busy the machine was by then.

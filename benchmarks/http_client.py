@@ -44,6 +44,7 @@ def _message(number: int, order: dict[str, Any]) -> bytes:
 
 
 def post(port: int, path: str, body: bytes, extra: str = "") -> bytes:
+    """One request, to be sent as it is."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Accept: application/json, text/event-stream\r\n{extra}Content-Length: {len(body)}\r\n\r\n"

@@ -23,7 +23,7 @@ _AT_FULL_SPEED = "grok-bench-stamp-n2000-h0"
 
 
 def instant_call(stage: Stage, runs: int) -> list[Figure]:
-    """Sequential calls that the endpoint answers at once, in 16 pieces: processor time, and how long they take."""
+    """Sequential calls that the endpoint answers at once, in 16 pieces: CPU, and how long they take."""
     servers = stage.servers(PIECES_16, _ALL)
     cpus: dict[str, Samples] = {name: [] for name in servers.found}
 

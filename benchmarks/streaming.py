@@ -14,7 +14,7 @@ PIECES = 20_000
 ONE_MB = "grok-bench-n64-b16384"
 ONE_MB_IN_2000 = "grok-bench-n2000-b500-whole"
 SMALL_DELTAS = {1: "grok-bench-n10000-b100", 10: "grok-bench-n100000-b100"}
-_MODEL = f"grok-bench-n{PIECES}-b5"
+PIECES_MODEL = f"grok-bench-n{PIECES}-b5"
 _TARGETS = {"no progress token": 0.7, "status notes": 0.7, "delta notes": 3.0}
 
 
@@ -23,7 +23,7 @@ def cpu_per_piece(stage: Stage, runs: int) -> list[Figure]:
     figures = []
     missing = {}
     try:
-        stage.raw(_MODEL, client="aiohttp")
+        stage.raw(PIECES_MODEL, client="aiohttp")
     except UnavailableError as error:
         missing["raw aiohttp"] = str(error)
     for dialect in PATHS:
@@ -57,12 +57,12 @@ def cpu_per_piece(stage: Stage, runs: int) -> list[Figure]:
 
 
 def _raw_cpu(stage: Stage, dialect: Dialect, client: str) -> Samples:
-    return [stage.raw(_MODEL, dialect=dialect, client=client)["cpu"] / PIECES * 1e6]
+    return [stage.raw(PIECES_MODEL, dialect=dialect, client=client)["cpu"] / PIECES * 1e6]
 
 
 def _cpu(server: McpChild, token: str | None) -> Samples:
     before = server.cpu()
-    check(server.request(*ask(_MODEL, token=token)))
+    check(server.request(*ask(PIECES_MODEL, token=token)))
     return [(server.cpu() - before) / PIECES * 1e6]
 
 
@@ -104,9 +104,9 @@ def _in_2000_pieces(stage: Stage, runs: int) -> list[Figure]:
 
     with ExitStack() as stack:
         running = {name: stack.enter_context(one.running()) for name, one in servers.found.items()}
-        candidates = {name: partial(wall, server, name) for name, server in running.items()}
-        candidates["raw httpx2"] = lambda: [stage.raw(ONE_MB_IN_2000)["wall"] * 1000]
-        taken = interleaved(runs, candidates)
+        raw = {"raw httpx2": lambda: [stage.raw(ONE_MB_IN_2000)["wall"] * 1000]}
+        ours = {name: partial(wall, server, name) for name, server in running.items()}
+        taken = interleaved(runs, {**raw, **ours})
     return beside(
         "1 MB in 2,000 pieces, wall",
         "ms",
