@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from benchmarks import history, page
 from benchmarks.crowd import calls_at_once
 from benchmarks.figures import Figure
+from benchmarks.history import Run
 from benchmarks.latency import first_note, in_flight, instant_call
 from benchmarks.network import over_http
 from benchmarks.stage import Stage, stage
@@ -47,18 +49,19 @@ def main() -> None:
     options = parser.parse_args()
     runs = max(1, min(options.runs, MAX_RUNS))
     groups: dict[str, list[Figure]] = {}
+    run = Run(groups, runs, os.getloadavg()[0])
     with stage() as running:
         for name in options.only or MEASUREMENTS:
             began = time.perf_counter()
             groups[name] = MEASUREMENTS[name](running, runs)
             sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
-    document = history.document(groups, runs, {})
+    document = history.document(run, {})
     print(f"\n{history.describe(document)}; median (least to most)\n")
     print(table_of((figure for group in groups.values() for figure in group), padded=True), end="")
     if options.json:
         options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
     if options.save:
-        print(f"\nwritten: {history.save(groups, runs)}")
+        print(f"\nwritten: {history.save(run)}")
         page.write()
 
 

@@ -1,12 +1,13 @@
 """What was measured for each release: one JSON file a version, with machine and versions of libraries.
 
 A run with `--only` replaces the groups that it measured. Ratios are made within a group, so groups may come
-from several runs; each says when it was measured, and how busy the machine was by then.
+from several runs; each says when it was measured, and how busy the machine was before.
 """
 
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -30,16 +31,24 @@ class Release(NamedTuple):
     figures: list[Figure]
 
 
-def document(groups: Mapping[str, list[Figure]], runs: int, known: Mapping[str, Any]) -> dict[str, Any]:
+class Run(NamedTuple):
+    """What was measured at a time; `load` is the load average of the machine before."""
+
+    groups: Mapping[str, list[Figure]]
+    rounds: int
+    load: float
+
+
+def document(run: Run, known: Mapping[str, Any]) -> dict[str, Any]:
     """The contents of a file: what is known already, and these groups."""
     measured = {
         name: {
             "measured": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
-            "runs": runs,
-            "load_average": round(os.getloadavg()[0], 1),
+            "rounds": run.rounds,
+            "load_before": round(run.load, 1),
             "figures": [asdict(figure) for figure in figures],
         }
-        for name, figures in groups.items()
+        for name, figures in run.groups.items()
     }
     return {
         "version": grok_mcp.__version__,
@@ -55,12 +64,12 @@ def document(groups: Mapping[str, list[Figure]], runs: int, known: Mapping[str, 
     }
 
 
-def save(groups: Mapping[str, list[Figure]], runs: int) -> Path:
+def save(run: Run) -> Path:
     """Write them into the file of the present version."""
     path = FOLDER / f"{grok_mcp.__version__}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     FOLDER.mkdir(exist_ok=True)
-    text = json.dumps(document(groups, runs, known), indent=1, ensure_ascii=False)
+    text = json.dumps(document(run, known), indent=1, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     return path
 
@@ -70,17 +79,20 @@ def releases() -> list[Release]:
     read = (json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json"))
     return [
         Release(one["version"], describe(one), list(_figures_of(one)))
-        for one in sorted(read, key=lambda one: [int(part) for part in one["version"].split(".")[:3]])
+        for one in sorted(read, key=lambda one: [int(part) for part in re.findall(r"\d+", one["version"])])
     ]
 
 
 def describe(one: Mapping[str, Any]) -> str:
     """Machine, date and versions in one line."""
     machine = one["machine"]
-    dates = sorted({group["measured"][:10] for group in one["groups"].values()})
+    groups = one["groups"].values()
+    dates = sorted({group["measured"][:10] for group in groups})
+    loads = sorted({group["load_before"] for group in groups})
     parts = [
         " to ".join(dict.fromkeys((dates[0], dates[-1]))),
         f"{machine['processors']} processors ({machine['processor']})",
+        f"load average {' to '.join(map(str, dict.fromkeys((loads[0], loads[-1]))))} before",
         f"Python {machine['python']}",
         *(f"{name} {number}" for name, number in {**one["libraries"], **one["peers"]}.items()),
     ]

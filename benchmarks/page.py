@@ -7,19 +7,20 @@ import math
 import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
-from benchmarks.child import ROOT
 from benchmarks.figures import Figure
 from benchmarks.history import Release, releases
 from benchmarks.table import table_of, target_of
 
-PAGE = ROOT / "docs" / "performance.md"
-PLOT = ROOT / "docs" / "performance.svg"
+_ROOT = Path(__file__).parent.parent
+PAGE = _ROOT / "docs" / "performance.md"
+PLOT = _ROOT / "docs" / "performance.svg"
 _FRAME = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 _ROW, _LEFT, _RIGHT, _TOP = 22, 480, 110, 56
 _WIDTH = 1100
-_DECADES = (-2, 1)  # from a hundredth of what is allowed to ten times of it
+_DECADES = (-2, 2)  # from a hundredth of what is allowed to a hundred times of it
 _STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #1f2328 } .quiet { fill: #59636e }
 .paper { fill: #ffffff } .grid { stroke: #d1d9e0 } .limit { stroke: #59636e; stroke-dasharray: 4 3 }
@@ -32,18 +33,22 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 } .quiet { fill: #59636e 
 
 
 def write() -> None:
-    """Both files, from what there is; nothing where nothing was saved yet."""
+    """Both files, from what there is."""
     known = releases()
     if not known:
         raise SystemExit("benchmarks/history is empty: python -m benchmarks --save")
-    newest = known[-1]
-    table = table_of(newest.figures, padded=False)
-    text = f"grok-mcp-server {newest.version}; {newest.machine}. Median (least to most).\n\n{table}"
-    page, count = _FRAME.subn(lambda frame: frame[1] + text + frame[2], PAGE.read_text(encoding="utf-8"))
-    if count != 1:
-        raise SystemExit(f"{PAGE} has no place for the figures")
-    PAGE.write_text(page, encoding="utf-8")
+    PAGE.write_text(page_of(PAGE.read_text(encoding="utf-8"), known[-1]), encoding="utf-8")
     PLOT.write_text(plot_of(known), encoding="utf-8")
+
+
+def page_of(text: str, newest: Release) -> str:
+    """The page with the figures of this release in their place."""
+    table = table_of(newest.figures, padded=False)
+    figures = f"\n{newest.version}, {newest.machine}. Cells are median (least to most).\n\n{table}\n"
+    page, count = _FRAME.subn(lambda frame: frame[1] + figures + frame[2], text)
+    if count != 1:
+        raise ValueError("the page has no place for the figures")
+    return page
 
 
 def plot_of(known: Sequence[Release]) -> str:
@@ -90,8 +95,8 @@ def _row(figure: Figure, y: int, known: Sequence[Release]) -> list[str]:
 
 
 def _title(figure: Figure) -> str:
-    beside = f" × {figure.baseline_name}" if figure.against == "ratio" else ""
-    return f"{figure.name}{beside} ({target_of(figure)})"
+    beside = f" {figure.baseline_name}" if figure.against == "ratio" else ""
+    return f"{figure.name} ({target_of(figure)}{beside})"
 
 
 def _value(figure: Figure) -> str:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -76,11 +77,9 @@ def _wheel_of_node() -> Path | None:
 def _cache() -> Path:
     """A folder that outlives this run, where there may be one."""
     folder = user_cache_path("grok-mcp-benchmarks")
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="grok-mcp-benchmarks-"))
-    return folder
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="grok-mcp-benchmarks-"))
 
 
 def _fill(command: Sequence[str], home: Path) -> None:
@@ -109,5 +108,11 @@ def _fill(command: Sequence[str], home: Path) -> None:
             raise UnavailableError(f"not installed: {error.strerror}") from None
         except subprocess.CalledProcessError as error:
             reasons = re.findall(r"^(?:npm error|ERROR:) (.+)$", error.stderr, re.MULTILINE)
-            raise UnavailableError(f"not installed: {'; '.join(reasons[:2])}") from None
+            raise UnavailableError(f"not installed: {_in_short(reasons)}") from None
         filled.rename(home)
+
+
+def _in_short(reasons: Sequence[str]) -> str:
+    """What fits into a cell of a table."""
+    told = [reason for reason in reasons if not reason.startswith(("code ", "Ignored "))]
+    return (told[0] if told else "the installer gave no reason")[:100].replace("|", "/")

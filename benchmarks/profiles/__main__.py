@@ -63,7 +63,7 @@ def by_py_spy(running: Stage, model: str, path: Path, seconds: int) -> None:
                 "--output",
                 str(file),
             ]
-            options = ["--duration", str(seconds), "--rate", str(RATE), "--function"]
+            options = ["--duration", str(seconds), "--rate", str(RATE), "--function", "--gil"]
             with subprocess.Popen(
                 [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as spy:
@@ -78,23 +78,40 @@ def by_py_spy(running: Stage, model: str, path: Path, seconds: int) -> None:
 
 
 def top_of(stacks: str) -> str:
-    """The functions with the most samples, of their own and with all that they call."""
+    """The packages and the functions with the most samples, of their own and with all that they call."""
+    packages: Counter[str] = Counter()
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for line in stacks.splitlines():
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
+        packages[_package_of(frames)] += int(count)
         own[frames[-1]] += int(count)
         total.update(dict.fromkeys(frames, int(count)))
     everything = sum(own.values())
-    lines = [f"{everything} samples, {RATE} a second, of a busy process only; percent of them", ""]
-    for title, counter in (("own", own), ("with all that it calls", total)):
+    lines = [f"{everything} samples, {RATE} a second where a thread runs Python; percent of them", ""]
+    for title, counter in (
+        ("by package, the standard library with whoever calls it", packages),
+        ("by function, without what it calls", own),
+        ("by function, with what it calls", total),
+    ):
         lines += [
             f"{title}:",
             *(f"{n / everything:6.1%}  {name}" for name, n in counter.most_common(TOP)),
             "",
         ]
     return "\n".join(lines)
+
+
+def _package_of(frames: list[str]) -> str:
+    """The package of the innermost frame that is not of Python's library; of ours also the room."""
+    for frame in reversed(frames):
+        parts = frame.rpartition("(")[2].partition(":")[0].removesuffix(".py").split("/")
+        if parts[0] == "grok_mcp":
+            return ".".join(parts[:2])
+        if parts[0] not in sys.stdlib_module_names and len(parts) > 1:
+            return parts[0]
+    return "the event loop, threads"
 
 
 def by_cprofile(running: Stage, model: str, path: Path, seconds: int) -> None:
