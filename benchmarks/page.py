@@ -11,14 +11,14 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.history import Release, releases
-from benchmarks.table import table_of, target_of
+from benchmarks.table import number, table_of, target_of
 
 _ROOT = Path(__file__).parent.parent
 PAGE = _ROOT / "docs" / "performance.md"
 PLOT = _ROOT / "docs" / "performance.svg"
 _FRAME = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
-_ROW, _LEFT, _RIGHT, _TOP = 22, 480, 110, 56
+_ROW, _LEFT, _RIGHT, _TOP = 22, 520, 110, 56
 _WIDTH = 1100
 _DECADES = (-2, 2)  # from a hundredth of what is allowed to a hundred times of it
 _STYLE = """
@@ -72,8 +72,8 @@ def plot_of(known: Sequence[Release]) -> str:
         parts.append(
             f'<text class="quiet" x="{x:.1f}" y="{_TOP - 14}" text-anchor="middle">{10.0**decade:g}</text>'
         )
-    for number, figure in enumerate(rows):
-        parts += _row(figure, _TOP + _ROW * number + 10, known)
+    for place, figure in enumerate(rows):
+        parts += _row(figure, _TOP + _ROW * place + 10, known)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -102,7 +102,7 @@ def _title(figure: Figure) -> str:
 def _value(figure: Figure) -> str:
     value = figure.compared
     assert value is not None
-    return f"{value:.3g} {'×' if figure.against == 'ratio' else figure.unit}"
+    return f"{number(value)} {'×' if figure.against == 'ratio' else figure.unit}"
 
 
 def _share(figure: Figure) -> float | None:

@@ -131,8 +131,8 @@ def _small_deltas(stage: Stage, runs: int) -> list[Figure]:
     growth = [ten / one for one, ten in zip(walls[1], walls[10], strict=True)]
     return [
         figure("10 MB in 100,000 pieces, wall", "ms", walls[10], "raw httpx2", raw, target=3.0),
-        figure("the same, times the time of 1 MB", "×", growth, target=12, against="ours"),
-        figure("the same, peak memory above idle", "MB", peak, target=40, against="ours"),
+        figure("10 MB, times the time of 1 MB", "×", growth, target=12, against="ours"),
+        figure("10 MB, peak memory above idle", "MB", peak, target=40, against="ours"),
     ]
 
 

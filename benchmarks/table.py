@@ -24,7 +24,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
         figure.baseline_name,
         figure.missing or _spread(figure.baseline),
         _spread(figure.ours),
-        "" if figure.ratio is None else _number(figure.ratio),
+        "" if figure.ratio is None else number(figure.ratio),
         target_of(figure),
         "not compared" if figure.missing and figure.target is not None else met,
     )
@@ -34,11 +34,11 @@ def _spread(spread: Spread | None) -> str:
     if spread is None:
         return ""
     if spread.count == 1:
-        return _number(spread.median)
-    return f"{_number(spread.median)} ({_number(spread.least)} to {_number(spread.most)})"
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.least)} to {number(spread.most)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits that count."""
     if abs(value) >= 100:
         return f"{value:.0f}"
