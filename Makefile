@@ -13,7 +13,7 @@ REACHED := --fail-under=0
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check suite test-hosts snapshots listings constraints bundle bench clean
+.PHONY: demo test check suite test-hosts snapshots listings constraints bundle bench profile clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
@@ -59,8 +59,13 @@ constraints: .venv/.installed-dev
 bundle: .venv/.installed-dev
 	$(BIN)/python packaging/bundle.py
 
+# Beside peers that it fetches from npm and PyPI; `ARGS=--save` writes the history, docs/performance.md and its plot.
 bench: .venv/.installed-dev
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Where the processor time of a call goes; writes into benchmarks/profiles/.
+profile: .venv/.installed-dev
+	$(BIN)/python -m benchmarks.profiles $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -6,6 +6,7 @@ Reads `/proc` and a process's CPU clock, so it runs on Linux only.
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -16,20 +17,26 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
 LONGEST_WAIT_S = 120.0
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# Nothing of whoever measures reaches a server: no settings, and no proxy before the loopback address.
+_FOREIGN = ("GROK_", "XAI_", "PERPLEXITY_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NODE_")
 _PROTOCOL = "2025-11-25"
 
 
 class Child:
-    """One process on pipes that speaks in lines; ended with the `with` block, whatever happens."""
+    """One process on pipes that speaks in lines; ended with the `with` block, whatever happens.
 
-    def __init__(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("GROK_", "XAI_"))}
+    What it uses is counted with the processes below it, so that no work can hide in another one.
+    """
+
+    def __init__(self, command: list[str], environ: Mapping[str, str] | None = None) -> None:
         self.began = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=ROOT,
-            env=clean | dict(environ or {}),
+            env=self.environ() | dict(environ or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -39,6 +46,16 @@ class Child:
         self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
         self._parts: list[bytes] = []
         self._lines: deque[bytes] = deque()
+
+    @staticmethod
+    def environ() -> dict[str, str]:
+        """The environment without what would change a server."""
+        return {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def send(self, data: bytes) -> None:
         """Write all of it."""
@@ -61,27 +78,32 @@ class Child:
         return self._lines.popleft()
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far, of all its threads."""
-        return time.clock_gettime((~self._process.pid << 3) | 2)
+        """Seconds of CPU time so far, user and system, of all threads and of the processes below it."""
+        return sum(map(_cpu_of, self._tree()))
 
     def memory(self, field: str = "VmRSS") -> int:
         """Resident bytes now, or `VmHWM` for the most since `reset_peak`."""
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith(field + ":"):
-                return int(line.split()[1]) * 1024
-        raise LookupError(field)
+        return sum(_status_of(pid, field) for pid in self._tree())
 
     def reset_peak(self) -> int:
         """Forget the peak of memory; returns what is resident now."""
-        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
+        for pid in self._tree():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
         return self.memory()
 
-    def kill_and_count(self) -> float:
-        """End it at once; returns its CPU seconds, user and system, as the kernel counted them."""
-        self._process.kill()
-        _, status, used = os.wait4(self._process.pid, 0)
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        return used.ru_utime + used.ru_stime
+    def kill(self) -> None:
+        """End it at once, with the processes below it."""
+        for pid in reversed(self._tree()):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _tree(self) -> list[int]:
+        """This process and all below it."""
+        found = [self._process.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += map(int, children.read_text().split())
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -102,8 +124,8 @@ class Child:
 class McpChild(Child):
     """An MCP server on stdio."""
 
-    def __init__(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> None:
-        super().__init__(arguments, environ)
+    def __init__(self, command: list[str], environ: Mapping[str, str] | None = None) -> None:
+        super().__init__(command, environ)
         self._last_id = 0
 
     def open(self) -> bytes:
@@ -141,9 +163,24 @@ class McpChild(Child):
         return found
 
 
+def _cpu_of(pid: int) -> float:
+    """What it has used by its own clock, and its ended children, which the kernel counts in ticks."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ended = sum(map(int, after_name[13:15])) / _TICKS_A_SECOND
+    return time.clock_gettime((~pid << 3) | 2) + ended
+
+
+def _status_of(pid: int, field: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
 def is_answer(line: bytes) -> bool:
-    """Whether a line answers a request; looks at its beginning only, as a line may be long."""
-    return b'"id"' in line[:60] and b'"method"' not in line[:60]
+    """Whether a line answers a request; looks at its ends only: it may be long, and the id at either."""
+    head = line[:60]
+    return b'"method"' not in head and (b'"id"' in head or b'"id"' in line[-40:])
 
 
 def check(answer: bytes) -> bytes:

@@ -3,8 +3,12 @@
 The model name says how it behaves, `grok-bench-` and then any of these:
 `n20000` that many text events, `b40` of so many bytes each, `d1000` milliseconds before the first byte,
 `g100` milliseconds between the start of the answer and its text. `stamp` makes the first text the time
-(`time.monotonic_ns`) at which it was sent. Started as a process, it prints its port and runs until its
-stdin ends.
+(`time.monotonic_ns`) at which it was sent, `h0` how many milliseconds the second waits for it (20).
+`whole` says the whole text again in the last event of the Responses API, as real endpoints do.
+
+Perplexity's Agent API has no model: there the name stands in the question, and the text is always said again.
+A request that asks for no stream gets the answer in one piece. Started as a process, it prints its port and
+runs until its stdin ends.
 """
 
 import asyncio
@@ -17,7 +21,10 @@ from typing import NamedTuple
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _MODEL = re.compile(rb'"model"\s*:\s*"(grok-bench[a-z0-9-]*)"')
-_OPTION = re.compile(r"-([nbdg])(\d+)")
+_MODEL_IN_TEXT = re.compile(rb"grok-bench[a-z0-9-]*")
+_NO_STREAM = re.compile(rb'"stream"\s*:\s*false')
+_AGENT = "/v1/agent"
+_OPTION = re.compile(r"-([nbdgh])(\d+)")
 _SENTENCE = "The quick brown fox jumps over the lazy dog, and then it goes home to sleep.\n"
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -33,7 +40,9 @@ class Behaviour(NamedTuple):
     size: int = 40
     delay: int = 0
     gap: int = 0
+    hold: int = 20
     stamped: bool = False
+    whole: bool = False
 
 
 class Script(NamedTuple):
@@ -46,9 +55,9 @@ class Script(NamedTuple):
 
 def behaviour_of(model: str) -> Behaviour:
     """Read a model name."""
-    fields = {"n": "events", "b": "size", "d": "delay", "g": "gap"}
+    fields = {"n": "events", "b": "size", "d": "delay", "g": "gap", "h": "hold"}
     options = {fields[letter]: int(value) for letter, value in _OPTION.findall(model)}
-    return Behaviour(**options, stamped="-stamp" in model)
+    return Behaviour(**options, stamped="-stamp" in model, whole="-whole" in model)
 
 
 def text_of(size: int) -> str:
@@ -61,8 +70,9 @@ def script_of(path: str, model: str) -> Script:
     """The answer to a request, in the dialect of its path."""
     behaviour = behaviour_of(model)
     piece = text_of(behaviour.size)
-    make = _responses if path.endswith("/responses") else _chat
-    return make(model, piece, behaviour.events)
+    if path == _AGENT or path.endswith("/responses"):
+        return _responses(model, piece, behaviour.events, whole=behaviour.whole or path == _AGENT)
+    return _chat(model, piece, behaviour.events)
 
 
 def _chat(model: str, piece: str, events: int) -> Script:
@@ -82,7 +92,7 @@ def _chat(model: str, piece: str, events: int) -> Script:
     return Script(start, choice({"content": piece}, None), end + _LAST_CHUNK)
 
 
-def _responses(model: str, piece: str, events: int) -> Script:
+def _responses(model: str, piece: str, events: int, *, whole: bool) -> Script:
     response = {"id": "resp_1", "object": "response", "model": model, "status": "in_progress", "output": []}
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": []}
@@ -97,12 +107,44 @@ def _responses(model: str, piece: str, events: int) -> Script:
         {"type": "response.output_item.added", "output_index": 0, "item": item},
     ]
     delta = {"type": "response.output_text.delta", "sequence_number": 1, **where, "delta": piece}
-    done = response | {"status": "completed", "usage": usage}
+    content = [{"type": "output_text", "text": piece * events, "annotations": []}]
+    output = [item | {"content": content}] if whole else []
+    done = response | {"status": "completed", "output": output, "usage": usage}
     end: list[dict[str, object]] = [
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": done},
     ]
     return Script(b"".join(map(_event, start)), _event(delta), b"".join(map(_event, end)) + _LAST_CHUNK)
+
+
+@lru_cache(maxsize=64)
+def whole_answer(model: str) -> bytes:
+    """The answer in one piece, with a source, without which some take it for none."""
+    behaviour = behaviour_of(model)
+    source = {
+        "type": "url_citation",
+        "url": "https://source.example/",
+        "title": "1",
+        "start_index": 0,
+        "end_index": 9,
+    }
+    text = text_of(behaviour.size) * behaviour.events
+    content = [{"type": "output_text", "text": text, "annotations": [source]}]
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
+    usage = {"input_tokens": 10, "output_tokens": behaviour.events, "total_tokens": 10 + behaviour.events}
+    answer = {
+        "id": "resp_1",
+        "object": "response",
+        "model": model,
+        "status": "completed",
+        "output": [item],
+        "usage": usage,
+    }
+    body = json.dumps(answer, separators=(",", ":")).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
 
 def _event(payload: dict[str, object]) -> bytes:
@@ -127,13 +169,30 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
             head = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(head)
             body = await reader.readexactly(int(length[1]) if length else 0)
-            model = _MODEL.search(body)
             path = head.split(b" ", 2)[1].decode()
-            await _answer(writer, path, model[1].decode() if model else "grok-bench")
+            model = _model_of(path, body)
+            if _NO_STREAM.search(body):
+                await _answer_whole(writer, model)
+            else:
+                await _answer(writer, path, model)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
         writer.close()
+
+
+def _model_of(path: str, body: bytes) -> str:
+    if path == _AGENT:
+        named = _MODEL_IN_TEXT.search(body)
+        return named[0].decode() if named else "grok-bench"
+    found = _MODEL.search(body)
+    return found[1].decode() if found else "grok-bench"
+
+
+async def _answer_whole(writer: asyncio.StreamWriter, model: str) -> None:
+    await asyncio.sleep(behaviour_of(model).delay / 1000)
+    writer.write(whole_answer(model))
+    await writer.drain()
 
 
 async def _answer(writer: asyncio.StreamWriter, path: str, model: str) -> None:
@@ -149,7 +208,7 @@ async def _answer(writer: asyncio.StreamWriter, path: str, model: str) -> None:
         await asyncio.sleep(behaviour.gap / 1000)
     if behaviour.stamped:
         writer.write(_stamp(script, behaviour))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(behaviour.hold / 1000)
     for _ in range(behaviour.events - behaviour.stamped):
         writer.write(script.event)
         await writer.drain()

@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Any
 
-_MODERN = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
-_META = {
+MODERN = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
+META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -31,7 +31,7 @@ async def _carry_out(order: dict[str, Any]) -> None:
     if order["path"] == "/sse":
         await _over_sse(order["port"], messages)
         return
-    extra = _MODERN.format(tool=order["tool"])
+    extra = MODERN.format(tool=order["tool"])
     connections = order["connections"]
     await asyncio.gather(
         *(_one_by_one(order["port"], extra, messages[first::connections]) for first in range(connections))
@@ -39,11 +39,12 @@ async def _carry_out(order: dict[str, Any]) -> None:
 
 
 def _message(number: int, order: dict[str, Any]) -> bytes:
-    params = {"name": order["tool"], "arguments": order["arguments"], "_meta": _META}
+    params = {"name": order["tool"], "arguments": order["arguments"], "_meta": META}
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
 
 
-def _post(port: int, path: str, body: bytes, extra: str = "") -> bytes:
+def post(port: int, path: str, body: bytes, extra: str = "") -> bytes:
+    """One request, to be sent as it is."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Accept: application/json, text/event-stream\r\n{extra}Content-Length: {len(body)}\r\n\r\n"
@@ -54,7 +55,7 @@ def _post(port: int, path: str, body: bytes, extra: str = "") -> bytes:
 async def _one_by_one(port: int, extra: str, messages: list[bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for message in messages:
-        writer.write(_post(port, "/mcp", message, extra))
+        writer.write(post(port, "/mcp", message, extra))
         _check(await _response(reader))
     writer.close()
 
@@ -83,7 +84,7 @@ async def _over_sse(port: int, messages: list[bytes]) -> None:
 
 async def _send(port: int, path: str, messages: list[bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"".join(_post(port, path, message) for message in messages))
+    writer.write(b"".join(post(port, path, message) for message in messages))
     for _ in messages:
         await _response(reader)
     writer.close()

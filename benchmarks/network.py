@@ -1,66 +1,60 @@
 """The network transports: many calls at once, and calls one after the other on many connections."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from benchmarks.child import Child
-from benchmarks.crowd import MODEL
-from benchmarks.figures import Figure, Samples, interleaved
-from benchmarks.stage import PROMPT, Stage
+from benchmarks.child import PYTHON, Child
+from benchmarks.crowd import LIMIT_S, MODEL
+from benchmarks.figures import Figure, Samples, figure, interleaved
+from benchmarks.stage import Stage
+from benchmarks.wire import PROMPT
 
 CONNECTIONS = 64
 CALLS = 1_280
 _CROWD = 500
-_LIMIT_S = 2.0
 
 
 def over_http(stage: Stage, runs: int) -> list[Figure]:
-    """500 calls at once by /mcp and /sse; 64 connections with one call each in flight, against bare echo."""
-    with Child(["-m", "benchmarks.http_client"]) as client:
+    """500 calls at once by /mcp and /sse; 64 connections with one call each, against the SDK's echo."""
+    with Child([PYTHON, "-m", "benchmarks.http_client"]) as client:
 
         def crowd(path: str) -> Samples:
-            with _ours(stage) as port:
+            with stage.ours_over_http() as port:
                 _order(client, port, path, "ask_grok", _asked("grok-bench"), 5, 5)
                 return [_order(client, port, path, "ask_grok", _asked(MODEL), _CROWD, _CROWD)]
 
         def steady() -> Samples:
-            with _ours(stage) as port:
+            with stage.ours_over_http() as port:
                 return [_steady(client, port, "ask_grok", _asked("grok-bench"))]
 
         def bare() -> Samples:
-            with Child(["-m", "benchmarks.bare_http"]) as server:
+            with Child([PYTHON, "-m", "benchmarks.bare_http"]) as server:
                 return [_steady(client, int(server.line()), "echo", {"prompt": PROMPT})]
 
-        crowds = interleaved(min(runs, 4), {path: lambda path=path: crowd(path) for path in ("/mcp", "/sse")})  # type: ignore[misc]
+        crowds = interleaved(min(runs, 4), {path: partial(crowd, path) for path in ("/mcp", "/sse")})
         taken = interleaved(min(runs, 4), {"bare": bare, "ours": steady})
+    name = f"calls over {CONNECTIONS} connections of /mcp"
     return [
         *(
-            Figure(
-                f"{_CROWD} calls at once over {path}, endpoint takes 1 s", "s", [], samples, _LIMIT_S, "ours"
+            figure(
+                f"{_CROWD} calls at once over {path}, endpoint takes 1 s",
+                "s",
+                samples,
+                target=LIMIT_S,
+                against="ours",
             )
             for path, samples in crowds.items()
         ),
-        Figure(
-            f"a call of ours over {CONNECTIONS} connections of /mcp, an echo of theirs",
-            "ms",
-            taken["bare"],
-            taken["ours"],
-            1 / 0.9,
-            baseline_name="bare",
-        ),
+        figure(name, "1/s", taken["ours"], "SDK echo", taken["bare"], target=0.7, at_least=True),
     ]
 
 
 def _steady(client: Child, port: int, tool: str, arguments: Mapping[str, Any]) -> float:
-    """Milliseconds a call, with a connection each for those in flight."""
+    """Calls a second, with a connection each for those in flight."""
     _order(client, port, "/mcp", tool, arguments, CONNECTIONS, CONNECTIONS)
-    return _order(client, port, "/mcp", tool, arguments, CALLS, CONNECTIONS) / CALLS * 1000
+    return CALLS / _order(client, port, "/mcp", tool, arguments, CALLS, CONNECTIONS)
 
 
 def _order(
@@ -80,22 +74,3 @@ def _order(
 
 def _asked(model: str) -> dict[str, str]:
     return {"prompt": PROMPT, "model": model}
-
-
-@contextmanager
-def _ours(stage: Stage) -> Iterator[int]:
-    """Our server on a free port, which it tells on stderr."""
-    settings = {**stage.settings, "GROK_MCP_TRANSPORT": "http"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "grok_mcp", "serve", "--port", "0"],
-        stderr=subprocess.PIPE,
-        env={**os.environ, **settings},
-    )
-    try:
-        assert process.stderr is not None
-        found = re.search(rb":(\d+)/", process.stderr.readline())
-        assert found is not None
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.communicate()

@@ -1,6 +1,6 @@
 """The echo tool that makes the raw request too: both baselines in one process, as a host meets ours.
 
-Echo and raw measured apart each have the two processors to themselves and stay warm in their own loop; a call
+Echo and raw measured apart each have the processors to themselves and stay warm in their own loop; a call
 through a server passes three processes in turn. This one passes them as well and does nothing else.
 """
 
@@ -16,16 +16,17 @@ from mcp_types import CallToolRequestParams, CallToolResult, TextContent
 
 from benchmarks.bare_server import Context, list_tools
 from benchmarks.raw_client import request
-from benchmarks.stage import PATHS, body
+from benchmarks.wire import DIALECT, PATHS, body
 
 
 async def main(base: str) -> None:
-    """Serve on stdin and stdout, before this endpoint."""
-    sent = json.dumps(body("grok-bench", "chat_completions"), separators=(",", ":")).encode()
+    """Serve on stdin and stdout, before this endpoint; the prompt is the model."""
     async with httpx2.AsyncClient(timeout=120, trust_env=False) as client:
 
         async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
-            _, _, size = await request(client, base + PATHS["chat_completions"], sent)
+            asked = body(str((params.arguments or {})["prompt"]), DIALECT)
+            sent = json.dumps(asked, separators=(",", ":")).encode()
+            _, _, size = await request(client, base + PATHS[DIALECT], sent)
             return CallToolResult(content=[TextContent(text=str(size))])
 
         server = Server[Any]("relay", version="1", on_list_tools=list_tools, on_call_tool=call_tool)

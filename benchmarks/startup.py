@@ -1,59 +1,88 @@
-"""Cold start, idle memory and the size of the tool list, beside the bare SDK."""
+"""Cold start, the first call after it, idle memory and the size of the tool list."""
 
 import compileall
 import json
 import time
+from functools import partial
 
-from benchmarks.child import ROOT, McpChild
-from benchmarks.figures import Figure, Samples
-from benchmarks.stage import Stage
+from benchmarks.child import ROOT, McpChild, check
+from benchmarks.figures import Figure, Samples, beside, figure, interleaved
+from benchmarks.stage import PIECES_16, Server, Stage
 
-_SERVERS = {
-    "bare": ["-m", "benchmarks.bare_server"],
-    "MCPServer": ["-m", "benchmarks.bare_mcpserver"],
-    "ours": ["-m", "grok_mcp"],
-}
 _SETTLED_S = 0.5
 
 
 def cold_start(stage: Stage, runs: int) -> list[Figure]:
-    """Spawn to `tools/list` answered: seconds, and CPU seconds until then as `wait4` tells them.
+    """Spawn to `tools/list` answered, and to the answer of a first call right after it.
 
-    Byte code is written first, as an installer does; without it the SDK's would be cached and ours not.
+    CPU is what the process and those below it have used by then. Byte code is written first, as an installer
+    does; without it the SDK's would be cached and ours not.
     """
     for package in ("grok_mcp", "benchmarks"):
         compileall.compile_dir(ROOT / package, quiet=2)
-    walls: dict[str, Samples] = {name: [] for name in _SERVERS}
-    cpus: dict[str, Samples] = {name: [] for name in _SERVERS}
+    names = ["bare SDK", "SDK relay", "aiohttp on the SDK", "Perplexity", "Rust", "ours"]
+    servers = stage.servers(PIECES_16, names)
+    cpus: dict[str, Samples] = {name: [] for name in servers.found}
+    calls: dict[str, Samples] = {name: [] for name in servers.found}
     listed = b""
-    for number in range(runs + 1):
-        first = number % len(_SERVERS)
-        names = list(_SERVERS)
-        for name in names[first:] + names[:first]:
-            with McpChild(_SERVERS[name], {"XAI_API_KEY": "x"}) as server:
-                answer = server.open()
-                wall = time.perf_counter() - server.began
-                cpu = server.kill_and_count()
-            listed = answer if name == "ours" else listed
-            if number:  # the first round fills the caches
-                walls[name].append(wall * 1000)
-                cpus[name].append(cpu * 1000)
+
+    def start(name: str, server: Server) -> Samples:
+        nonlocal listed
+        with McpChild(server.command, server.environ) as child:
+            answer = child.open()
+            wall, cpu = time.perf_counter() - child.began, child.cpu()
+            check(child.request(*server.call))
+            called = time.perf_counter() - child.began
+            child.kill()
+        listed = answer if name == "ours" else listed
+        cpus[name].append(cpu * 1000)
+        calls[name].append(called * 1000)
+        return [wall * 1000]
+
+    candidates = {name: partial(start, name, server) for name, server in servers.found.items()}
+    interleaved(1, candidates)  # fills the caches
+    for taken in (*cpus.values(), *calls.values()):
+        taken.clear()
+    walls = interleaved(runs, candidates)
     tools = json.dumps(json.loads(listed)["result"]["tools"], separators=(",", ":"), ensure_ascii=False)
+    missing = servers.missing
     return [
-        Figure("cold start, wall", "ms", walls["bare"], walls["ours"], 1.0, baseline_name="bare"),
-        Figure("cold start, CPU", "ms", cpus["bare"], cpus["ours"], 1.0, baseline_name="bare"),
-        Figure("cold start, wall", "ms", walls["MCPServer"], walls["ours"], baseline_name="MCPServer"),
-        Figure("tools/list, compact JSON", "bytes", [], [len(tools.encode())], 4096, "ours"),
+        *beside(
+            "start to tools/list, CPU",
+            "ms",
+            cpus,
+            missing,
+            {"bare SDK": 0.06, "Rust": None, "Perplexity": None},
+        ),
+        *beside(
+            "start to tools/list, wall",
+            "ms",
+            walls,
+            missing,
+            {"bare SDK": 0.06, "Rust": None, "Perplexity": None},
+        ),
+        *beside(
+            "start to the first call's answer, wall",
+            "ms",
+            calls,
+            missing,
+            {"SDK relay": 1.0, "aiohttp on the SDK": None, "Rust": None, "Perplexity": None},
+        ),
+        figure("tools/list, compact JSON", "bytes", [len(tools.encode())], target=4096, against="ours"),
     ]
 
 
 def idle_memory(stage: Stage, runs: int) -> list[Figure]:
     """Resident memory half a second after `tools/list`."""
-    sizes: dict[str, Samples] = {"bare": [], "ours": []}
-    for _ in range(min(runs, 3)):
-        for name, taken in sizes.items():
-            with McpChild(_SERVERS[name], {"XAI_API_KEY": "x"}) as server:
-                server.open()
-                time.sleep(_SETTLED_S)
-                taken.append(server.memory() / 1e6)
-    return [Figure("memory, idle", "MB", sizes["bare"], sizes["ours"], 1.15, baseline_name="bare")]
+    servers = stage.servers(PIECES_16, ["bare SDK", "Perplexity", "Rust", "ours"])
+
+    def idle(server: Server) -> Samples:
+        with McpChild(server.command, server.environ) as child:
+            child.open()
+            time.sleep(_SETTLED_S)
+            return [child.memory() / 1e6]
+
+    candidates = {name: partial(idle, server) for name, server in servers.found.items()}
+    taken = interleaved(min(runs, 3), candidates)
+    baselines = {"bare SDK": 1.1, "Perplexity": None, "Rust": None}
+    return beside("memory, idle", "MB", taken, servers.missing, baselines)

@@ -1,55 +1,58 @@
-"""Prints figures as one Markdown table, which the README takes over as it is."""
+"""Makes one Markdown table of figures, as it is printed and as docs/performance.md has it."""
 
-from statistics import median
+from collections.abc import Iterable
 
-from benchmarks.figures import Figure, Samples
+from benchmarks.figures import Figure, Spread
 
-_HEADINGS = ("figure", "unit", "baseline", "", "ours", "ratio", "target", "")
+_HEADINGS = ("figure", "unit", "baseline", "its value", "ours", "ratio", "target", "reached")
 
 
-def print_table(figures: list[Figure], title: str) -> None:
-    """The table, columns padded."""
+def table_of(figures: Iterable[Figure], *, padded: bool) -> str:
+    """The table; with columns of equal width for a terminal."""
     rows = [_HEADINGS, *map(_row, figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    print(f"\n{title}; median (min-max)\n")
-    for number, row in enumerate(rows):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
-        if number == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    widths = [max(len(row[column]) for row in rows) if padded else 0 for column in range(len(_HEADINGS))]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * max(width + 2, 3) for width in widths) + "|")
+    return "\n".join(lines) + "\n"
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
     met = {None: "", True: "met", False: "MISSED"}[figure.met]
-    ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
     return (
         figure.name,
         figure.unit,
-        figure.baseline_name if figure.baseline else "",
-        _spread(figure.baseline),
+        figure.baseline_name,
+        figure.missing or _spread(figure.baseline),
         _spread(figure.ours),
-        ratio,
-        _target(figure),
-        met,
+        "" if figure.ratio is None else number(figure.ratio),
+        target_of(figure),
+        "not compared" if figure.missing and figure.target is not None else met,
     )
 
 
-def _spread(samples: Samples) -> str:
-    if not samples:
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
         return ""
-    if len(samples) == 1:
-        return _number(samples[0])
-    return f"{_number(median(samples))} ({_number(min(samples))}-{_number(max(samples))})"
+    if spread.count == 1:
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.least)} to {number(spread.most)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits that count."""
-    if value >= 100:
+    if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
 
 
-def _target(figure: Figure) -> str:
+def target_of(figure: Figure) -> str:
+    """What was aimed at, in the figure's own unit or as a ratio."""
     if figure.target is None:
         return ""
+    sign = "≥" if figure.at_least else "≤"
     shown = f"{figure.target:g}"
-    return {"ratio": f"≤ {shown} ×", "ours": f"≤ {shown}", "difference": f"≤ raw + {shown}"}[figure.against]
+    return {
+        "ratio": f"{sign} {shown} ×",
+        "ours": f"{sign} {shown}",
+        "difference": f"{sign} {figure.baseline_name} + {shown}",
+    }[figure.against]

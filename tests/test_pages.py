@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
+from benchmarks import page as performance
+from benchmarks.history import releases
 from grok_mcp import bounds
 from grok_mcp.dialects import DIALECTS, Dialect
 from grok_mcp.gateways import GATEWAYS, endpoint_url
@@ -128,6 +130,13 @@ def test_every_filter_stands_in_the_table() -> None:
 def test_the_limits_of_schemas_are_those_of_the_code() -> None:
     assert f"{bounds.SCHEMA_CHARACTERS // 1024} KiB and {bounds.SCHEMA_DEPTH} levels" in STRUCTURED_PAGE
     assert f"{bounds.ATTACHED_CHARACTERS:,} characters" in STRUCTURED_PAGE
+
+
+def test_the_figures_and_the_plot_of_the_performance_page_are_those_of_the_newest_release() -> None:
+    known = releases()
+    text = performance.PAGE.read_text(encoding="utf-8")
+    assert performance.page_of(text, known[-1]) == text, "python -m benchmarks.page writes it"
+    assert performance.PLOT.read_text(encoding="utf-8") == performance.plot_of(known)
 
 
 @pytest.mark.parametrize("block", re.findall(r"```json\n(.*?)```", STRUCTURED_PAGE, re.DOTALL))
