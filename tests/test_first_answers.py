@@ -25,6 +25,7 @@ from mcp_types import JSONRPCRequest
 
 from grok_mcp.instant import ANSWERS, PLAIN
 from grok_mcp.instant.conversation import Conversation
+from grok_mcp.instant.start import LOADING_S
 from grok_mcp.pipeline import Grok
 from grok_mcp.server import build_server
 from grok_mcp.serving.messages import RefusedMessageError
@@ -346,8 +347,44 @@ def test_a_signal_before_the_server_is_loaded_ends_the_process_in_order(
         assert process.wait(10 * slowness()) == 0
 
 
+@pytest.mark.parametrize("ends_input", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_ends_a_process_that_never_loads(
+    number: signal.Signals, ends_input: bool, tmp_path: Path
+) -> None:
+    with never_loaded(tmp_path) as process:
+        told(process, initialize(SESSIONS[-1]), request(2, "tools/list"))
+        assert process.stdin
+        if ends_input:
+            process.stdin.close()
+            process.stdin = None
+        else:
+            process.stdin.write(sent(request(3, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})))
+            process.stdin.flush()
+        time.sleep(0.3)  # it waits for the server by then
+        process.send_signal(number)
+        time.sleep(0.3)  # two at once are one
+        process.send_signal(number)
+        process.wait(5 * slowness())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_process_that_never_loads_though_a_call_waits_for_it(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    with never_loaded(tmp_path) as process:
+        told(process, initialize(SESSIONS[-1]))
+        assert process.stdin
+        process.stdin.write(sent(request(3, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})))
+        process.stdin.flush()
+        time.sleep(0.3)  # it waits for the server by then
+        process.send_signal(number)
+        assert process.wait(LOADING_S + 20 * slowness()) != 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_call_that_waits_for_the_server_is_answered_where_a_signal_comes_meanwhile(
-    endpoint: Endpoint,
+    number: signal.Signals, endpoint: Endpoint
 ) -> None:
     environment = {**os.environ, "XAI_API_KEY": "xai-test-key-0000", "XAI_BASE_URL": endpoint.url}
     with subprocess.Popen(
@@ -358,7 +395,7 @@ def test_a_call_that_waits_for_the_server_is_answered_where_a_signal_comes_meanw
         process.stdin.write(sent(request(3, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})))
         process.stdin.flush()
         time.sleep(0.1)  # most of a second before it is loaded
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert json.loads(process.stdout.readline())["id"] == 3
         assert process.wait(30 * slowness()) == 0
 

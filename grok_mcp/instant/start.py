@@ -16,6 +16,8 @@ from grok_mcp.instant.plain import plain_settings
 
 QUIET_MS = 20
 """Loading begins once the host has been silent for so long, so that it does not hold up the answers."""
+LOADING_S = 10
+"""The server has so long to take over once a signal has come, before the process ends without it."""
 RECEIVED_BYTES = 256 * 1024
 """More than any host says before its first call."""
 _CHUNK = 64 * 1024
@@ -38,12 +40,18 @@ class Begun:
         self.unsent = b""
         self.signalled = False
 
+    def taken_over(self) -> None:
+        """The server has handlers of its own, and sees to its own end."""
+        if self.signalled:
+            signal.alarm(0)
+
 
 def begin(load: Callable[[], None]) -> Begun | None:
     """Answer the client while `load` runs in a thread; None where the server is to take all from the start.
 
-    Returns once the server is needed, or loaded. A signal ends the process where no request waits; later on,
-    handlers note it (`Begun.signalled`) until the server has its own.
+    Returns once the server is needed, or loaded. A signal ends the process where no request waits; else
+    handlers note it (`Begun.signalled`) until the server has its own and calls `Begun.taken_over`. A second
+    signal, or a server that does not come in `LOADING_S`, ends the process at once.
     """
     if not hasattr(select, "poll") or sys.__stdin__ is None or sys.__stdout__ is None:
         return None
@@ -67,17 +75,15 @@ class _Beginning:
         self._serving = False
 
     def run(self) -> Begun:
-        hangs_up = signal.getsignal(signal.SIGHUP) == signal.SIG_DFL  # unless somebody (nohup) ignores it
-        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else ())):
-            signal.signal(number, self._on_signal)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as by nohup
+                signal.signal(number, self._on_signal)
         self._talk()
         self._serving = True  # a signal is for the server, which sets its own handlers
         if self._thread is not None:
             self._thread.join()
         os.close(self._loaded)
         os.close(self._wake)
-        if hangs_up:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._begun.answered = self._conversation.answered
         return self._begun
 
@@ -135,9 +141,11 @@ class _Beginning:
         return not data
 
     def _on_signal(self, number: int, _: object) -> None:
-        if self._begun.signalled and not self._serving:
-            os._exit(128 + number)  # somebody insists
+        if self._begun.signalled:
+            os._exit(128 + number)  # somebody insists, or loading does not end
         self._begun.signalled = True
+        signal.signal(signal.SIGALRM, self._on_signal)
+        signal.alarm(LOADING_S)
         self._heed_signal()
 
     def _heed_signal(self) -> None:

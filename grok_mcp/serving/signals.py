@@ -27,7 +27,7 @@ def are_ours() -> bool:
 
 def _hang_up_as_terminate() -> None:
     """Let SIGHUP be SIGTERM, unless somebody (nohup) wants it to be ignored."""
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)
 
 

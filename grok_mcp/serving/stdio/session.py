@@ -65,6 +65,7 @@ async def serve_stdio(
         tasks.start_soon(server.run, incoming, outgoing, server.create_initialization_options())
         _on_signals(on_signal, last_resort)
         reader.start()
+        begun.taken_over()
         if begun.signalled:
             last_resort.begin()
             on_signal()
