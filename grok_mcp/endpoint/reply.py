@@ -3,6 +3,7 @@
 `upstream.py` opens and closes it. Bytes in, decoded JSON objects out; what they mean is not known here.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -80,6 +81,9 @@ class EventSplitter:
 
 
 DRAIN_S = 0.25
+EVENTS_IN_TURN = 32
+"""Events that are read in one turn of the event loop. A block from the network may hold a thousand, and a note
+to the host takes several turns: over HTTP the first one came 20 ms late."""
 BOM = b"\xef\xbb\xbf"
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """What a stream of server-sent events begins with."""
@@ -112,7 +116,9 @@ class Reply:
         splitter = EventSplitter()
         async with aclosing(self._from(first)) as pieces:
             async for piece in pieces:
-                for data in splitter.feed(piece):
+                for number, data in enumerate(splitter.feed(piece), 1):
+                    if number % EVENTS_IN_TURN == 0:
+                        await asyncio.sleep(0)
                     for payload in self._decoded_event(data):
                         yield payload
                     if self.done:
