@@ -247,7 +247,8 @@ class Answer:
 
     def with_warnings(self, warnings: Iterable[str]) -> "Answer":
         """The same answer with further warnings behind its own."""
-        return replace(self, warnings=(*self.warnings, *warnings))
+        further = tuple(warnings)
+        return replace(self, warnings=self.warnings + further) if further else self
 
 
 class Running(NamedTuple):

@@ -53,6 +53,8 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         if not call.is_valid
     ]
     warnings += _redirect(request.model, answer.model, gateway) + _finish_warnings(reason)
+    if searched is None and not warnings:
+        return answer
     return replace(answer, searched=searched, warnings=tuple(warnings))
 
 

@@ -103,6 +103,8 @@ class Plan:
         refused = [
             name for name, value in requested.items() if value is not None and model.refuses(name, value)
         ]
+        if not refused:
+            return request
         self._notes += [f"{name} was left out: {model.id} does not take it." for name in refused]
         options = {name: value for name, value in request.options.items() if name not in refused}
         effort = None if "reasoning_effort" in refused else request.reasoning_effort
@@ -125,8 +127,9 @@ class Plan:
         if dialect == "responses":
             dropped = [name for name in CHAT_ONLY_OPTIONS if name in request.options]
             warnings += [f"{name} was left out: this endpoint has no field for it." for name in dropped]
-            options = {name: value for name, value in request.options.items() if name not in dropped}
-            request = replace(request, options=options)
+            if dropped:
+                options = {name: value for name, value in request.options.items() if name not in dropped}
+                request = replace(request, options=options)
         request, inexpressible = prepare(request, search_dialect)
         return Form(request, dialect, search_dialect, searches[1:], (*warnings, *inexpressible))
 
