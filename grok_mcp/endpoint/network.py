@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import aiohappyeyeballs
@@ -165,8 +166,12 @@ def _origin(url: httpx2.URL) -> _Origin:
 def _head(request: httpx2.Request) -> bytes:
     """The request up to its body. Raises LocalProtocolError for headers that would not arrive as they are."""
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    for name, value in request.headers.raw:
-        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            raise httpx2.LocalProtocolError(f"Illegal header value of {name.decode('ascii', 'replace')}")
-        lines.append(b"%b: %b" % (name, value))
+    lines += [_header(name, value) for name, value in request.headers.raw]
     return b"\r\n".join([*lines, b"", b""])
+
+
+@lru_cache(maxsize=64)  # nearly all are the same with each request
+def _header(name: bytes, value: bytes) -> bytes:
+    if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        raise httpx2.LocalProtocolError(f"Illegal header value of {name.decode('ascii', 'replace')}")
+    return b"%b: %b" % (name, value)

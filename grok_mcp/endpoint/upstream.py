@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx2
+from pydantic_core import to_json
 
 from grok_mcp import __version__, bounds, errors
 from grok_mcp.addresses import is_loopback
@@ -69,8 +70,7 @@ class Upstream:
         self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> AsyncIterator[Reply]:
         """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        async with self._sent("POST", url, _STREAMED | dict(headers), content) as response:
+        async with self._sent("POST", url, _STREAMED | dict(headers), _dumped(body)) as response:
             yield Reply(response)
 
     async def get(self, url: str) -> Any:
@@ -183,6 +183,14 @@ class Upstream:
         happened = next((words for kind, words in _HAPPENED.items() if isinstance(error, kind)), "")
         told = quote(str(error).rstrip(". "), self.endpoint.secrets)
         return f"{happened} ({told})" if happened and told else happened or told or "no reason was given"
+
+
+def _dumped(body: Mapping[str, Any]) -> bytes:
+    """A body as JSON; lone surrogates and great depth are left to the slower serialiser."""
+    try:
+        return to_json(body)
+    except ValueError:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 _HAPPENED: Mapping[type[Exception], str] = {
