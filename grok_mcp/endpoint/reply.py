@@ -82,8 +82,10 @@ class EventSplitter:
 
 DRAIN_S = 0.25
 EVENTS_IN_TURN = 32
-"""Events that are read in one turn of the event loop. A block from the network may hold a thousand, and a note
-to the host takes several turns: over HTTP the first one came 20 ms late."""
+"""Events that are read in one turn of the event loop.
+
+A block from the network may hold a thousand, and a note to the host takes several turns.
+"""
 BOM = b"\xef\xbb\xbf"
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """What a stream of server-sent events begins with."""
