@@ -382,6 +382,17 @@ def test_a_signal_ends_a_process_that_never_loads_though_a_call_waits_for_it(
         assert process.wait(LOADING_S + 20 * slowness()) != 0
 
 
+def test_a_process_whose_server_never_loads_does_not_outlive_its_host(tmp_path: Path) -> None:
+    with never_loaded(tmp_path) as process:
+        told(process, initialize(SESSIONS[-1]))
+        assert process.stdin
+        process.stdin.write(sent(request(3, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})))
+        time.sleep(0.1)  # it loads by then
+        process.stdin.close()
+        process.stdin = None
+        assert process.wait(30 * slowness()) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_call_that_waits_for_the_server_is_answered_where_a_signal_comes_meanwhile(
     number: signal.Signals, endpoint: Endpoint

@@ -63,6 +63,9 @@ READ = {
     "a byte at a time": Sent(tuple(WHOLE[place : place + 1] for place in range(len(WHOLE))), together=False),
     "until the connection ends": Sent((HEAD + b"\r\n" + STREAM,), "close"),
     "until it ends, by HTTP/1.0": Sent((HEAD.replace(b"1.1", b"1.0") + b"\r\n" + STREAM,), "close"),
+    "until it ends, in an encoding that is none": Sent(
+        (HEAD + b"Transfer-Encoding: identity\r\n\r\n" + STREAM,), "close"
+    ),
     "JSON until the connection ends": Sent((JSON_HEAD + b"\r\n" + JSON,), "close"),
     "JSON until it ends, by HTTP/1.0": Sent((JSON_HEAD.replace(b"1.1", b"1.0") + b"\r\n" + JSON,), "close"),
     "with its length, by HTTP/1.0": Sent((sized(head=HEAD.replace(b"1.1", b"1.0")),), "close"),

@@ -76,8 +76,7 @@ class Incoming:
 
     def ends_with_connection(self) -> bool:
         """Whether the end of the connection is the regular end of this body."""
-        lengths = (b"content-length", b"transfer-encoding")
-        return bool(self.status) and not any(name.lower() in lengths for name, _ in self.headers)
+        return bool(self.status) and not any(map(_gives_length, self.headers))
 
     def on_message_begin(self) -> None:
         """Called by the parser, as all that follow."""
@@ -255,6 +254,12 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _gives_length(header: tuple[bytes, bytes]) -> bool:
+    """Whether it says where a body ends."""
+    name, value = header[0].lower(), header[1].lower()
+    return name == b"content-length" or (name == b"transfer-encoding" and b"chunked" in value)
 
 
 def _time_out(waiter: "asyncio.Future[None]", late: type[httpx2.TimeoutException]) -> None:

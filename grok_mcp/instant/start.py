@@ -80,8 +80,7 @@ class _Beginning:
                 signal.signal(number, self._on_signal)
         self._talk()
         self._serving = True  # a signal is for the server, which sets its own handlers
-        if self._thread is not None:
-            self._thread.join()
+        self._await_load()
         os.close(self._loaded)
         os.close(self._wake)
         self._begun.answered = self._conversation.answered
@@ -105,6 +104,15 @@ class _Beginning:
                 self._thread = Thread(target=self._run_load, name="loading", daemon=True)
                 self._thread.start()
 
+    def _await_load(self) -> None:
+        """Wait for the thread; where that takes long, not for longer than the client is there."""
+        poll = select.poll()
+        poll.register(_STDIN, 0)
+        while self._thread is not None and self._thread.is_alive():
+            self._thread.join(LOADING_S)
+            if self._thread.is_alive() and any(event & select.POLLHUP for _, event in poll.poll(0)):
+                os._exit(1)
+
     def _run_load(self) -> None:
         try:
             self._load()
@@ -120,12 +128,13 @@ class _Beginning:
         except OSError:
             return False
         self._begun.received += chunk
-        self._rest += chunk
-        while (end := self._rest.find(b"\n")) >= 0:
-            answer = self._conversation.answer(self._rest[:end])
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        self._rest = chunk  # something, while lines wait
+        for line in lines:
+            answer = self._conversation.answer(line)
             if answer is None or not self._write(answer):
                 return False
-            self._rest = self._rest[end + 1 :]
+        self._rest = rest
         return bool(chunk) and len(self._begun.received) < RECEIVED_BYTES
 
     def _write(self, data: bytes) -> bool:

@@ -31,8 +31,13 @@ redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
 if not counted then
   local index, alike = KEYS[1], tonumber(ARGV[6])
   local prefix = string.sub(index, 1, alike)
-  local found = redis.call('HMGET', index, 'first', 'next', 'bytes')
-  local first, number, bytes = tonumber(found[1] or 0), tonumber(found[2] or 0), tonumber(found[3] or 0)
+  local found = redis.pcall('HMGET', index, 'first', 'next', 'bytes')
+  if found.err then -- somebody else's: what it named is in nobody's count
+    redis.call('UNLINK', index)
+    found = {}
+  end
+  local first, number = tonumber(found[1] or 0) or 0, tonumber(found[2] or 0) or 0
+  local bytes = tonumber(found[3] or 0) or 0
   local line = {#ARGV[1], string.sub(KEYS[2], alike + 1)}
   bytes = bytes + #ARGV[1]
   for i = 3, #KEYS do
@@ -42,12 +47,12 @@ if not counted then
   end
   redis.call('HSET', index, number, table.concat(line, ' '))
   number = number + 1
-  while number - first > tonumber(ARGV[4]) or bytes > tonumber(ARGV[5]) do
+  while first < number and (number - first > tonumber(ARGV[4]) or bytes > tonumber(ARGV[5])) do
     local words = {}
-    for word in string.gmatch(redis.call('HGET', index, first), '%S+') do words[#words + 1] = word end
+    for word in string.gmatch(redis.call('HGET', index, first) or '', '%S+') do words[#words + 1] = word end
     redis.call('HDEL', index, first)
-    redis.call('UNLINK', prefix .. words[2])
-    bytes = bytes - words[1]
+    if words[2] then redis.call('UNLINK', prefix .. words[2]) end
+    bytes = bytes - (words[1] or 0)
     for i = 3, #words, 2 do
       if redis.call('HINCRBY', index, words[i], -1) == 0 then
         redis.call('HDEL', index, words[i])
@@ -57,6 +62,7 @@ if not counted then
     end
     first = first + 1
   end
+  if first == number then bytes = 0 end
   redis.call('HSET', index, 'first', first, 'next', number, 'bytes', bytes)
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])

@@ -282,6 +282,29 @@ async def test_an_index_that_says_nothing_or_too_much_takes_no_more_than_the_old
         assert all([await one.opens(handle, "ann") for handle in handles[-MAXIMUM:]])
 
 
+@pytest.mark.parametrize("damage", ["another type", "a text", "no numbers", "a hole", "all lines gone"])
+async def test_a_damaged_index_locks_nobody_out(redis: RedisServer, damage: str) -> None:
+    async with workers(redis, 1) as (one,):
+        for _ in range(MAXIMUM):
+            await one.keep(said("x"), "ann")
+        (index,) = redis.names("*:conversations")
+        match damage:
+            case "another type":
+                redis.ask("DEL", index)
+                redis.ask("RPUSH", index, "x")
+            case "a text":
+                redis.ask("SET", index, "x")
+            case "no numbers":
+                redis.ask("HSET", index, "first", "x", "next", "", "bytes", "y")
+            case "a hole":
+                redis.ask("HDEL", index, "0", "1")
+            case "all lines gone":
+                redis.ask("HDEL", index, *map(str, range(MAXIMUM)))
+        handles = [await one.keep(said("x"), "ann") for _ in range(3 * MAXIMUM)]
+        assert all([await one.opens(handle, "ann") for handle in handles[-MAXIMUM + 1 :]])
+        assert redis.ask("TTL", index) > 0
+
+
 def test_a_greedy_caller_is_told_that_the_oldest_is_gone_and_another_keeps_all(
     redis: RedisServer, tmp_path: Path
 ) -> None:
