@@ -803,7 +803,8 @@ ERRORS: list[tuple[int, Any, str]] = [
     (400, {"error": {"message": "API key not valid. Please pass a valid API key."}}, "authentication"),
     (400, {"error": {"message": "Content Exists Risk"}}, "content_filter"),
     (400, {"error": {"message": "value violates the terms of the schema"}}, "invalid_argument"),
-    (404, {"error": {"message": "No endpoints found that support image input"}}, "invalid_argument"),
+    (404, {"error": {"message": "No endpoints found that support image input"}}, "model_not_found"),
+    (400, {"error": {"message": "This model doesn't support image input"}}, "invalid_argument"),
     (400, {"error": {"message": "unknown variant `image_url`, expected `text`"}}, "invalid_argument"),
 ]
 
@@ -820,7 +821,7 @@ ADVICE = {
     "The input token count (1200000) exceeds the maximum number of tokens allowed": "Shorten",
     "The decoder prompt (length 5000) is longer than the maximum model length of 4096.": "Shorten",
     "input length and `max_tokens` exceed context limit: 199211 + 20000 > 200000": "Shorten",
-    "No endpoints found that support image input": "Leave the images out",
+    "This model doesn't support image input": "Leave the images out",
     "unknown variant `image_url`, expected `text`": "Leave the images out",
     "grok-4.7 is not a multimodal model": "Leave the images out",
 }

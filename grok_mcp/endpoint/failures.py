@@ -96,7 +96,8 @@ _TOO_LONG = (
 )
 _NO_IMAGES = (
     r"image (?:input|content)s? (?:is|are) not supported|does not support (?:image|vision)"
-    r"|support image input|image_url is only supported|variant `?image_url|not a multimodal model"
+    r"|(?<!endpoints found that )support image input|image_url is only supported|variant `?image_url"
+    r"|not a multimodal model"
     r"|image input modality is not|unsupported content type: image|do not support images"
 )
 _UNAVAILABLE = (
