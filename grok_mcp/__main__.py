@@ -27,27 +27,26 @@ def _main() -> None:
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = sys.argv[1:]
-    if arguments == ["--version"]:
-        from grok_mcp import __version__
-        from grok_mcp.streams import guard_stderr, guarded_stdout
-
-        guard_stderr()
-        with guarded_stdout():
-            sys.stdout.write(f"grok-mcp-server {__version__}\n")
-        return
+    begun = None
     if not arguments:
         from grok_mcp.instant import begin
 
         begun = begin(_load)
-        from grok_mcp.serving import serve
-        from grok_mcp.streams import guard_stderr
-
-        guard_stderr()
-        sys.exit(serve(begun))
-    from grok_mcp.cli import cli
-    from grok_mcp.streams import guard_stderr
+    from grok_mcp.streams import guard_stderr, guarded_stdout
 
     guard_stderr()
+    if arguments == ["--version"]:
+        from grok_mcp import __version__
+
+        with guarded_stdout():
+            sys.stdout.write(f"grok-mcp-server {__version__}\n")
+        return
+    if not arguments:
+        from grok_mcp.serving import serve
+
+        sys.exit(serve(begun))
+    from grok_mcp.cli import cli
+
     gc.enable()
     cli(prog_name="grok-mcp")
 

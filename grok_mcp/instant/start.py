@@ -56,7 +56,7 @@ def begin(load: Callable[[], None]) -> Begun | None:
     if not hasattr(select, "poll") or sys.__stdin__ is None or sys.__stdout__ is None:
         return None
     known = load_plain()
-    if not plain_settings(dict(os.environ), known["settings"], MAY_CHANGE):
+    if not plain_settings(os.environ, known["settings"], MAY_CHANGE):
         return None
     versions = known["versions"]
     return _Beginning(load, (versions["sessions"], versions["requests"])).run()
