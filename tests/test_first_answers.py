@@ -33,7 +33,7 @@ from grok_mcp.serving.stdio.messages import decode, encode
 from grok_mcp.settings import Settings
 from tests.support.endpoint import Endpoint, chat
 from tests.support.pace import slowness
-from tests.support.stdio import COMMAND
+from tests.support.stdio import COMMAND, INITIALIZED, program
 
 ORDERS = int(os.environ.get("GROK_TEST_ORDERS", "60"))
 SESSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -42,7 +42,7 @@ METHODS = (
     *("ping", "tools/list", "prompts/list", "resources/list", "resources/templates/list"),
     "server/discover",
 )
-INITIALIZED: dict[str, Any] = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+KEY = "xai-test-key-0000"
 CLIENT = {"name": "raw", "version": "1"}
 RICH = {
     "roots": {"listChanged": True},
@@ -82,7 +82,7 @@ def said(data: bytes, *arguments: str, **variables: str) -> tuple[list[bytes], i
     """All lines of a server that was given these bytes and the end of its input, and its status."""
     environment = {
         **os.environ,
-        "XAI_API_KEY": "xai-test-key-0000",
+        "XAI_API_KEY": KEY,
         "XAI_BASE_URL": "http://127.0.0.1:9/v1",
         **variables,
     }
@@ -151,15 +151,8 @@ def never_loaded(tmp_path: Path, **variables: str) -> Iterator["subprocess.Popen
     """A server whose SDK takes for ever to load."""
     (tmp_path / "mcp").mkdir()
     (tmp_path / "mcp" / "__init__.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "XAI_API_KEY": "xai-test-key-0000", **variables}
-    process = subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    )
-    try:
+    with program(PYTHONPATH=str(tmp_path), XAI_API_KEY=KEY, **variables) as process:
         yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def told(process: "subprocess.Popen[bytes]", *messages: Any) -> list[Any]:
@@ -397,10 +390,7 @@ def test_a_process_whose_server_never_loads_does_not_outlive_its_host(tmp_path: 
 def test_a_call_that_waits_for_the_server_is_answered_where_a_signal_comes_meanwhile(
     number: signal.Signals, endpoint: Endpoint
 ) -> None:
-    environment = {**os.environ, "XAI_API_KEY": "xai-test-key-0000", "XAI_BASE_URL": endpoint.url}
-    with subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
+    with program(XAI_API_KEY=KEY, XAI_BASE_URL=endpoint.url) as process:
         told(process, initialize(SESSIONS[-1]))
         assert process.stdin and process.stdout
         process.stdin.write(sent(request(3, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})))
@@ -413,16 +403,14 @@ def test_a_call_that_waits_for_the_server_is_answered_where_a_signal_comes_meanw
 
 def test_a_client_that_reads_nothing_for_a_while_gets_every_answer_once() -> None:
     asked = [request(number, "tools/list") for number in range(2, 40)]
-    environment = {**os.environ, "XAI_API_KEY": "xai-test-key-0000"}
-    with subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
+    with program(XAI_API_KEY=KEY) as process:
         assert process.stdin and process.stdout
         process.stdin.write(sent(initialize(SESSIONS[-1]), INITIALIZED, *asked))
         process.stdin.flush()
         time.sleep(0.3)  # its pipe is full by then
         got = [json.loads(process.stdout.readline())["id"] for _ in range(len(asked) + 1)]
         process.stdin.close()
+        process.stdin = None
         assert process.stdout.read() == b""
         assert process.wait(30 * slowness()) == 0
     assert sorted(got) == [1, *(one["id"] for one in asked)]

@@ -28,24 +28,12 @@ from grok_mcp.endpoint.upstream import Timeouts, Upstream
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
 from tests.support.endpoint import Endpoint, Reply, chat
 from tests.support.host import host_on
+from tests.support.loops import anyio_backend
 from tests.support.pace import until, within
 
 pytestmark = pytest.mark.anyio
 
-LOOPS = [
-    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-    pytest.param(
-        ("asyncio", {"use_uvloop": True}),
-        id="uvloop",
-        marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not for this system"),
-    ),
-]
-
-
-@pytest.fixture(params=LOOPS)
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Both event loops that the server runs on."""
-    return request.param
+__all__ = ["anyio_backend"]
 
 
 @pytest.fixture

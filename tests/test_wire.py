@@ -6,7 +6,6 @@ import socket
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import anyio
@@ -18,25 +17,13 @@ from grok_mcp.endpoint.upstream import Timeouts, Upstream
 from grok_mcp.errors import ConfigurationError, UpstreamConnectionError
 from tests.support.endpoint import chat
 from tests.support.host import host_on
+from tests.support.loops import anyio_backend
 from tests.support.pace import until, within
 from tests.support.wire import HEAD, STREAM, Sent, Wire, chunk, sized
 
 pytestmark = pytest.mark.anyio
 
-LOOPS = [
-    pytest.param(("asyncio", {"use_uvloop": False}), id="asyncio"),
-    pytest.param(
-        ("asyncio", {"use_uvloop": True}),
-        id="uvloop",
-        marks=pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not for this system"),
-    ),
-]
-
-
-@pytest.fixture(params=LOOPS)
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    """Both event loops that the server runs on."""
-    return request.param
+__all__ = ["anyio_backend"]
 
 
 def packed(body: bytes, wbits: int) -> bytes:
