@@ -160,8 +160,12 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
-    assert "mcp.server" in loaded
+    assert "mcp.server.lowlevel" in loaded
     assert not loaded & {
+        "mcp",
+        "mcp.client",
+        "mcp.server.mcpserver",
+        "cryptography",
         "jsonschema_rs",
         "genai_prices",
         "stamina",
@@ -174,6 +178,34 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "httpcore2",
         "h11",
     }
+
+
+IN_MANY_THREADS = """
+import mcp
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as threads:
+    list(threads.map(lambda _: (mcp.ClientSession, mcp.server.MCPServer), range(64)))
+"""
+NOT_THERE = """
+import mcp
+try:
+    mcp.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+"""
+ASKED_FOR = {
+    "an attribute": "import mcp; assert mcp.ClientSession and mcp.server.MCPServer",
+    "a name": "from mcp import ClientSession; from mcp.server import MCPServer",
+    "all names": "from mcp import *; from mcp.server import *; ClientSession, MCPServer",
+    "in many threads": IN_MANY_THREADS,
+    "what it does not have": NOT_THERE,
+}
+WITH_OURS = "import sys, grok_mcp.http; grok_mcp.http.create_app; assert 'mcp.client' not in sys.modules\n"
+
+
+@pytest.mark.parametrize("code", ASKED_FOR.values(), ids=ASKED_FOR.keys())
+def test_a_program_that_has_our_application_can_use_the_sdk_as_ever(code: str) -> None:
+    subprocess.run([sys.executable, "-c", WITH_OURS + code], env=unmeasured(), timeout=90, check=True)
 
 
 @pytest.mark.anyio

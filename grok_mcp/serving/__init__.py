@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from grok_mcp.serving.run import serve
+from grok_mcp.serving.sdk import put_off
 
 if TYPE_CHECKING:
     from grok_mcp.serving.http.app import create_app
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
 
 __all__ = ["close_telemetry", "configure_telemetry", "create_app", "new_token", "serve"]
+
+put_off()  # before any module of the SDK is imported
 
 _HOMES = {
     "close_telemetry": "grok_mcp.serving.telemetry",
