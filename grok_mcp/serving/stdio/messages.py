@@ -33,6 +33,8 @@ def encode(message: types.JSONRPCMessage) -> list[bytes]:
 
 
 def _on_one_line(piece: bytes) -> bytes:
+    if piece.isascii():
+        return piece
     for end, escape in _LINE_ENDS.items():
         piece = piece.replace(end, escape)
     return piece
