@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks.child import McpChild, check
 from benchmarks.figures import Figure, Samples, beside, figure, interleaved
 from benchmarks.peers import UnavailableError
-from benchmarks.stage import Stage, ask
+from benchmarks.stage import PIECES_16, Stage, ask
 from benchmarks.wire import PATHS, Dialect
 
 PIECES = 20_000
@@ -137,7 +137,8 @@ def _small_deltas(stage: Stage, runs: int) -> list[Figure]:
 
 
 def _long(server: McpChild, model: str) -> tuple[float, int]:
-    """Seconds of one call, and the peak of memory above what it began with."""
+    """Seconds of one call behind a first one, and the peak of memory above what it began with."""
+    check(server.request(*ask(PIECES_16)))
     idle = server.reset_peak()
     began = time.perf_counter()
     check(server.request(*ask(model)))

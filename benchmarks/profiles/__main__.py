@@ -12,18 +12,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.child import PYTHON, McpChild, check
 from benchmarks.peers import UnavailableError
+from benchmarks.profiles.flame import flame_graph
 from benchmarks.stage import PIECES_16, Stage, ask, stage
 from benchmarks.streaming import PIECES_MODEL
 
 WORKLOADS: Mapping[str, str] = {"instant": PIECES_16, "pieces": PIECES_MODEL}
 TOP = 40
+WARM = 20  # calls before the first sample, so that nothing that is loaded once is in it
 RATE = 500  # samples a second
 _HERE = Path(__file__).parent
 
@@ -48,46 +50,41 @@ def main() -> None:
 
 
 def by_py_spy(running: Stage, model: str, path: Path, seconds: int) -> None:
-    """A flame graph and a text, each of so many seconds."""
+    """A flame graph and a text of the same samples."""
     program = peers.python_package("py-spy") / "bin" / "py-spy"
     with running.ours() as server, tempfile.TemporaryDirectory() as folder:
-        stacks = Path(folder) / "stacks"
-        for form, file in (("raw", stacks), ("flamegraph", path.with_suffix(".svg"))):
-            command = [
-                str(program),
-                "record",
-                "--pid",
-                str(server.pid),
-                "--format",
-                form,
-                "--output",
-                str(file),
-            ]
-            options = ["--duration", str(seconds), "--rate", str(RATE), "--function", "--gil"]
-            with subprocess.Popen(
-                [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            ) as spy:
-                while spy.poll() is None:
-                    check(server.request(*ask(model)))
-                said = spy.stdout.read().decode("utf-8", "replace") if spy.stdout else ""
-            if spy.returncode != 0:
-                raise UnavailableError(said.strip().rpartition("\n")[2])
-        text = top_of(stacks.read_text(encoding="utf-8"))
-    _write(path.with_suffix(".txt"), text)
-    print(path.with_suffix(".svg"))
+        file = Path(folder) / "stacks"
+        command = [str(program), "record", "--pid", str(server.pid), "--format", "raw", "--output", str(file)]
+        options = ["--duration", str(seconds), "--rate", str(RATE), "--function", "--gil"]
+        for _ in range(WARM):
+            check(server.request(*ask(model)))
+        with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as spy:
+            while spy.poll() is None:
+                check(server.request(*ask(model)))
+            said = spy.stdout.read().decode("utf-8", "replace") if spy.stdout else ""
+        if spy.returncode != 0:
+            raise UnavailableError(said.strip().rpartition("\n")[2])
+        stacks = list(_read(file.read_text(encoding="utf-8")))
+    _write(path.with_suffix(".txt"), top_of(stacks))
+    _write(path.with_suffix(".svg"), flame_graph(stacks, f"{path.name}: where a thread runs Python"))
 
 
-def top_of(stacks: str) -> str:
+def _read(stacks: str) -> Iterator[tuple[list[str], int]]:
+    """The frames of each stack, outermost first, with the number of its samples."""
+    for line in stacks.splitlines():
+        stack, _, samples = line.rpartition(" ")
+        yield stack.split(";"), int(samples)
+
+
+def top_of(stacks: Iterable[tuple[list[str], int]]) -> str:
     """The packages and the functions with the most samples, of their own and with all that they call."""
     packages: Counter[str] = Counter()
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
-    for line in stacks.splitlines():
-        stack, _, count = line.rpartition(" ")
-        frames = stack.split(";")
-        packages[_package_of(frames)] += int(count)
-        own[frames[-1]] += int(count)
-        total.update(dict.fromkeys(frames, int(count)))
+    for frames, samples in stacks:
+        packages[_package_of(frames)] += samples
+        own[frames[-1]] += samples
+        total.update(dict.fromkeys(frames, samples))
     everything = sum(own.values())
     lines = [f"{everything} samples, {RATE} a second where a thread runs Python; percent of them", ""]
     for title, counter in (

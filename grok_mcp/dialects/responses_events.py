@@ -5,6 +5,7 @@ Dispatches on the `type` inside the data, as an `event:` line may be missing. Ev
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from grok_mcp import events
@@ -69,7 +70,15 @@ def _part_done(payload: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _place(payload: Mapping[str, Any]) -> Place:
+    item, part = payload.get("output_index"), payload.get("content_index")
+    if type(item) is int and type(part) is int and item >= 0:  # nearly always, and for each piece of text
+        return _numbered(item, part)
     return Place(0, _item_key(payload), integer(payload.get("content_index"), 0))
+
+
+@lru_cache(maxsize=256)
+def _numbered(item: int, part: int) -> Place:
+    return Place(0, f"#{item}", part)
 
 
 def _annotation_added(payload: Mapping[str, Any]) -> Iterator[Event]:

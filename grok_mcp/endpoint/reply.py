@@ -293,7 +293,8 @@ def _check_values(data: bytes) -> None:
 
 def _loaded(data: bytes) -> Any:
     """The JSON value; None for none. What the fast parser refuses (lone surrogates) gets another chance."""
-    _check_values(data)
+    if len(data) > bounds.JSON_VALUES:  # a shorter one can't have too many
+        _check_values(data)
     return _parsed(data)
 
 
