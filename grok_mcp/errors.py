@@ -6,6 +6,7 @@
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
     ├── AnswerNotFoundError            unknown or expired `answer_id`
+    ├── CancelledCallError             the caller has ended the call
     ├── InternalError                  a bug of ours; the log has the traceback
     ├── UpstreamError                  the endpoint failed, or answered what can't be read
     │   ├── UpstreamConnectionError    no connection, or reset before any byte
@@ -115,6 +116,12 @@ class AnswerNotFoundError(GrokError):
     """The `answer_id` is unknown, expired, or somebody else's."""
 
     code = "answer_not_found"
+
+
+class CancelledCallError(GrokError):
+    """The caller has ended the call; what it had spent by then is in the ledger."""
+
+    code = "cancelled"
 
 
 class InternalError(GrokError):

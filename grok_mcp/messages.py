@@ -254,7 +254,8 @@ class Answer:
 class Running(NamedTuple):
     """A call that goes on after its host has waited long enough; `answer_id` collects the rest of it.
 
-    `text` is what Grok has written so far; `as_data` says that JSON will come, which is only useful whole.
+    `text` is what Grok has written so far; `as_data` says that JSON will come, which is only useful whole;
+    `status` is the present phase in words.
     """
 
     answer_id: str
@@ -262,6 +263,7 @@ class Running(NamedTuple):
     model: str = ""
     as_data: bool = False
     warnings: tuple[str, ...] = ()
+    status: str = ""
 
     def with_warnings(self, warnings: Iterable[str]) -> "Running":
         """The same with further warnings behind its own."""

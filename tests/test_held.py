@@ -234,8 +234,8 @@ async def test_a_handed_over_call_keeps_its_place_among_the_calls_upstream() -> 
     reply = slow("It is ", "blue.")
     async with Endpoint(reply, chat("Second.")) as endpoint:
         async with host_on(endpoint, wait=SOON_S, max_concurrency=1) as host:
-            first, _ = sentence(await host.ask())
-            second, _ = sentence(await host.ask())
+            first, _ = sentence(await host.ask("One?"))
+            second, _ = sentence(await host.ask("Two?"))
             assert len(endpoint.requests) == 1
             reply.release.set()
             assert (await collected(host, first)).text.startswith("It is blue.")

@@ -21,6 +21,7 @@ from grok_mcp.messages import Answer, Call, ChatRequest
 from grok_mcp.models import is_known
 from grok_mcp.pipeline import telemetry
 from grok_mcp.pipeline.in_flight import InFlight
+from grok_mcp.pipeline.pace import Pace
 from grok_mcp.pipeline.places import Places
 from grok_mcp.pipeline.plan import Plan, Refusals
 from grok_mcp.pipeline.runs import Runs
@@ -42,6 +43,7 @@ class Grok:
         self.in_flight = in_flight or InFlight()
         self.conversations, answers = open_stores(settings)
         self.runs = Runs(self.in_flight, answers)
+        self.pace = Pace()
         self.gateway = resolve(settings)
         self._base_url = settings.base_url or self.gateway.base_url
         secret = settings.key()

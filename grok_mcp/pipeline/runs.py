@@ -1,12 +1,15 @@
 """Tool calls in tasks of their own, which may outlive the request that they came with.
 
-A call that takes longer than its host may be kept waiting is handed over: the host gets what has been written
-and an `answer_id`, the call goes on, and `grok_result` collects its end.
+A call that takes longer than its host may be kept waiting is handed over: the host gets an `answer_id`, and
+the call goes on. Its end is collected by `grok_result`, or by the host itself where it has tasks. The same
+call that comes again meanwhile joins the one that is under way.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple, Protocol
 
 import anyio
 
@@ -16,10 +19,21 @@ from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
 from grok_mcp.pipeline.fold import StreamedText
 from grok_mcp.pipeline.in_flight import InFlight
-from grok_mcp.stores import LIFETIME_S, AnswerStore, fresh, interrupted, new_answer_id, not_found
+from grok_mcp.stores import (
+    LIFETIME_S,
+    AnswerStore,
+    Held,
+    cancelled,
+    fresh,
+    interrupted,
+    new_answer_id,
+    not_found,
+)
 
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 2.5
 """How often other processes hear of a call that goes on."""
+CANCEL_CHECK_S = 0.5
+"""How often a process asks whether another one was told to end a call that it runs."""
 PUBLISHED_WITHIN_S = 3.0
 """How long a host waits until other processes have heard of its call, if it has to."""
 CLOSE_S = 2.0
@@ -28,20 +42,51 @@ MAX_HANDED_OVER = 1_000
 
 Past it a new call is refused, which costs nothing; to end an older one would throw away what is paid for.
 """
+JOINED_WITHIN_S = 600.0
+"""How long a call that was handed over, and that nobody has collected, answers the same call again."""
+MAX_JOINABLE = 10_000
+
+JOINED = "The same call was under way already: this is its answer, and it is billed once."
 
 Ended = Answer | GrokError
 Work = Callable[[Call], Awaitable[Ended]]
 """Serves one call to its end; raises no GrokError."""
 
 
+class Status(Protocol):
+    """Watches a call, and has words for its present phase."""
+
+    changed_at: float
+    """When the phase began, in seconds since the epoch."""
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Take note of one event."""
+        ...
+
+    def message(self) -> str:
+        """The present phase."""
+        ...
+
+
 class Run:
     """One call in a task of its own, and what it has brought so far."""
 
     def __init__(self, call: Call, work: Work, *, as_data: bool) -> None:
+        self.answer_id = ""
+        """Collects it, once it was handed over."""
+        self.is_known = False
+        """Whether a host has got the `answer_id`, so that the call goes on without a request."""
+        self.requests = 0
+        """How many requests wait for it."""
+        self.published = asyncio.Event()
+        """Whether other processes have heard of it."""
+        self.ended_at = 0.0
         self._as_data = as_data
-        self._observers = [call.observe]
+        self._status: Status | None = None
+        self._observers: list[Observer] = []
         self._call = call.watched_by(self._observe)
         self._outcome: Ended | None = None
+        self._is_cancelled = False
         self._scope = anyio.CancelScope()
         self._task = asyncio.create_task(self._run(work))
 
@@ -50,6 +95,7 @@ class Run:
             with self._scope:
                 self._outcome = await work(self._call)
         finally:
+            self.ended_at = time.time()
             self._call.forget()
 
     def _observe(self, event: events.Event, added: str) -> None:
@@ -65,35 +111,63 @@ class Run:
     @property
     def outcome(self) -> Ended | None:
         """How the call ended, also where it was cut off; None while it goes on."""
-        return (self._outcome or interrupted()) if self._task.done() else None
+        if not self._task.done():
+            return None
+        return self._outcome or (cancelled() if self._is_cancelled else interrupted())
 
-    def running(self, answer_id: str) -> Running:
+    def running(self) -> Running:
         """How far the call has come."""
         text = StreamedText()
         for event, added in self._call.replay():
             text.add(event, added)
-        return Running(answer_id, text.take(), text.model, as_data=self._as_data)
+        status = self._status.message() if self._status else ""
+        return Running(self.answer_id, text.take(), text.model, as_data=self._as_data, status=status)
 
-    def leave(self) -> None:
-        """Whoever has watched from the beginning watches no longer."""
-        self._observers.clear()
+    @property
+    def held(self) -> Held:
+        """How it ended or how far it has come, and since when that is so."""
+        if outcome := self.outcome:
+            return Held(fresh(outcome), self.ended_at)
+        return Held(self.running(), self._status.changed_at if self._status else time.time())
+
+    def describe_by(self, status: Status) -> None:
+        """Let the first of these watch from now on, whoever else comes and goes."""
+        if self._status is None:
+            self._status = status
+            self._begin(status)
+
+    def _begin(self, observe: Observer) -> None:
+        for event, added in self._call.replay():
+            observe(event, added)
+        self._observers.append(observe)
 
     @contextmanager
     def watched(self, observe: Observer) -> Iterator[None]:
         """Let one more observer watch while the block runs, after what has been so far."""
-        for event, added in self._call.replay():
-            observe(event, added)
-        self._observers.append(observe)
+        self._begin(observe)
         try:
             yield
         finally:
             self._observers.remove(observe)
+
+    def cancel(self) -> None:
+        """End it, as its caller wishes."""
+        self._is_cancelled = True
+        self._scope.cancel()
 
     async def stop(self) -> None:
         """End it now and wait until it is gone, whoever is cancelled meanwhile."""
         self._scope.cancel()
         with anyio.move_on_after(CLOSE_S, shield=True):
             await self.ended(None)
+
+
+class _Joinable(NamedTuple):
+    """What answers the same call again: one that runs, or the end of one that was handed over."""
+
+    run: Run | None
+    answer_id: str = ""
+    until: float = float("inf")
 
 
 class Runs:
@@ -107,65 +181,138 @@ class Runs:
         self._max_handed_over = max_handed_over
         in_flight.collectable = store.shared
         self._running: dict[str, dict[str, Run]] = {}  # by caller and answer_id
+        self._joinable: dict[tuple[str, str], _Joinable] = {}  # by caller and request, the oldest first
         self._minders: set[asyncio.Task[None]] = set()
+        self._canceller: asyncio.Task[None] | None = None
 
-    async def within(self, call: Call, work: Work, *, as_data: bool) -> Outcome:
+    async def within(
+        self, call: Call, work: Work, *, as_data: bool, request: str = "", status: Status | None = None
+    ) -> Outcome:
         """How a call ends, or how far it has come once its host has waited long enough.
 
-        Until then it ends with the request that asked for it. Raises OverloadedError, before anything is
-        sent, where too many calls of this caller have been handed over and still run.
+        Until then it ends with the request that asked for it. `request` is the same for calls that ask for
+        the same, and empty for those that nobody may join. With `status` the host takes a `Running` for a
+        task: it gets none before every process finds it. Raises OverloadedError, before anything is sent,
+        where too many calls of this caller have been handed over and still run.
         """
         if call.wait_s is None:
             return await work(call)
+        if request and (joined := await self._join(call, request, status)):
+            return joined
         if len(self._running.get(call.caller, ())) >= self._max_handed_over:
             raise OverloadedError(
                 f"{self._max_handed_over:,} slow calls of yours are still running: nothing was sent.",
                 "Collect them with grok_result, and try again when some of them have ended.",
             )
         run = Run(call, work, as_data=as_data)
+        if request:
+            self._offer(call.caller, request, _Joinable(run))
+        return await self._wait(run, call, request, status)
+
+    async def _wait(self, run: Run, call: Call, request: str, status: Status | None) -> Outcome:
+        """The end of a run, or the hand-over; a run that nobody waits for and nobody knows ends here."""
+        run.requests += 1
         try:
-            ended = await run.ended(call.wait_s)
-            ending = self._in_flight.ending or self._in_flight.closing
-            if not ended and ending and not self._store.shared:  # nobody could collect it
-                await run.ended(None)
-            return run.outcome or await self._hand_over(run, call.caller)
+            if status:
+                run.describe_by(status)
+            with run.watched(call.observe):
+                ended = await run.ended(call.wait_s)
+                ending = self._in_flight.ending or self._in_flight.closing
+                if not ended and ending and not self._store.shared:  # nobody could collect it
+                    await run.ended(None)
+            if run.outcome is None:
+                found = await self._hand_over(run, call.caller, request)
+                if found or not status:
+                    run.is_known = True
+                    return run.running()
+                with run.watched(call.observe):
+                    await run.ended(None)
+            self._joinable.pop((call.caller, request), None)
+            assert run.outcome
+            return fresh(run.outcome)
         except BaseException:
-            await run.stop()
+            if run.requests == 1 and not run.is_known:
+                self._joinable.pop((call.caller, request), None)
+                await run.stop()
             raise
+        finally:
+            run.requests -= 1
 
-    async def _hand_over(self, run: Run, caller: str) -> Running:
-        run.leave()
-        running = run.running(new_answer_id())
-        self._running.setdefault(caller, {})[running.answer_id] = run
-        published, ends = asyncio.Event(), ExitStack()
-        ends.enter_context(self._in_flight.track())
-        minder = asyncio.create_task(self._mind(run, running.answer_id, caller, published, ends))
-        self._minders.add(minder)
-        minder.add_done_callback(self._minders.discard)
-        if self._store.shared:
-            with anyio.move_on_after(PUBLISHED_WITHIN_S):
-                await published.wait()
-        return running
+    async def _join(self, call: Call, request: str, status: Status | None) -> Outcome | None:
+        """What answers the same call that came before, if anything does."""
+        joinable = self._joinable.get((call.caller, request))
+        if joinable is None or joinable.until < time.monotonic():
+            return None
+        outcome: Outcome | None
+        if joinable.run:
+            outcome = await self._wait(joinable.run, call, request, status)
+        else:
+            held = await self._store.look(joinable.answer_id, call.caller)
+            outcome = held and held.outcome
+            self._joinable.pop((call.caller, request), None)
+        return outcome.with_warnings([JOINED]) if isinstance(outcome, Answer | Running) else outcome
 
-    async def _mind(
-        self, run: Run, answer_id: str, caller: str, published: asyncio.Event, ends: ExitStack
-    ) -> None:
+    def _offer(self, caller: str, request: str, joinable: _Joinable) -> None:
+        self._joinable.pop((caller, request), None)
+        self._joinable[caller, request] = joinable
+        if len(self._joinable) > MAX_JOINABLE:
+            del self._joinable[next(iter(self._joinable))]
+
+    def _collected(self, answer_id: str) -> None:
+        """An answer that somebody has got is no answer to anybody else's call."""
+        for name, joinable in self._joinable.items():
+            if answer_id in (joinable.answer_id, joinable.run and joinable.run.answer_id):
+                del self._joinable[name]
+                return
+
+    async def _hand_over(self, run: Run, caller: str, request: str) -> bool:
+        """Let a run go on without its request; whether every process finds it by its `answer_id`."""
+        if not run.answer_id:
+            run.answer_id = new_answer_id()
+            self._running.setdefault(caller, {})[run.answer_id] = run
+            ends = ExitStack()
+            ends.enter_context(self._in_flight.track())
+            minder = asyncio.create_task(self._mind(run, caller, request, ends))
+            self._minders.add(minder)
+            minder.add_done_callback(self._minders.discard)
+        if not self._store.shared:
+            return True
+        if self._canceller is None or self._canceller.done():
+            self._canceller = asyncio.create_task(self._cancel_on_request())
+        with anyio.move_on_after(PUBLISHED_WITHIN_S):
+            await run.published.wait()
+        return run.published.is_set()
+
+    async def _mind(self, run: Run, caller: str, request: str, ends: ExitStack) -> None:
         """Store how a call ends once nobody need wait for it; other processes hear that it goes on."""
+        until = time.monotonic() + JOINED_WITHIN_S
         with ends:
             ended = False
             while not ended:
                 if self._store.shared:
-                    await self._store.put(answer_id, caller, run.outcome or run.running(answer_id))
-                    published.set()
+                    outcome: Outcome = run.outcome or run.running()
+                    if await self._store.put(run.answer_id, caller, outcome):
+                        run.published.set()
                 ended = await run.ended(HEARTBEAT_S if self._store.shared else None)
-            outcome = run.outcome or interrupted()
+            end = fresh(run.outcome or interrupted())
             for _ in range(int(LIFETIME_S / HEARTBEAT_S)):
-                if await self._store.put(answer_id, caller, fresh(outcome)) or not self._store.shared:
+                if await self._store.put(run.answer_id, caller, end) or not self._store.shared:
                     break  # the store of this process would refuse it again
                 await anyio.sleep(HEARTBEAT_S)
-            del self._running[caller][answer_id]
+            if (caller, request) in self._joinable:  # nobody has got it yet
+                self._offer(caller, request, _Joinable(None, run.answer_id, until))
+            del self._running[caller][run.answer_id]
             if not self._running[caller]:
                 del self._running[caller]
+
+    async def _cancel_on_request(self) -> None:
+        """End the calls that another process was asked to end, as long as any run here."""
+        while self._running:
+            await asyncio.sleep(CANCEL_CHECK_S)
+            names = [(caller, answer_id) for caller, runs in self._running.items() for answer_id in runs]
+            for caller, answer_id in await self._store.cancel_requests(names) if names else ():
+                if run := self._running.get(caller, {}).get(answer_id):
+                    run.cancel()
 
     async def keep(self, answer: Answer, caller: str) -> str | None:
         """Store a complete answer; returns its `answer_id`, None where it can't be stored at the moment."""
@@ -188,10 +335,39 @@ class Runs:
         else:
             with run.watched(call.observe):
                 await run.ended(call.wait_s)
-                outcome = fresh(run.outcome or run.running(answer_id))
+                outcome = fresh(run.outcome or run.running())
+        if not isinstance(outcome, Running):
+            self._collected(answer_id)
         if isinstance(outcome, GrokError):
             raise outcome
         return Collected(outcome, answer_id, offset)
+
+    async def look(self, answer_id: str, caller: str) -> Held:
+        """What has become of a call, at once.
+
+        Raises AnswerNotFoundError for an id that is unknown, expired or another caller's.
+        """
+        run = self._running.get(caller, {}).get(answer_id)
+        held = run.held if run else await self._store.look(answer_id, caller)
+        if held is None:
+            raise not_found()
+        if not isinstance(held.outcome, Running):
+            self._collected(answer_id)
+        return held
+
+    async def cancel(self, answer_id: str, caller: str) -> None:
+        """End a call, wherever it runs; one that has ended stays as it is.
+
+        Raises AnswerNotFoundError for an id that is unknown, expired or another caller's.
+        """
+        if run := self._running.get(caller, {}).get(answer_id):
+            run.cancel()
+            return
+        held = await self._store.look(answer_id, caller)
+        if held is None:
+            raise not_found()
+        if isinstance(held.outcome, Running):
+            await self._store.request_cancel(answer_id, caller)
 
     async def aclose(self) -> None:
         """End what still runs, and store that it did not come to its end."""
@@ -201,3 +377,5 @@ class Runs:
             _, late = await asyncio.wait(self._minders, timeout=CLOSE_S)
             for minder in late:
                 minder.cancel()
+        if self._canceller:
+            self._canceller.cancel()

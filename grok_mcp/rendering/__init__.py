@@ -18,6 +18,7 @@ from grok_mcp.rendering.paging import (
 )
 from grok_mcp.rendering.progress import (
     DeltaProgress as DeltaProgress,
+    PhaseLine as PhaseLine,
     Progress as Progress,
     StatusProgress as StatusProgress,
 )

@@ -86,14 +86,16 @@ class Progress:
             logger.debug("a progress note could not be sent", exc_info=True)
 
 
-class StatusProgress(Progress):
-    """One line: the phase, counters, and the tail of the text."""
+class PhaseLine:
+    """The present phase of a call in one line, with counters and the tail of the text."""
 
-    def __init__(self, report: Report, upstream: str, intervals: Intervals = INTERVALS) -> None:
-        super().__init__(report, intervals)
+    def __init__(self, upstream: str) -> None:
+        self.changed_at = time.time()
+        """When the phase began, in seconds since the epoch."""
+        self._since = time.monotonic()
+        self.has_changed = False
+        """Whether the phase is another than when that was last set to False."""
         self._phase = f"waiting for {upstream.replace('The ', 'the ', 1)}"
-        self._since = self._started
-        self._changed = False
         self._begun = False
         self._characters = 0
         self._tail: deque[str] = deque(maxlen=40)
@@ -112,7 +114,6 @@ class StatusProgress(Progress):
             self._enter(f"reading {len(self._sources)} sources")
         else:
             self._enter_by(event)
-        self._notice()
 
     def _enter_by(self, event: events.Event) -> None:
         if isinstance(event, events.ReasoningDelta):
@@ -138,10 +139,11 @@ class StatusProgress(Progress):
     def _enter(self, phase: str) -> None:
         if phase != self._phase:
             self._phase = phase
-            self._since = time.monotonic()
-            self._changed = True
+            self.changed_at, self._since = time.time(), time.monotonic()
+            self.has_changed = True
 
-    def _message(self) -> str:
+    def message(self) -> str:
+        """The line, of at most MAX_MESSAGE characters."""
         if self._phase == "writing":
             head = f"writing, {self._characters:,} characters: …"
             tail = one_line("".join(piece[-MAX_MESSAGE:] for piece in self._tail))
@@ -150,28 +152,41 @@ class StatusProgress(Progress):
         timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase
         return timed if len(timed) <= MAX_MESSAGE else f"{timed[: MAX_MESSAGE - 1]}…"
 
+
+class StatusProgress(Progress):
+    """One line that each note replaces."""
+
+    def __init__(self, report: Report, upstream: str, intervals: Intervals = INTERVALS) -> None:
+        super().__init__(report, intervals)
+        self._line = PhaseLine(upstream)
+
+    def __call__(self, event: events.Event, added: str) -> None:
+        """Keep the line up to date."""
+        self._line(event, added)
+        self._notice()
+
     async def finish(self, text: str) -> None:
         """An answer that came at once still shows that it came from upstream."""
         await super().finish(text)
         if not self._last:
-            await self._send(self._message())
+            await self._send(self._line.message())
 
     async def _send_notes(self) -> None:
         await self._wait(self._intervals.first_s)
         while not self._finished:
-            self._changed = False
-            await self._send(self._message())
+            self._line.has_changed = False
+            await self._send(self._line.message())
             await anyio.sleep(self._intervals.shortest_s)
             happened = await self._quiet_second()
-            if not happened and not self._changed:
+            if not happened and not self._line.has_changed:
                 await self._wait(self._intervals.heartbeat_s - self._intervals.status_s)
 
     async def _quiet_second(self) -> bool:
         """Hold the next note back, but not beyond a change of phase; whether anything happened."""
         until, happened = time.monotonic() + self._intervals.status_s, False
-        while not self._changed and (left := until - time.monotonic()) > 0:
+        while not self._line.has_changed and (left := until - time.monotonic()) > 0:
             happened = await self._wait(left) or happened
-            if happened and not self._changed:
+            if happened and not self._line.has_changed:
                 await anyio.sleep(min(self._intervals.shortest_s, left))
         return happened
 

@@ -3,6 +3,7 @@
 Nothing that fails inside reaches the SDK: no traceback and no secret can get to a host.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -11,18 +12,34 @@ from typing import Any
 
 import anyio
 from mcp_types import CallToolResult, ProgressNotification, ProgressNotificationParams
+from pydantic_core import to_json
 
+from grok_mcp import bounds
 from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.logs import FIELDS, current_call, log_internal_error
 from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
-from grok_mcp.pipeline import Grok
-from grok_mcp.rendering import DeltaProgress, Page, Progress, StatusProgress, is_too_long, page_of, whole
+from grok_mcp.pipeline import Grok, Kind
+from grok_mcp.rendering import (
+    DeltaProgress,
+    Page,
+    PhaseLine,
+    Progress,
+    StatusProgress,
+    is_too_long,
+    page_of,
+    whole,
+)
 from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
 from grok_mcp.server.results import RESTART_META, render_error, render_page
+from grok_mcp.server.tasks import created, takes_tasks
 from grok_mcp.tools import ToolSpec, run_tool
 from grok_mcp.usage import Usage
 
 logger = logging.getLogger(__name__)
+
+
+AT_ONCE_S = 0.1
+"""How long a call that is expected to be slow may take before it becomes a task: as a refusal does."""
 
 
 class ToolCall:
@@ -34,13 +51,28 @@ class ToolCall:
         self._arguments = arguments
         self._ctx = ctx
         self._progress = self._requested_progress()
-        self._call = Call(
-            tool=spec.name,
-            caller=caller_of(ctx),
-            wait_s=grok.settings.wait_s(watched=self._progress is not None),
-        )
+        wait_s = grok.settings.wait_s(watched=self._progress is not None)
+        self._kind = self._expected_kind()
+        self._phase: PhaseLine | None = None
+        """Watches a call that may become a task."""
+        if wait_s is not None and not spec.collects and takes_tasks(ctx):
+            self._phase = PhaseLine(grok.gateway.title)
+            if grok.pace.is_slow(self._kind):
+                wait_s = AT_ONCE_S
+        self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
         if self._progress:
             self._call.observe = self._progress
+
+    def _expected_kind(self) -> Kind:
+        """What kind of call this is, as far as its raw arguments say."""
+
+        def word(name: str) -> str:
+            value = self._arguments.get(name)
+            return value.strip().lower()[: bounds.MODEL_CHARACTERS] if isinstance(value, str) else ""
+
+        model = word("model") or self._grok.default_model
+        effort = word("reasoning_effort") or self._grok.settings.reasoning_effort or ""
+        return Kind(self._spec.name, model, effort, self._spec.searches)
 
     def _requested_progress(self) -> Progress | None:
         """The pump of progress notes; None where the client wants none or the settings forbid them."""
@@ -52,8 +84,8 @@ class ToolCall:
             return DeltaProgress(report, partial(_report_restart, self._ctx))
         return StatusProgress(report, self._grok.gateway.title)
 
-    async def run(self) -> CallToolResult:
-        """The result, whatever happens; progress notes go out meanwhile."""
+    async def run(self) -> CallToolResult | dict[str, Any]:
+        """The result, whatever happens, or the task that the call has become; notes go out meanwhile."""
         if self._grok.in_flight.closing:
             return self._render_error(
                 OverloadedError("This server is closing and takes no new call.", "Ask again in a moment.")
@@ -69,12 +101,14 @@ class ToolCall:
                     group.cancel_scope.cancel()
                 return result
 
-    async def _result(self) -> CallToolResult:
+    async def _result(self) -> CallToolResult | dict[str, Any]:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
             outcome = await self._outcome()
             if isinstance(outcome, GrokError):
                 return self._render_error(outcome)
+            if self._phase and isinstance(outcome, Running):
+                return created(outcome)
             return await self._render(outcome)
         except GrokError as error:
             return self._render_error(error)
@@ -84,7 +118,21 @@ class ToolCall:
     async def _outcome(self) -> Outcome | Collected:
         if self._spec.collects:
             return await self._served(self._call)
-        return await self._grok.runs.within(self._call, self._serve, as_data=self._spec.renders == "data")
+        return await self._grok.runs.within(
+            self._call,
+            self._serve,
+            as_data=self._spec.renders == "data",
+            request=self._request(),
+            status=self._phase,
+        )
+
+    def _request(self) -> str:
+        """The same for the same tool with the same arguments; empty for arguments that are no Unicode."""
+        try:
+            asked = to_json([self._spec.name, sorted(self._arguments.items())])
+        except ValueError:
+            return ""
+        return hashlib.sha256(asked).hexdigest()
 
     async def _serve(self, call: Call) -> Answer | GrokError:
         outcome = await self._served(call)
@@ -103,7 +151,10 @@ class ToolCall:
             outcome = error.with_traceback(None)
         except Exception:
             return log_internal_error(logger, f"call of {self._spec.name}")
-        self._log(time.monotonic() - started, outcome)
+        passed_s = time.monotonic() - started
+        if isinstance(outcome, Answer):
+            self._grok.pace.note(self._kind, passed_s)
+        self._log(passed_s, outcome)
         return outcome
 
     async def _render(self, outcome: Answer | Running | Collected) -> CallToolResult:

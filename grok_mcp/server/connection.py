@@ -1,12 +1,13 @@
 """What the connection says of a call: who makes it, what the client can show, whether it is still there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.context import ServerRequestContext
+from mcp_types import CLIENT_CAPABILITIES_META_KEY
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
@@ -36,11 +37,19 @@ def is_remote(ctx: Context) -> bool:
     return isinstance(ctx.request, Request)
 
 
+def extensions_of(ctx: Context) -> Mapping[str, Any]:
+    """The extensions that the client has: as this request declares them, else as its handshake did."""
+    capabilities = ((ctx.params or {}).get("_meta") or {}).get(CLIENT_CAPABILITIES_META_KEY)
+    if isinstance(capabilities, Mapping):
+        declared = capabilities.get("extensions")
+    else:
+        declared = getattr(ctx.session.client_capabilities, "extensions", None)
+    return declared if isinstance(declared, Mapping) else {}
+
+
 def shows_apps(ctx: Context) -> bool:
     """Whether the client declared the MCP Apps extension, and so can render citations itself."""
-    capabilities = ctx.session.client_capabilities
-    extensions = getattr(capabilities, "extensions", None) or {}
-    return APPS_EXTENSION in extensions
+    return APPS_EXTENSION in extensions_of(ctx)
 
 
 @asynccontextmanager

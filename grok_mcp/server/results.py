@@ -12,8 +12,10 @@ from mcp_types import CallToolResult, TextContent
 from grok_mcp import bounds
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import depth_of
+from grok_mcp.messages import Answer
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.rendering import Page, as_markdown
+from grok_mcp.rendering import Page, as_markdown, is_too_long, page_of, whole
+from grok_mcp.settings import Settings
 
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
@@ -27,6 +29,15 @@ _DATA_FIELDS = (
     *("data", "model", "usage", "conversation_id", "finish_reason", "answer_id"),
     *("citations", "warnings"),
 )
+
+
+def render_answer(
+    answer: Answer, answer_id: str, settings: Settings, *, with_citations: bool
+) -> CallToolResult:
+    """An answer that is stored: all of it, or its first page where it is too long for one result."""
+    limit = settings.max_result_chars
+    page = page_of(answer, answer_id, 0, limit) if is_too_long(answer, limit) else whole(answer)
+    return render_page(page, structured=settings.results == "structured", with_citations=with_citations)
 
 
 def render_page(

@@ -23,6 +23,8 @@ from mcp_types import (
     ListToolsResult,
     PaginatedRequestParams,
     RequestParams,
+    ServerCapabilities,
+    SubscriptionsListenRequestParams,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
@@ -34,6 +36,7 @@ from grok_mcp.server.call import ToolCall
 from grok_mcp.server.connection import Context
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
+from grok_mcp.server.tasks import TASKS_EXTENSION, TaskParams, Tasks
 from grok_mcp.tools import TOOLS, ToolSpec
 
 T = TypeVar("T")
@@ -53,6 +56,18 @@ class GrokServer(Server[Any]):
     Since 2026-07-28 the SDK stamps the whole identity into every result. Nobody needs a picture with each
     answer: only the result of `server/discover` has it, as that of `initialize` had before.
     """
+
+    def get_capabilities(self, *args: Any, **more: Any) -> ServerCapabilities:
+        """What this server does. Streams tell of tasks only: no list changes while it runs."""
+        found = super().get_capabilities(*args, **more)
+        for capability in (found.tools, found.prompts, found.resources):
+            if capability:
+                capability.list_changed = False
+        if found.resources:
+            found.resources.subscribe = False
+        if more.get("protocol_version") not in MODERN_PROTOCOL_VERSIONS:
+            found.extensions = None
+        return found
 
     async def discover(self, ctx: Context, params: RequestParams) -> DiscoverResult:
         """Answer `server/discover`, with the whole identity."""
@@ -107,11 +122,13 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         grok.warm_soon([spec.prepare for spec in tools.values()])
         return listed
 
-    async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult | dict[str, Any]:
         spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
         result = await ToolCall(spec, grok, params.arguments or {}, ctx).run()
+        if isinstance(result, dict):
+            return result
         if (whole := _with_whole_text(result.structured_content)) is not result.structured_content:
             return result.model_copy(update={"structured_content": whole})
         return result
@@ -126,7 +143,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         cache_hints=dict.fromkeys(_LISTS, CacheHint(ttl_ms=_LIST_TTL_MS, scope="public")),
         get_tool_input_schema=schemas.get,
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
+        on_call_tool=cast(Any, call_tool),  # a task is a result that only the extension knows
         on_list_resources=others.list_resources,
         on_list_resource_templates=others.list_resource_templates,
         on_read_resource=others.read_resource,
@@ -135,8 +152,20 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         on_completion=others.complete,
     )
     server.add_request_handler("server/discover", RequestParams, server.discover)
+    if grok.settings.wait != 0:
+        _add_tasks(server, Tasks(grok))
     server.middleware.append(_on_the_wire)
     return server
+
+
+def _add_tasks(server: Server[Any], tasks: Tasks) -> None:
+    server.extensions[TASKS_EXTENSION] = {}
+    server.add_request_handler("tasks/get", TaskParams, tasks.get)
+    server.add_request_handler("tasks/update", TaskParams, tasks.update)
+    server.add_request_handler("tasks/cancel", TaskParams, tasks.cancel)
+    server.add_request_handler(
+        "subscriptions/listen", SubscriptionsListenRequestParams, cast(Any, tasks.listen)
+    )
 
 
 async def _on_the_wire(ctx: Context, call_next: CallNext) -> HandlerResult:

@@ -8,8 +8,12 @@ from grok_mcp.settings import Settings
 from grok_mcp.stores.answers import (
     LIFETIME_S as LIFETIME_S,
     AnswerStore as AnswerStore,
+    Held as Held,
     LocalAnswers,
+    Name as Name,
+    cancelled as cancelled,
     fresh as fresh,
+    given_at as given_at,
     interrupted as interrupted,
     new_answer_id as new_answer_id,
     not_found as not_found,

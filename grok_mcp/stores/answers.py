@@ -5,12 +5,15 @@ holds most loses the oldest.
 `redis_answers.py` has the store that several processes share.
 """
 
+import base64
 import copy
 import secrets
+import time
+from collections.abc import Collection
 from dataclasses import replace
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
-from grok_mcp.errors import AnswerNotFoundError, GrokError, InterruptedAnswerError
+from grok_mcp.errors import AnswerNotFoundError, CancelledCallError, GrokError, InterruptedAnswerError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome
 from grok_mcp.stores.shares import Shares
@@ -18,8 +21,20 @@ from grok_mcp.stores.shares import Shares
 MAX_ANSWERS = 1_000
 MAX_CHARACTERS = 64_000_000
 LIFETIME_S = 3600
+_TIME_BYTES = 5
 
 T = TypeVar("T", bound=Outcome)
+
+
+Name = tuple[str, str]
+"""A caller and an `answer_id`."""
+
+
+class Held(NamedTuple):
+    """What is stored under a name, and when it was written, in seconds since the epoch."""
+
+    outcome: Outcome
+    at: float
 
 
 class AnswerStore(Protocol):
@@ -38,10 +53,29 @@ class AnswerStore(Protocol):
         """What is stored, None where there is nothing; waits for a call that another process runs."""
         ...
 
+    async def look(self, answer_id: str, caller: str) -> Held | None:
+        """What is stored, at once; a call whose process is gone has ended."""
+        ...
+
+    async def request_cancel(self, answer_id: str, caller: str) -> None:
+        """Ask the process that runs a call to end it."""
+        ...
+
+    async def cancel_requests(self, running: Collection[Name]) -> Collection[Name]:
+        """Which of the calls that this process runs another one was asked to end."""
+        ...
+
 
 def new_answer_id() -> str:
-    """A name that nobody can guess."""
-    return f"ans_{secrets.token_urlsafe(16)}"
+    """A name that nobody can guess: hundredths of a second since the epoch, and 88 bits of chance."""
+    name = int(time.time() * 100).to_bytes(_TIME_BYTES, "big") + secrets.token_bytes(11)
+    return "ans_" + base64.urlsafe_b64encode(name).decode().rstrip("=")
+
+
+def given_at(answer_id: str) -> float:
+    """When a name of ours was given, in seconds since the epoch."""
+    name = base64.urlsafe_b64decode(answer_id.removeprefix("ans_") + "==")
+    return int.from_bytes(name[:_TIME_BYTES], "big") / 100
 
 
 def not_found() -> AnswerNotFoundError:
@@ -60,6 +94,11 @@ def interrupted() -> InterruptedAnswerError:
     )
 
 
+def cancelled() -> CancelledCallError:
+    """The error for a call that its caller has ended."""
+    return CancelledCallError("The caller has cancelled this call.", "Call the tool again if it is needed.")
+
+
 def fresh(outcome: T) -> T:
     """The same outcome; an error without the frames that it was raised in."""
     return copy.copy(outcome) if isinstance(outcome, GrokError) else outcome
@@ -76,22 +115,34 @@ class LocalAnswers:
         lifetime_s: float = LIFETIME_S,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
-        self._stored: Shares[Outcome, Outcome] = Shares(
-            maximum, max_characters, lifetime_s, lambda outcome: (outcome,), _size
+        self._stored: Shares[Held, Held] = Shares(
+            maximum, max_characters, lifetime_s, lambda held: (held,), lambda held: _size(held.outcome)
         )
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended; False where others leave no room for one so large."""
         if isinstance(outcome, Answer):
             outcome = replace(outcome, reasoning=())  # only the next turn of a conversation needs it
-        return self._stored.put(caller, answer_id, fresh(outcome))
+        return self._stored.put(caller, answer_id, Held(fresh(outcome), time.time()))
 
     async def get(
         self, answer_id: str, caller: str, wait_s: float | None, observe: Observer
     ) -> Outcome | None:
         """What is stored, None where there is nothing."""
-        outcome = self._stored.get(caller, answer_id)
-        return None if outcome is None else fresh(outcome)
+        held = await self.look(answer_id, caller)
+        return held.outcome if held else None
+
+    async def look(self, answer_id: str, caller: str) -> Held | None:
+        """What is stored, None where there is nothing."""
+        held = self._stored.get(caller, answer_id)
+        return held and held._replace(outcome=fresh(held.outcome))
+
+    async def request_cancel(self, answer_id: str, caller: str) -> None:
+        """Nothing: all calls run in this process."""
+
+    async def cancel_requests(self, running: Collection[Name]) -> Collection[Name]:
+        """None: all calls run in this process."""
+        return ()
 
 
 def _size(outcome: Outcome) -> int:

@@ -7,7 +7,8 @@ ended count into their caller's share; those that run do not, and nothing drops 
 
 import json
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
@@ -21,18 +22,20 @@ from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, interrupted
-from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, pack, unpack
+from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, Held, Name, interrupted
+from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
 from grok_mcp.stores.redis_shares import RedisShares
 from grok_mcp.usage import Usage
 
-SILENT_S = 20.0
-"""After so long without a word a process is taken to be gone; `runs.BEAT_S` is how often it writes."""
+SILENT_S = 10.0
+"""After so long without a word a process is taken to be gone; `runs.HEARTBEAT_S` is how often it writes."""
 LAST_CHANCE_S = 6.0
 """Time for a process to write again that could not, because Redis was away."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
 _VERSION = 2
+_CANCEL_S = 60
+"""How long a wish to end a call waits for the process that runs it."""
 _HEAD = 16
 """Bytes in front of a document: whether the call runs, and a number that grows while it does."""
 
@@ -102,6 +105,42 @@ class RedisAnswers:
                 return _given_up(outcome, self._silent_s)
             await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def look(self, answer_id: str, caller: str) -> Held | None:
+        """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError."""
+        key = self._ended.key(caller, answer_id)
+        head, silent_s = await self._look(key)
+        outcome = await self._read(key) if head else None
+        if outcome is None:
+            return None
+        gone = silent_s >= self._silent_s and not self._redis.was_away(self._last_chance_s)
+        if isinstance(outcome, Running) and gone:
+            outcome = _given_up(outcome, self._silent_s)
+        return Held(outcome, time.time() - silent_s)
+
+    async def request_cancel(self, answer_id: str, caller: str) -> None:
+        """Leave word for the process that runs the call. Raises OverloadedError."""
+        key = key_of(caller, "cancel", answer_id)
+        try:
+            await self._redis.ask("write", lambda client: client.set(key, b"1", ex=_CANCEL_S))
+        except OverloadedError:
+            raise _away() from None
+
+    async def cancel_requests(self, running: Collection[Name]) -> Collection[Name]:
+        """Which of these calls somebody has left word to end; none while Redis is away."""
+        names = list(running)
+
+        async def ask(client: Redis) -> Any:
+            async with client.pipeline(transaction=False) as pipeline:
+                for caller, answer_id in names:
+                    pipeline.exists(key_of(caller, "cancel", answer_id))
+                return await pipeline.execute()
+
+        try:
+            found = await self._redis.ask("read", ask)
+        except OverloadedError:
+            return ()
+        return [name for name, is_there in zip(names, found, strict=True) if is_there]
 
     async def _look(self, key: str) -> tuple[bytes, float]:
         """The head of what is stored, and how long ago that was."""

@@ -165,4 +165,5 @@ SEARCH = ToolSpec(
     arguments=SearchArguments,
     run=search,
     always_load=True,
+    searches=True,
 )

@@ -15,7 +15,8 @@ from grok_mcp.tools.published import PUBLISHED
 class ToolSpec(NamedTuple):
     """One tool. `renders` says whether its answer is rendered as Markdown or as JSON.
 
-    A tool that `collects` asks Grok for nothing: it waits for what another call has begun.
+    A tool that `collects` asks Grok for nothing: it waits for what another call has begun. One that
+    `searches` always does, and takes its time.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ToolSpec(NamedTuple):
     output_schema: Mapping[str, Any] | None = None
     always_load: bool = False
     collects: bool = False
+    searches: bool = False
 
     @property
     def input_schema(self) -> Mapping[str, Any]:

@@ -129,8 +129,8 @@ async def test_another_caller_s_answer_is_as_unknown_as_one_that_never_was(
     with in_process(XAI_BASE_URL=endpoint.url, **settings) as url:
         async with httpx2.AsyncClient(base_url=url, timeout=20) as http:
             ids = []
-            for _ in range(2):
-                result = await raw(http, tokens[0], "ask_grok", prompt="Hi")
+            for prompt in ("Hi", "Go on"):
+                result = await raw(http, tokens[0], "ask_grok", prompt=prompt)
                 ids.append(result["_meta"]["grok-mcp/answer"]["answer_id"])
             refusals = [
                 await raw(http, tokens[1], "grok_result", answer_id=one, offset=0)
