@@ -49,6 +49,8 @@ class FakeModel(Served):
         self._calls = calls
         self.offered: dict[str, Offered] = {}
         """The tools of our server as requests offered them, by our own names."""
+        self.first_offered: list[str] | None = None
+        """The same, of the first request that offered any tools at all."""
         self.received: list[str] = []
         """What the model was told of each call, in order."""
         self._looked = False
@@ -95,6 +97,8 @@ class FakeModel(Served):
         tools = {tool.name: tool for tool in wire.offered(body)}
         ours = {name: tool for tool in tools.values() for name in NAMES if tool.name.endswith(name)}
         self.offered |= ours
+        if tools and self.first_offered is None:
+            self.first_offered = list(ours)
         results = wire.results(body)
         answered = [results[_call_id(n)] for n in range(len(self._calls)) if _call_id(n) in results]
         if len(answered) > len(self.received):

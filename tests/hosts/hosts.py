@@ -98,7 +98,6 @@ def _codex(given: Given) -> Launch:
         **{f"mcp_servers.grok.env.{name}": value for name, value in given.variables.items()},
         "mcp_servers.grok.startup_timeout_sec": 60,
         "mcp_servers.grok.tool_timeout_sec": given.limit_s,
-        "mcp_servers.grok.required": True,  # else the first turn does not wait for the server
     }
     # JSON's strings, lists and numbers are TOML's as well
     given.write(".codex/config.toml", "".join(f"{key} = {json.dumps(settings[key])}\n" for key in settings))

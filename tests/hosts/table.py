@@ -13,6 +13,7 @@ COLUMNS = (
     "server on",
     "protocol",
     "tools listed",
+    "first turn",
     "ask",
     "search",
     "structured",

@@ -106,6 +106,7 @@ def check_all(host: Host, model: FakeModel, traffic: Traffic) -> dict[str, str]:
     check_results(host, model, traffic)
     return {
         "tools_listed": str(len(NAMES)),
+        "first_turn": str(len(model.first_offered or ())),
         "ask": "text",
         "search": "text, URLs",
         "structured": "data" if host.copies == 1 else f"data, {host.copies} times",
@@ -115,7 +116,7 @@ def check_all(host: Host, model: FakeModel, traffic: Traffic) -> dict[str, str]:
     }
 
 
-ALL = ("tools_listed", "ask", "search", "structured", "error", "progress", "protocol")
+ALL = ("tools_listed", "first_turn", "ask", "search", "structured", "error", "progress", "protocol")
 
 
 class Row:
@@ -219,7 +220,7 @@ async def test_a_call_that_is_over_the_hosts_limit_ends_upstream_as_soon_as_the_
             (told,) = model.received
             assert "timed out" in told.lower()
     took_s = endpoint.requests[1].at - endpoint.requests[0].at
-    assert took_s >= LIMIT_S - 1
+    assert took_s >= LIMIT_S / 2, "the host gave up for another reason"
     cancels = run.traffic.sent("notifications/cancelled")
     assert bool(cancels) is host.tells_of_its_limit
     row(time_limit="ends the call" if host.tells_of_its_limit else "server is not told")
