@@ -10,14 +10,22 @@ from functools import partial
 from typing import Any
 
 import anyio
-from mcp_types import CallToolResult, ProgressNotification, ProgressNotificationParams
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ProgressNotification,
+    ProgressNotificationParams,
+)
 
-from grok_mcp.errors import GrokError, OverloadedError
+from grok_mcp import events
+from grok_mcp.errors import CallLimitError, GrokError, OverloadedError
 from grok_mcp.logs import FIELDS, current_call, log_internal_error
-from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
+from grok_mcp.messages import Answer, Call, Collected, Consent, Outcome, Running
 from grok_mcp.pipeline import Grok
 from grok_mcp.rendering import DeltaProgress, Page, Progress, StatusProgress, is_too_long, page_of, whole
 from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
+from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.tools import ToolSpec, run_tool
 from grok_mcp.usage import Usage
@@ -28,10 +36,10 @@ logger = logging.getLogger(__name__)
 class ToolCall:
     """One call of a tool by a host."""
 
-    def __init__(self, spec: ToolSpec, grok: Grok, arguments: Mapping[str, Any], ctx: Context) -> None:
+    def __init__(self, spec: ToolSpec, grok: Grok, params: CallToolRequestParams, ctx: Context) -> None:
         self._spec = spec
         self._grok = grok
-        self._arguments = arguments
+        self._arguments: Mapping[str, Any] = params.arguments or {}
         self._ctx = ctx
         self._progress = self._requested_progress()
         self._call = Call(
@@ -41,6 +49,9 @@ class ToolCall:
         )
         if self._progress:
             self._call.observe = self._progress
+        if grok.call_limit is not None:
+            self._asking = Asking(ctx, params)
+            self._call.may_ask, self._call.consent = self._asking.begin()
 
     def _requested_progress(self) -> Progress | None:
         """The pump of progress notes; None where the client wants none or the settings forbid them."""
@@ -52,7 +63,7 @@ class ToolCall:
             return DeltaProgress(report, partial(_report_restart, self._ctx))
         return StatusProgress(report, self._grok.gateway.title)
 
-    async def run(self) -> CallToolResult:
+    async def run(self) -> CallToolResult | InputRequiredResult:
         """The result, whatever happens; progress notes go out meanwhile."""
         if self._grok.in_flight.closing:
             return self._render_error(
@@ -69,10 +80,16 @@ class ToolCall:
                     group.cancel_scope.cancel()
                 return result
 
-    async def _result(self) -> CallToolResult:
+    async def _result(self) -> CallToolResult | InputRequiredResult:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
             outcome = await self._outcome()
+            if self._call.may_ask and isinstance(outcome, CallLimitError):
+                answer = await self._ask(outcome)
+                if isinstance(answer, InputRequiredResult):
+                    return answer
+                self._call.may_ask, self._call.consent = False, answer
+                outcome = await self._outcome()
             if isinstance(outcome, GrokError):
                 return self._render_error(outcome)
             return await self._render(outcome)
@@ -80,6 +97,13 @@ class ToolCall:
             return self._render_error(error)
         except Exception:
             return self._render_error(log_internal_error(logger, f"call of {self._spec.name}"))
+
+    async def _ask(self, error: CallLimitError) -> Consent | InputRequiredResult:
+        """Whether the user agrees to what the call may cost. Nothing of it runs meanwhile."""
+        self._call.observe(events.Waiting("waiting until its cost is agreed to"), "")
+        with self._grok.in_flight.track() as scope, scope:
+            return await self._asking.ask(error)
+        return Consent(reason="This server was stopped before its user answered.")
 
     async def _outcome(self) -> Outcome | Collected:
         if self._spec.collects:
@@ -103,7 +127,8 @@ class ToolCall:
             outcome = error.with_traceback(None)
         except Exception:
             return log_internal_error(logger, f"call of {self._spec.name}")
-        self._log(time.monotonic() - started, outcome)
+        if not (call.may_ask and isinstance(outcome, CallLimitError)):  # that goes on
+            self._log(time.monotonic() - started, outcome)
         return outcome
 
     async def _render(self, outcome: Answer | Running | Collected) -> CallToolResult:

@@ -20,6 +20,7 @@ from mcp_types import (
     CallToolResult,
     DiscoverResult,
     Icon,
+    InputRequiredResult,
     ListToolsResult,
     PaginatedRequestParams,
     RequestParams,
@@ -107,11 +108,13 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         grok.warm_soon([spec.prepare for spec in tools.values()])
         return listed
 
-    async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
         spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
-        result = await ToolCall(spec, grok, params.arguments or {}, ctx).run()
+        result = await ToolCall(spec, grok, params, ctx).run()
+        if isinstance(result, InputRequiredResult):
+            return result
         if (whole := _with_whole_text(result.structured_content)) is not result.structured_content:
             return result.model_copy(update={"structured_content": whole})
         return result
