@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from grok_mcp.accounting.estimate import Estimate, amount, estimate
+from grok_mcp.accounting.estimate import Estimate, amount, estimate, short
 from grok_mcp.errors import CallLimitError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Consent
@@ -33,9 +33,8 @@ class CallLimit:
         """Let the request pass, with notes for its answer. Raises CallLimitError."""
         estimated = estimate(request, dialect, self._gateway)
         if estimated is None:
-            return [
-                f"The price of {request.model} is unknown, so {VARIABLE} ({self._limit} USD) was not checked."
-            ]
+            model = short(request.model)
+            return [f"The price of {model} is unknown, so {VARIABLE} ({self._limit} USD) was not checked."]
         if estimated.usd > max(self.limit_usd, consent.granted_usd or 0):
             raise self._refusal(estimated, request, dialect, consent)
         return []
@@ -51,17 +50,17 @@ class CallLimit:
             f"This call may cost {amount(estimated.usd)} USD, more than the {self._limit} USD that "
             f"{VARIABLE} allows for one call ({estimated.parts})."
         )
-        ways = "; or ".join(self._cheaper(estimated, request, dialect))
+        ways = "; or ".join(self._cheaper(estimated, request, dialect)) or "a shorter input"
         raised = f"have {VARIABLE} raised where this server is configured"
         error = CallLimitError(
             f"{what} {consent.reason} ".rstrip() + " Nothing was sent.",
-            f"The same call would be refused again. Cheaper: {ways}; or {raised}.",
+            f"A retry will not help. Cheaper: {ways}; or {raised}.",
         )
         error.usd, error.question = estimated.usd, what
         return error
 
     def _cheaper(self, estimated: Estimate, request: ChatRequest, dialect: str) -> Iterator[str]:
-        """What would bring the call below the limit; always something."""
+        """What would make the call cheaper."""
         room = self._room(request, dialect)
         if room >= _LEAST_TOKENS:
             yield f"max_output_tokens of at most {room:,}"
@@ -79,7 +78,10 @@ class CallLimit:
                     break
         if estimated.search_usd:
             yield "options.max_turns of 1, fewer sources, or no search"
-        yield "a shorter input" if len(request.messages) == 1 else "a shorter input, or a new conversation"
+        if estimated.input_usd * 4 >= estimated.usd:
+            yield (
+                "a shorter input" if len(request.messages) == 1 else "a shorter input, or a new conversation"
+            )
 
     def _fits(self, request: ChatRequest, dialect: str) -> bool:
         estimated = estimate(request, dialect, self._gateway)

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from grok_mcp import bounds
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import ChatRequest, Message, Search
+from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.models import LONG_CONTEXT_TOKENS, RETIRED, Model, find_model
+from grok_mcp.redaction import one_line
 from grok_mcp.usage import Usage, with_cost_estimate
 
 BYTES_PER_TOKEN = 3
@@ -42,6 +44,7 @@ LIVE_SOURCE_USD = Decimal("0.025")
 """A source of the older live search, which reads so many where no other number is asked for."""
 
 MILLION = 1_000_000
+MODEL_CHARACTERS = 80
 
 
 class Estimate(NamedTuple):
@@ -83,20 +86,23 @@ def amount(usd: Decimal) -> str:
     return f"{usd.quantize(places, 'ROUND_UP'):f}"
 
 
+def short(model: str) -> str:
+    """The name of a model, as somebody gave it, inside a sentence of ours."""
+    return one_line(model)[:MODEL_CHARACTERS]
+
+
 def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
     """What the request may cost in this wire dialect; None where the model has no known price."""
     name = request.model.rsplit("/", 1)[-1]
     model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
     thoughts = _thoughts(request, model)
     output = _output(request, dialect, thoughts)
-    search = request.search if request.search and request.search.mode != "off" else None
-    input_tokens, search_usd = _input(request), Decimal(0)
-    if search is not None:
-        read, search_usd = _search(search, request.search_dialect)
-        input_tokens += read
+    read, search_usd = _search(request)
+    asked = _input(request)
+    input_tokens = asked + read
     corrected = request.response_format is not None and request.response_format.schema is not None
-    if corrected:  # the correction reads all of it again with the answer, and writes another
-        input_tokens, output = 2 * input_tokens + output, 2 * output
+    if corrected:  # the correction sends all of it again with the answer, and another is written
+        input_tokens, output = input_tokens + asked + output, 2 * output
     factor = _factor(request, model)
     input_tokens, output = input_tokens * factor, output * factor
     priced = _price(request.model, model, input_tokens, output)
@@ -104,7 +110,7 @@ def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate |
         return None
     tier = PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
     return Estimate(
-        request.model, input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
+        short(request.model), input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
     )
 
 
@@ -125,7 +131,7 @@ def _output(request: ChatRequest, dialect: str, thoughts: int) -> int:
     limit = request.max_output_tokens
     one = TEXT_TOKENS + thoughts
     if limit is not None:
-        one = limit + (thoughts if dialect == "chat_completions" else 0)
+        one = min(limit, bounds.COUNT) + (thoughts if dialect == "chat_completions" else 0)
     return one * int(request.options.get("n") or 1)
 
 
@@ -164,9 +170,12 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _search(search: Search, dialect: str | None) -> tuple[int, Decimal]:
+def _search(request: ChatRequest) -> tuple[int, Decimal]:
     """Tokens that a usual search reads, and its fees."""
-    if dialect == "search_parameters":
+    search = request.search
+    if search is None or search.mode == "off":
+        return 0, Decimal(0)
+    if request.search_dialect == "search_parameters":
         sources = search.max_results or LIVE_SOURCES
         return SEARCH_TURNS * READ_TOKENS, sources * LIVE_SOURCE_USD
     turns = min(search.max_turns or SEARCH_TURNS, SEARCH_TURNS)

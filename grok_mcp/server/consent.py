@@ -32,7 +32,7 @@ ANSWERED_S = 120.0
 KEY = "cost"
 """The question among the input requests of a result."""
 
-_STATE = re.compile(r"(\d{1,9}(?:\.\d{1,18})?) ([0-9a-f]{64})", re.ASCII)
+_STATE = re.compile(r"(\d{1,15}(?:\.\d{1,30})?) ([0-9a-f]{64})", re.ASCII)
 _CANNOT = "This host can't ask its user."
 _REASONS = {"decline": "Its user declined that.", "cancel": "Its user dismissed the question."}
 
