@@ -18,6 +18,7 @@ VARIABLE = "GROK_MCP_CALL_LIMIT_USD"
 
 _LEAST_TOKENS = 100
 """An answer with fewer is no help."""
+_ANY_WAY = "a smaller max_output_tokens with a lower reasoning_effort, another model, or a shorter input"
 _FAR = 100_000
 """Tokens of output between two estimates, whose difference is what one of them costs."""
 
@@ -50,7 +51,7 @@ class CallLimit:
             f"This call may cost {amount(estimated.usd)} USD, more than the {self._limit} USD that "
             f"{VARIABLE} allows for one call ({estimated.parts})."
         )
-        ways = "; or ".join(self._cheaper(estimated, request, dialect)) or "a shorter input"
+        ways = "; or ".join(self._cheaper(estimated, request, dialect)) or _ANY_WAY
         raised = f"have {VARIABLE} raised where this server is configured"
         error = CallLimitError(
             f"{what} {consent.reason} ".rstrip() + " Nothing was sent.",

@@ -96,7 +96,8 @@ def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate |
     name = request.model.rsplit("/", 1)[-1]
     model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
     thoughts = _thoughts(request, model)
-    output = _output(request, dialect, thoughts)
+    beyond = dialect == "chat_completions" and not gateway.reasoning_inside
+    output = _output(request, thoughts, thoughts if beyond else 0)
     read, search_usd = _search(request)
     asked = _input(request)
     input_tokens = asked + read
@@ -126,12 +127,10 @@ def _effort(request: ChatRequest, model: Model | None) -> str:
     return request.reasoning_effort or default
 
 
-def _output(request: ChatRequest, dialect: str, thoughts: int) -> int:
-    """Tokens of all alternatives; chat completions do not count thoughts in the limit of an answer."""
+def _output(request: ChatRequest, thoughts: int, beyond: int) -> int:
+    """Tokens of all alternatives; `beyond` is what the limit of an answer does not count."""
     limit = request.max_output_tokens
-    one = TEXT_TOKENS + thoughts
-    if limit is not None:
-        one = min(limit, bounds.COUNT) + (thoughts if dialect == "chat_completions" else 0)
+    one = TEXT_TOKENS + thoughts if limit is None else min(limit, bounds.COUNT) + beyond
     return one * int(request.options.get("n") or 1)
 
 
