@@ -190,7 +190,9 @@ class Settings(BaseSettings):
     call_limit_usd: Annotated[
         Decimal | None,
         Field(
-            gt=0, le=1_000, description="most that one call may cost by estimate without being asked, in USD"
+            gt=0,
+            le=1_000,
+            description="most that one call may cost, by estimate, before its user is asked; in USD",
         ),
     ] = None
     redis_url: Annotated[

@@ -1,7 +1,7 @@
 """What one call may cost: refused or asked about before anything goes out, in both eras of the protocol."""
 
 import re
-from typing import Any
+from typing import Any, Literal, cast
 
 import anyio
 import pytest
@@ -42,7 +42,9 @@ class User:
         assert params.requested_schema == {"type": "object", "properties": {}}
         self.questions.append(params.message)
         answer = self._answers[min(len(self.questions), len(self._answers)) - 1]
-        return ElicitResult(action=answer) if isinstance(answer, str) else answer
+        if isinstance(answer, ErrorData):
+            return answer
+        return ElicitResult(action=cast("Literal['accept', 'decline', 'cancel']", answer))
 
 
 async def test_a_call_above_the_limit_is_refused_where_the_host_cannot_ask() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from mcp_types import ElicitRequestFormParams, ElicitResult
 
+from grok_mcp.accounting import estimate as rules
 from grok_mcp.accounting.estimate import AGENTS, estimate
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.sandbox import SandboxServer
 from tests.support.host import host_on
+from tests.support.pages import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -157,3 +159,23 @@ def test_prices_are_ours_or_those_of_the_public_list(gateway: str, model: str, k
 
 def test_a_retired_model_costs_what_serves_it_costs() -> None:
     assert cost_of(model="grok-3", reasoning_effort="low") == cost_of(model="grok-4.3")
+
+
+def test_the_readme_gives_the_figures_of_the_rule() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = page.partition("### A limit for one call")[2].partition("\n## ")[0]
+    thoughts = ", ".join(
+        f"{tokens:,} for `{effort}`" for effort, tokens in rules.THOUGHT_TOKENS.items() if tokens
+    )
+    for figures in (
+        f"a token for {rules.BYTES_PER_TOKEN} bytes of UTF-8",
+        f"{rules.IMAGE_TOKENS:,} tokens",
+        f"{rules.TEXT_TOKENS:,} tokens and its thoughts: {thoughts}",
+        f"{AGENTS['low']} or {AGENTS['xhigh']} times",
+        f"up to {rules.SEARCH_TURNS} turns (`max_turns`), each of {rules.READ_TOKENS:,} tokens",
+        f"{rules.POSTS} posts where X is searched, at {rules.SEARCH_USD} USD each",
+        f"{rules.SEARCH_TURNS * rules.READ_TOKENS:,} tokens that are read, and {rules.LIVE_SOURCES} sources",
+        f"at {rules.LIVE_SOURCE_USD} USD",
+    ):
+        assert figures in section
+    assert rules.PRIORITY_FACTOR == 2 and "twice the price" in section
