@@ -302,7 +302,7 @@ async def test_an_answer_counts_for_the_call_that_it_was_asked_for_and_no_other(
             state = question.request_state
             assert endpoint.requests == []
             for other in (
-                {"prompt": "Something else", "input_responses": YES, "request_state": state},
+                {"prompt": "Ho", "input_responses": YES, "request_state": state},
                 {"input_responses": YES},
                 {"input_responses": YES, "request_state": "nonsense"},
                 {"input_responses": YES, "request_state": "9" * 10_000},

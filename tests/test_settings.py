@@ -341,7 +341,7 @@ def test_a_limit_is_an_amount_that_can_be_kept(
 
 def test_no_call_costs_more_than_a_thousand_dollars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROK_MCP_CALL_LIMIT_USD", "1000.01")
-    with pytest.raises(SettingsError, match="GROK_MCP_CALL_LIMIT_USD: .*1000"):
+    with pytest.raises(SettingsError, match=r"GROK_MCP_CALL_LIMIT_USD: .*1000"):
         load_settings()
 
 

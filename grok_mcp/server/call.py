@@ -89,6 +89,7 @@ class ToolCall:
                 if isinstance(answer, InputRequiredResult):
                     return answer
                 self._call.may_ask, self._call.consent = False, answer
+                self._call.observe(events.Waiting("waiting for the endpoint"), "")
                 outcome = await self._outcome()
             if isinstance(outcome, GrokError):
                 return self._render_error(outcome)

@@ -51,7 +51,9 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         answer = await spec.run(grok, arguments, call)
         assert isinstance(answer, Answer)
     except GrokError as error:
-        if not (call.may_ask and isinstance(error, CallLimitError)):  # then it has not been decided yet
+        if call.may_ask and isinstance(error, CallLimitError):
+            account.leave()
+        else:
             await account.close(error.usage, error=error.code)
         raise
     except Exception:
@@ -116,12 +118,16 @@ class _Account:
         entry = self._entry(usage, model, finish_reason, error)
         await self._grok.ledger.end(entry, self._begun.id)
 
+    def leave(self) -> None:
+        """Have nothing more to do with the call; alone, for one whose user has to be asked first."""
+        self._call.begin = self._call.admit = None  # which hold this account
+
     def abandon(self) -> None:
         """Record a call that was cancelled, and which must not wait."""
         self._grok.ledger.record(self._entry(None, "", None, "cancelled"), self._begun.id)
 
     def _entry(self, usage: Usage | None, model: str, finish_reason: str | None, error: str | None) -> Entry:
-        self._call.begin = self._call.admit = None  # which hold this account
+        self.leave()
         begun, meter = self._begun, self._call.meter
         usage = usage or meter.usage
         paid = finish_reason or meter.has_content or usage or (meter.sent and error in _SPENT_IN_SILENCE)
