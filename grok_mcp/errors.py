@@ -5,6 +5,7 @@
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
+    ├── CallLimitError                 the call may cost more than one call may; nothing was sent
     ├── AnswerNotFoundError            unknown or expired `answer_id`
     ├── CancelledCallError             the caller has ended the call
     ├── InternalError                  a bug of ours; the log has the traceback
@@ -30,6 +31,7 @@
 `server/call.py` is the one place that turns them into results.
 """
 
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from grok_mcp import bounds
@@ -110,6 +112,17 @@ class BudgetError(GrokError):
 
     code = "budget"
     retryable = True
+
+
+class CallLimitError(GrokError):
+    """The call may cost more than one call may, and nobody has agreed to it; nothing was sent.
+
+    `usd` is what it may cost, `question` the same for whoever can agree to it.
+    """
+
+    code = "call_limit"
+    usd = Decimal(0)
+    question = ""
 
 
 class AnswerNotFoundError(GrokError):

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Protocol
 
 from grok_mcp.errors import GrokError
@@ -37,6 +38,15 @@ class Attempt(Protocol):
         ...
 
 
+class Consent(NamedTuple):
+    """What became of asking the user of a call about its cost: the amount that was agreed to in USD, or why
+    none was, as a whole sentence.
+    """
+
+    granted_usd: Decimal | None = None
+    reason: str = ""
+
+
 class Call:
     """One tool call while it is served: who makes it and who watches, and what it has used so far.
 
@@ -59,6 +69,11 @@ class Call:
         self.meter = UsageMeter()
         self.begin: Callable[[], Awaitable[None]] | None = None
         """What is to be done before each request to the endpoint."""
+        self.admit: Callable[[ChatRequest, str], Awaitable[list[str]]] | None = None
+        """Admits the call by its first request and wire dialect, or raises; returns notes for its answer."""
+        self.consent = Consent()
+        self.may_ask = False
+        """Whether its user can still be asked about the cost."""
         self.attempt: Attempt | None = None
         """What the present attempt has brought so far."""
 

@@ -187,6 +187,14 @@ class Settings(BaseSettings):
         Decimal | None,
         Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),
     ] = None
+    call_limit_usd: Annotated[
+        Decimal | None,
+        Field(
+            gt=0,
+            le=1_000,
+            description="most that one call may cost, by estimate, before its user is asked; in USD",
+        ),
+    ] = None
     redis_url: Annotated[
         SecretStr | None,
         Field(description="Redis that holds what several processes share, as in redis://host:6379/0"),

@@ -242,6 +242,8 @@ class UsageMeter:
         self.usage: Usage | None = None
         self.model = ""
         self.sent = self.has_content = False
+        self.is_sending = False
+        """Whether the first request is about to go out: nothing refuses the call any more."""
 
     def add(self, usage: Usage | None, model: str, *, sent: bool, has_content: bool) -> None:
         """Add one request up that has ended, however it did."""

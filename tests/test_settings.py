@@ -27,6 +27,7 @@ DEFAULTS = {
     "results": "text",
     "grace": 10,
     "budget_usd_per_day": None,
+    "call_limit_usd": None,
 }
 
 
@@ -328,10 +329,19 @@ def test_the_sandbox_is_never_somewhere_else(monkeypatch: pytest.MonkeyPatch) ->
         load_settings()
 
 
-@pytest.mark.parametrize("cap", ["0", "-1", "5 USD", "NaN", "inf", "1e400"])
-def test_a_budget_is_an_amount_that_can_be_kept(cap: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GROK_MCP_BUDGET_USD_PER_DAY", cap)
-    with pytest.raises(SettingsError, match=r"^GROK_MCP_BUDGET_USD_PER_DAY: .*\(is '"):
+@pytest.mark.parametrize("variable", ["GROK_MCP_BUDGET_USD_PER_DAY", "GROK_MCP_CALL_LIMIT_USD"])
+@pytest.mark.parametrize("cap", ["0", "-1", "5 USD", "NaN", "-inf", "inf", "1e400", "100001"])
+def test_a_limit_is_an_amount_that_can_be_kept(
+    cap: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, cap)
+    with pytest.raises(SettingsError, match=rf"^{variable}: .*\(is '"):
+        load_settings()
+
+
+def test_no_call_costs_more_than_a_thousand_dollars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROK_MCP_CALL_LIMIT_USD", "1000.01")
+    with pytest.raises(SettingsError, match=r"GROK_MCP_CALL_LIMIT_USD: .*1000"):
         load_settings()
 
 

@@ -346,11 +346,13 @@ class Terminal:
         self._master, self._slave = pty.openpty()
         self.shown = b""
 
-    def run(self, url: str, *arguments: str, **streams: Any) -> int:
+    def run(self, url: str, *arguments: str, typed: bytes = b"", limit: str = "", **streams: Any) -> int:
         """Run the command on it to its end; returns the exit status."""
+        variables = {"TERM": "xterm-256color", "COLUMNS": "80", "GROK_MCP_CALL_LIMIT_USD": limit}
+        os.write(self._master, typed)
         process = subprocess.Popen(
             [sys.executable, "-m", "grok_mcp", *arguments],
-            env=environment(XAI_BASE_URL=url, XAI_API_KEY=KEY, TERM="xterm-256color", COLUMNS="80"),
+            env=environment(XAI_BASE_URL=url, XAI_API_KEY=KEY, **variables),
             **(dict.fromkeys(("stdin", "stdout", "stderr"), self._slave) | streams),
         )
         os.close(self._slave)
@@ -426,3 +428,29 @@ async def test_a_call_from_a_shell_is_in_the_ledger_and_within_the_budget(tmp_pa
     assert len(endpoint.requests) == 1
     assert (told["calls"], told["cost_usd"]) == (2, 0.0012)
     assert [row["key"] for row in told["rows"]] == ["ask_grok"]
+
+
+@posix
+@pytest.mark.parametrize("typed", ["y", "YES", "n", "", "yesterday"])
+async def test_a_person_at_a_terminal_is_asked_about_a_call_above_the_limit(typed: str) -> None:
+    line = f"{typed}\n".encode()
+    async with Endpoint(chat("Yes.")) as endpoint:
+        status, shown = await on_terminal(endpoint, "ask", "x", typed=line, limit="0.01")
+    assert "may cost 0.0301 USD" in shown and "Send it? [y/N] " in shown
+    if typed in ("y", "YES"):
+        assert (status, len(endpoint.requests)) == (0, 1) and "Yes.\n" in shown
+    else:
+        assert (status, endpoint.requests) == (1, []) and "You declined that. Nothing was sent." in shown
+
+
+async def test_a_call_above_the_limit_is_refused_where_nobody_sits_at_a_terminal() -> None:
+    async with Endpoint(chat("Yes.")) as endpoint:
+        done = await grok(endpoint, "ask", "x", stdin=b"y\n", GROK_MCP_CALL_LIMIT_USD="0.01")
+    assert (done.status, done.stdout, endpoint.requests) == (1, "", [])
+    assert done.stderr.startswith("[call_limit] This call may cost 0.0301 USD")
+
+
+async def test_a_limit_that_is_no_amount_stops_a_command_with_status_2() -> None:
+    async with Endpoint(chat("Yes.")) as endpoint:
+        done = await grok(endpoint, "ask", "x", GROK_MCP_CALL_LIMIT_USD="NaN")
+    assert done.status == 2 and "GROK_MCP_CALL_LIMIT_USD" in done.stderr

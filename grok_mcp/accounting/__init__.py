@@ -1,4 +1,4 @@
-"""What calls have used and cost: the ledger, the budget of a day, and sums over both.
+"""What calls have used and cost: the ledger, the budget of a day, and sums over both; and what one may cost.
 
 A ledger is one SQLite file that many processes share. It holds counts and names, never a word of a prompt or
 an answer.
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from grok_mcp.accounting.budget import Budget as Budget, open_books as open_books
+from grok_mcp.accounting.call_limit import CallLimit as CallLimit
 from grok_mcp.accounting.ledger import Ledger as Ledger
 from grok_mcp.accounting.records import (
     SANDBOX as SANDBOX,

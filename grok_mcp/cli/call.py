@@ -21,9 +21,10 @@ import click
 from grok_mcp.cli.console import BAD_USAGE, FAILED
 from grok_mcp.cli.terminal import ShellView
 from grok_mcp.environment import read_settings
-from grok_mcp.errors import GrokError, InternalError, InvalidArgumentError
+from grok_mcp.errors import CallLimitError, GrokError, InternalError, InvalidArgumentError
+from grok_mcp.events import Observer
 from grok_mcp.logs import configure_logging
-from grok_mcp.messages import Answer, Call
+from grok_mcp.messages import Answer, Call, Consent
 from grok_mcp.pipeline import Grok
 from grok_mcp.serving import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
@@ -122,9 +123,7 @@ async def _outcome(
         raw = read_arguments(spec.input_schema, words, flags)
         grok = Grok(settings)
         try:
-            answer = await view.watch(
-                lambda observe: run_counted(spec, grok, raw, Call(spec.name, observe=observe)), grok
-            )
+            answer = await _answer(spec, grok, raw, view)
         finally:
             await grok.aclose()
         return replace(answer, conversation_id=None)
@@ -138,6 +137,25 @@ async def _outcome(
             f"An error in this program ({type(error).__name__}).",
             "GROK_MCP_LOG_LEVEL=debug shows the details; please report them.",
         )
+
+
+async def _answer(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], view: ShellView) -> Answer:
+    """The answer; whoever sits at a terminal can agree to a cost above the limit."""
+
+    async def answer(observe: Observer) -> Answer:
+        call = Call(spec.name, observe=observe)
+        call.may_ask, call.consent = may_ask, consent
+        return await run_counted(spec, grok, raw, call)
+
+    may_ask, consent = view.can_ask, Consent()
+    try:
+        return await view.watch(answer, grok)
+    except CallLimitError as error:
+        if not may_ask:
+            raise
+        agreed = await view.agrees(f"{error.question} Send it?")
+        may_ask, consent = False, Consent(error.usd) if agreed else Consent(reason="You declined that.")
+    return await view.watch(answer, grok)
 
 
 def read_arguments(

@@ -5,11 +5,13 @@ for byte as Grok wrote it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import click
 from rich.console import Console
 
 from grok_mcp import events
@@ -73,6 +75,19 @@ class ShellView:
             assert outcome is not None
             raise outcome
         return outcome
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sees a question and can answer it."""
+        return sys.stderr.isatty() and sys.stdin is not None and sys.stdin.isatty()
+
+    async def agrees(self, question: str) -> bool:
+        """Whether the person at the terminal answers with yes."""
+        self._end_status()
+        click.echo(f"{self._cleaned(question)} [y/N] ", nl=False, err=True)
+        # Not by sys.stdin, whose lock a thread that is left behind would still hold as the program ends.
+        line = await anyio.to_thread.run_sync(os.read, sys.stdin.fileno(), 1024, abandon_on_cancel=True)
+        return line.strip().lower() in (b"y", b"yes")
 
     def _pumps(self, grok: Grok) -> list[Progress]:
         pumps: list[Progress] = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from grok_mcp import errors, events
-from grok_mcp.accounting import open_books
+from grok_mcp.accounting import CallLimit, open_books
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
@@ -54,6 +54,8 @@ class Grok:
         self.catalog = Catalog(self.gateway, self._get)
         self.readiness = Readiness(self.gateway, self._get)
         self.ledger, self.budget = open_books(settings)
+        limit = settings.call_limit_usd
+        self.call_limit = CallLimit(limit, self.gateway) if limit is not None else None
         self._has_key = key is not None
         self._places = Places(settings.max_concurrency)
         self._starting = anyio.Lock()
@@ -75,17 +77,17 @@ class Grok:
         self._check_key()
         call = call or Call()
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
+        form = turn.plan.form
+        notes = () if call.admit is None else await call.admit(form.request, form.dialect)
         try:
-            with telemetry.record_of(
-                call, self.gateway, turn.plan.form.request, self._base_url
-            ) as turn.record:
+            with telemetry.record_of(call, self.gateway, form.request, self._base_url) as turn.record:
                 answer = await self._complete(turn)
                 turn.record.answer(answer, turn.failure)
         except BaseException:  # a cancelled call has spent something too
             turn.meter(turn.spent(self.gateway))
             raise
         turn.meter(answer.usage)
-        return answer
+        return answer.with_warnings(notes)
 
     async def _complete(self, turn: Turn) -> Answer:
         timeout = anyio.move_on_after(self.settings.timeout)
@@ -192,6 +194,7 @@ class Grok:
         body = dialect.build_body(turn.plan.form.request, self.gateway)
         if turn.call.begin:
             await turn.call.begin()
+        turn.call.meter.is_sending = True
         async with self._upstream.stream(url, body, self._headers(turn)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:

@@ -36,6 +36,8 @@ CANCEL_CHECK_S = 0.5
 """How often a process asks whether another one was told to end a call that it runs."""
 PUBLISHED_WITHIN_S = 3.0
 """How long a host waits until other processes have heard of its call, if it has to."""
+CHECKED_WITHIN_S = 20.0
+"""How long a call may take until it is clear what it may cost, where its user can be asked about that."""
 CLOSE_S = 2.0
 MAX_HANDED_OVER = 1_000
 """Calls of one caller that were handed over and are not in the store yet: they run, or Redis is away.
@@ -106,6 +108,13 @@ class Run:
         """Wait for the end; False where it has not come in time."""
         if not self._task.done():
             await asyncio.wait((self._task,), timeout=within_s)
+        return self._task.done()
+
+    async def checked(self) -> bool:
+        """Wait until the call has been sent or has ended, as a call does soon; whether it has ended."""
+        with anyio.move_on_after(CHECKED_WITHIN_S):
+            while not (self._task.done() or self._call.meter.is_sending):
+                await anyio.sleep(0.02)
         return self._task.done()
 
     @property
@@ -217,6 +226,8 @@ class Runs:
                 run.describe_by(status)
             with run.watched(call.observe):
                 ended = await run.ended(call.wait_s)
+                if not ended and call.may_ask:  # nobody could answer once it is handed over
+                    ended = await run.checked()
                 ending = self._in_flight.ending or self._in_flight.closing
                 if not ended and ending and not self._store.shared:  # nobody could collect it
                     await run.ended(None)

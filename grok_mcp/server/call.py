@@ -11,13 +11,19 @@ from functools import partial
 from typing import Any
 
 import anyio
-from mcp_types import CallToolResult, ProgressNotification, ProgressNotificationParams
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    InputRequiredResult,
+    ProgressNotification,
+    ProgressNotificationParams,
+)
 from pydantic_core import to_json
 
-from grok_mcp import bounds
-from grok_mcp.errors import GrokError, OverloadedError
+from grok_mcp import bounds, events
+from grok_mcp.errors import CallLimitError, GrokError, OverloadedError
 from grok_mcp.logs import FIELDS, current_call, log_internal_error
-from grok_mcp.messages import Answer, Call, Collected, Outcome, Running
+from grok_mcp.messages import Answer, Call, Collected, Consent, Outcome, Running
 from grok_mcp.pipeline import Grok, Kind
 from grok_mcp.rendering import (
     DeltaProgress,
@@ -30,6 +36,7 @@ from grok_mcp.rendering import (
     whole,
 )
 from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
+from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.server.tasks import created, takes_tasks
 from grok_mcp.tools import ToolSpec, run_tool
@@ -38,6 +45,9 @@ from grok_mcp.usage import Usage
 logger = logging.getLogger(__name__)
 
 
+Result = CallToolResult | InputRequiredResult | dict[str, Any]
+"""A result, the question that has to be answered first, or a task."""
+
 AT_ONCE_S = 0.1
 """How long a call that is expected to be slow may take before it becomes a task: as a refusal does."""
 
@@ -45,10 +55,10 @@ AT_ONCE_S = 0.1
 class ToolCall:
     """One call of a tool by a host."""
 
-    def __init__(self, spec: ToolSpec, grok: Grok, arguments: Mapping[str, Any], ctx: Context) -> None:
+    def __init__(self, spec: ToolSpec, grok: Grok, params: CallToolRequestParams, ctx: Context) -> None:
         self._spec = spec
         self._grok = grok
-        self._arguments = arguments
+        self._arguments: Mapping[str, Any] = params.arguments or {}
         self._ctx = ctx
         self._progress = self._requested_progress()
         wait_s = grok.settings.wait_s(watched=self._progress is not None)
@@ -62,6 +72,9 @@ class ToolCall:
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
         if self._progress:
             self._call.observe = self._progress
+        if grok.call_limit is not None:
+            self._asking = Asking(ctx, params)
+            self._call.may_ask, self._call.consent = self._asking.begin()
 
     def _expected_kind(self) -> Kind:
         """What kind of call this is, as far as its raw arguments say."""
@@ -84,7 +97,7 @@ class ToolCall:
             return DeltaProgress(report, partial(_report_restart, self._ctx))
         return StatusProgress(report, self._grok.gateway.title)
 
-    async def run(self) -> CallToolResult | dict[str, Any]:
+    async def run(self) -> Result:
         """The result, whatever happens, or the task that the call has become; notes go out meanwhile."""
         if self._grok.in_flight.closing:
             return self._render_error(
@@ -101,10 +114,17 @@ class ToolCall:
                     group.cancel_scope.cancel()
                 return result
 
-    async def _result(self) -> CallToolResult | dict[str, Any]:
+    async def _result(self) -> Result:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
             outcome = await self._outcome()
+            if self._call.may_ask and isinstance(outcome, CallLimitError):
+                answer = await self._ask(outcome)
+                if isinstance(answer, InputRequiredResult):
+                    return answer
+                self._call.may_ask, self._call.consent = False, answer
+                self._call.observe(events.Waiting("waiting for the endpoint"), "")
+                outcome = await self._outcome()
             if isinstance(outcome, GrokError):
                 return self._render_error(outcome)
             if self._phase and isinstance(outcome, Running):
@@ -114,6 +134,13 @@ class ToolCall:
             return self._render_error(error)
         except Exception:
             return self._render_error(log_internal_error(logger, f"call of {self._spec.name}"))
+
+    async def _ask(self, error: CallLimitError) -> Consent | InputRequiredResult:
+        """Whether the user agrees to what the call may cost. Nothing of it runs meanwhile."""
+        self._call.observe(events.Waiting("waiting until its cost is agreed to"), "")
+        with self._grok.in_flight.track() as scope, scope:
+            return await self._asking.ask(error)
+        return Consent(reason="This server was stopped before its user answered.")
 
     async def _outcome(self) -> Outcome | Collected:
         if self._spec.collects:
@@ -151,6 +178,8 @@ class ToolCall:
             outcome = error.with_traceback(None)
         except Exception:
             return log_internal_error(logger, f"call of {self._spec.name}")
+        if call.may_ask and isinstance(outcome, CallLimitError):
+            return outcome  # the call goes on
         passed_s = time.monotonic() - started
         if isinstance(outcome, Answer):
             self._grok.pace.note(self._kind, passed_s)

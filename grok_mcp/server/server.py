@@ -32,7 +32,7 @@ from pydantic_core import to_json
 from grok_mcp import __version__
 from grok_mcp.pipeline import Grok
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.server.call import ToolCall
+from grok_mcp.server.call import Result, ToolCall
 from grok_mcp.server.connection import Context
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
@@ -122,12 +122,12 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         grok.warm_soon([spec.prepare for spec in tools.values()])
         return listed
 
-    async def call_tool(ctx: Context, params: CallToolRequestParams) -> CallToolResult | dict[str, Any]:
+    async def call_tool(ctx: Context, params: CallToolRequestParams) -> Result:
         spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
-        result = await ToolCall(spec, grok, params.arguments or {}, ctx).run()
-        if isinstance(result, dict):
+        result = await ToolCall(spec, grok, params, ctx).run()
+        if not isinstance(result, CallToolResult):
             return result
         if (whole := _with_whole_text(result.structured_content)) is not result.structured_content:
             return result.model_copy(update={"structured_content": whole})

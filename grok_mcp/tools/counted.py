@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from grok_mcp.accounting import Begun, Entry
-from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer, Call, Collected
+from grok_mcp.errors import CallLimitError, GrokError
+from grok_mcp.messages import Answer, Call, ChatRequest, Collected
 from grok_mcp.pipeline import Grok
 from grok_mcp.redaction import one_line
 from grok_mcp.tools.arguments import Arguments
@@ -29,8 +29,9 @@ _SPENT_IN_SILENCE = ("cancelled", "interrupted", "timeout", "internal")
 async def run_tool(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: Call) -> Answer | Collected:
     """Read the arguments, run the tool, record what became of it; raises what the tool raises.
 
-    Raises BudgetError where the caller has spent what a day allows. A tool that `collects` spends nothing:
-    what it collects is recorded with the call that spent it.
+    Raises BudgetError where the caller has spent what a day allows, CallLimitError where the call may cost
+    too much: without a row in the ledger while its user can still be asked. A tool that `collects` spends
+    nothing: what it collects is recorded with the call that spent it.
     """
     if not spec.collects:
         return await run_counted(spec, grok, raw, call)
@@ -46,11 +47,14 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
     try:
         arguments, warnings = spec.read(raw)
         assert isinstance(arguments, Arguments)  # as those of all tools that ask Grok
-        await account.open(arguments.model or grok.default_model)
+        account.open(arguments.model or grok.default_model)
         answer = await spec.run(grok, arguments, call)
         assert isinstance(answer, Answer)
     except GrokError as error:
-        await account.close(error.usage, error=error.code)
+        if call.may_ask and isinstance(error, CallLimitError):
+            account.leave()
+        else:
+            await account.close(error.usage, error=error.code)
         raise
     except Exception:
         await account.close(None, error="internal")
@@ -81,12 +85,21 @@ class _Account:
             model_asked=_short(grok.default_model),
         )
 
-    async def open(self, model: str) -> None:
-        """Let the call begin within the budget; its first request will wait for its row."""
+    def open(self, model: str) -> None:
+        """Have the call admitted by limit and budget once its request is known, which waits for its row."""
         self._begun = self._begun._replace(model_asked=_short(model))
         self._call.begin = self._begin
-        if self._grok.budget:
+        if self._grok.budget is not None or self._grok.call_limit is not None:
+            self._call.admit = self._admit
+
+    async def _admit(self, request: ChatRequest, dialect: str) -> list[str]:
+        self._call.admit = None  # once: what corrects an answer belongs to the same call
+        limit, notes = self._grok.call_limit, list[str]()
+        if limit is not None:
+            notes = limit.check(request, dialect, self._call.consent)
+        if self._grok.budget is not None:
             await self._grok.budget.admit(self._begun)
+        return notes
 
     async def _begin(self) -> None:
         if not self._is_sent:
@@ -105,12 +118,16 @@ class _Account:
         entry = self._entry(usage, model, finish_reason, error)
         await self._grok.ledger.end(entry, self._begun.id)
 
+    def leave(self) -> None:
+        """Have nothing more to do with the call; alone, for one whose user has to be asked first."""
+        self._call.begin = self._call.admit = None  # which hold this account
+
     def abandon(self) -> None:
         """Record a call that was cancelled, and which must not wait."""
         self._grok.ledger.record(self._entry(None, "", None, "cancelled"), self._begun.id)
 
     def _entry(self, usage: Usage | None, model: str, finish_reason: str | None, error: str | None) -> Entry:
-        self._call.begin = None  # which holds this account
+        self.leave()
         begun, meter = self._begun, self._call.meter
         usage = usage or meter.usage
         paid = finish_reason or meter.has_content or usage or (meter.sent and error in _SPENT_IN_SILENCE)

@@ -84,14 +84,22 @@ class Host:
 
 @asynccontextmanager
 async def host_on(
-    endpoint: Endpoint | str | None, *, legacy: bool = False, extensions: Any = None, **settings: Any
+    endpoint: Endpoint | str | None,
+    *,
+    legacy: bool = False,
+    extensions: Any = None,
+    elicitation: Any = None,
+    **settings: Any,
 ) -> AsyncIterator[Host]:
     """A host whose server uses this endpoint; `settings` by the names of the settings model."""
     url = endpoint.url if isinstance(endpoint, Endpoint) else endpoint
     grok = Grok(Settings(**{"XAI_BASE_URL": url, "XAI_API_KEY": "xai-test-key-1234567890", **settings}))
     try:
         async with Client(
-            build_server(grok), mode="legacy" if legacy else "auto", extensions=extensions
+            build_server(grok),
+            mode="legacy" if legacy else "auto",
+            extensions=extensions,
+            elicitation_callback=elicitation,
         ) as client:
             yield Host(client, grok)
     finally:

@@ -1,0 +1,195 @@
+"""What a request may cost, before it goes out: a rule, and no promise.
+
+An estimate is meant to lie above the bill more often than below it: nothing counts as cached, images count as
+the largest, and an answer takes all that `max_output_tokens` allows. To change a rule, change its figure here
+and in the README's table, which a test compares.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from grok_mcp import bounds
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.models import LONG_CONTEXT_TOKENS, RETIRED, Model, find_model
+from grok_mcp.redaction import one_line
+from grok_mcp.usage import Usage, with_cost_estimate
+
+BYTES_PER_TOKEN = 3
+"""Of UTF-8: English prose has four and more, code and other languages mostly three."""
+IMAGE_TOKENS = 1_792
+"""The largest image (docs.x.ai, image understanding)."""
+TEXT_TOKENS = 1_000
+"""The text of a usual answer, or its JSON."""
+THOUGHT_TOKENS = {"none": 0, "low": 1_000, "medium": 2_000, "high": 4_000, "xhigh": 8_000}
+"""What is thought before it, by effort: a hard question took 449 with low and 3,066 with xhigh (2026-11)."""
+AGENTS = {"none": 4, "low": 4, "medium": 4, "high": 16, "xhigh": 16}
+"""How many a multi-agent model sets to work, each of which is billed (docs.x.ai, multi-agent)."""
+PRIORITY_FACTOR = 2
+"""What tokens cost more in the service tier `priority` (docs.x.ai, priority processing)."""
+
+SEARCH_TURNS = 4
+"""Turns of a usual search; the figures below are for one. Two to five searches read 6,000 to 12,000 tokens
+(2026-08), which is less: pages differ.
+"""
+READ_TOKENS = 5_000
+POSTS = 8
+SEARCH_USD = Decimal("0.005")
+"""A search of the web, or a post on X that was read (docs.x.ai, pricing, since 2026-09-21)."""
+LIVE_SOURCES = 15
+LIVE_SOURCE_USD = Decimal("0.025")
+"""A source of the older live search, which reads so many where no other number is asked for."""
+
+MILLION = 1_000_000
+MODEL_CHARACTERS = 80
+
+
+class Estimate(NamedTuple):
+    """What a request may cost in USD, by its parts; tokens are those that are billed, over all its rounds."""
+
+    model: str
+    input_tokens: int
+    output_tokens: int
+    input_usd: Decimal
+    output_usd: Decimal
+    search_usd: Decimal
+    corrected: bool
+    """Whether a correction of the JSON is in it."""
+
+    @property
+    def usd(self) -> Decimal:
+        """All of it."""
+        return self.input_usd + self.output_usd + self.search_usd
+
+    @property
+    def parts(self) -> str:
+        """What it is made of, in words."""
+        tokens = (
+            ("input", self.input_tokens, self.input_usd),
+            ("output", self.output_tokens, self.output_usd),
+        )
+        parts = [f"{count:,} tokens of {name} for {amount(usd)} USD" for name, count, usd in tokens]
+        if self.search_usd:
+            parts.append(f"a search for {amount(self.search_usd)} USD")
+        correction = ", with a correction of the JSON" if self.corrected else ""
+        return f"{self.model}, about {', '.join(parts)}{correction}"
+
+
+def amount(usd: Decimal) -> str:
+    """An amount in USD, rounded up to what can still be read."""
+    places = (
+        Decimal("0.01") if usd >= 1 else Decimal("0.0001") if usd >= Decimal("0.001") else Decimal("0.000001")
+    )
+    return f"{usd.quantize(places, 'ROUND_UP'):f}"
+
+
+def short(model: str) -> str:
+    """The name of a model, as somebody gave it, inside a sentence of ours."""
+    return one_line(model)[:MODEL_CHARACTERS]
+
+
+def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
+    """What the request may cost in this wire dialect; None where the model has no known price."""
+    name = request.model.rsplit("/", 1)[-1]
+    model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
+    thoughts = _thoughts(request, model)
+    beyond = dialect == "chat_completions" and not gateway.reasoning_inside
+    output = _output(request, thoughts, thoughts if beyond else 0)
+    read, search_usd = _search(request)
+    asked = _input(request)
+    input_tokens = asked + read
+    corrected = request.response_format is not None and request.response_format.schema is not None
+    if corrected:  # the correction sends all of it again with the answer, and another is written
+        input_tokens, output = input_tokens + asked + output, 2 * output
+    factor = _factor(request, model)
+    input_tokens, output = input_tokens * factor, output * factor
+    priced = _price(request.model, model, input_tokens, output)
+    if priced is None:
+        return None
+    tier = PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
+    return Estimate(
+        short(request.model), input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
+    )
+
+
+def _thoughts(request: ChatRequest, model: Model | None) -> int:
+    if model is not None and not model.reasoning:
+        return 0
+    return THOUGHT_TOKENS[_effort(request, model)]
+
+
+def _effort(request: ChatRequest, model: Model | None) -> str:
+    """The effort that is asked for, else the model's own; the highest of a model that does not say."""
+    default = model.efforts[0] if model is not None and model.efforts else "high"
+    return request.reasoning_effort or default
+
+
+def _output(request: ChatRequest, thoughts: int, beyond: int) -> int:
+    """Tokens of all alternatives; `beyond` is what the limit of an answer does not count."""
+    limit = request.max_output_tokens
+    one = TEXT_TOKENS + thoughts if limit is None else min(limit, bounds.COUNT) + beyond
+    return one * int(request.options.get("n") or 1)
+
+
+def _factor(request: ChatRequest, model: Model | None) -> int:
+    """How many agents read and write."""
+    if model is None or "multi-agent" not in model.id:
+        return 1
+    return AGENTS[_effort(request, model)]
+
+
+def _input(request: ChatRequest) -> int:
+    """Tokens of everything that goes out; the whole conversation does, each time."""
+    texts: list[str] = [request.instructions, *map(_json, request.tools)]
+    if request.response_format is not None and request.response_format.schema is not None:
+        texts.append(_json(request.response_format.schema))
+    images = 0
+    for message in request.messages:
+        texts += _texts(message)
+        images += len(message.images)
+    return math.ceil(sum(map(_bytes, texts)) / BYTES_PER_TOKEN) + images * IMAGE_TOKENS
+
+
+def _texts(message: Message) -> Iterable[str]:
+    yield message.text
+    for call in message.tool_calls:
+        yield call.name
+        yield call.arguments
+    yield from map(_json, message.reasoning)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _search(request: ChatRequest) -> tuple[int, Decimal]:
+    """Tokens that a usual search reads, and its fees."""
+    search = request.search
+    if search is None or search.mode == "off":
+        return 0, Decimal(0)
+    if request.search_dialect == "search_parameters":
+        sources = search.max_results or LIVE_SOURCES
+        return SEARCH_TURNS * READ_TOKENS, sources * LIVE_SOURCE_USD
+    turns = min(search.max_turns or SEARCH_TURNS, SEARCH_TURNS)
+    each = (1 if set(search.sources) - {"x"} else 0) + (POSTS if "x" in search.sources else 0)
+    return turns * READ_TOKENS, turns * each * SEARCH_USD
+
+
+def _price(name: str, model: Model | None, input_tokens: int, output: int) -> tuple[Decimal, Decimal] | None:
+    """Input and output in USD, by our own list, else by the public one that answers are priced with."""
+    if model is not None:
+        doubled = 2 if input_tokens >= LONG_CONTEXT_TOKENS else 1
+        return (
+            input_tokens * model.input_usd * doubled / MILLION,
+            output * model.output_usd * doubled / MILLION,
+        )
+    whole = with_cost_estimate(Usage(input_tokens=input_tokens, output_tokens=output), name).cost_usd
+    read = with_cost_estimate(Usage(input_tokens=input_tokens, output_tokens=0), name).cost_usd
+    return None if whole is None or read is None else (read, whole - read)
