@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ruamel.yaml import YAML
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.skills import Skill, load_skills
 from grok_mcp.tools import TOOLS
+from tests.packaging.outside import script
 from tests.reference.page import TEXTS
 from tests.support.host import Host, host_on
 from tests.support.skills import SKILLS, asked, declared, read
@@ -222,6 +225,22 @@ def test_the_plugin_has_the_same_files_and_no_other() -> None:
     plugin = ROOT / IN_THE_PLUGIN
     there = {path.relative_to(plugin): path.read_bytes() for path in plugin.rglob("*") if path.is_file()}
     assert there == {path.relative_to(FOLDERS): path.read_bytes() for path in FILES}, "run `make listings`"
+
+
+def test_a_linter_of_skills_finds_nothing_to_complain_about(tmp_path: Path) -> None:
+    """A judge from outside: it knows the rules of the format, and of hosts that read it."""
+
+    def complaints(folder: Path) -> str:
+        command = [script("skillsaw"), "lint", "--no-progress", "--strict", "--no-plugins", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return "" if done.returncode == 0 else done.stdout
+
+    plugin = tmp_path / "plugin"
+    shutil.copytree(ROOT / "packaging" / "claude-plugin", plugin)
+    assert complaints(plugin) == ""
+    main = plugin / "skills" / "grok-review" / "SKILL.md"
+    main.write_text(main.read_text(encoding="utf-8").replace("name: grok-review", "name: Grok_Review"))
+    assert "Grok_Review" in complaints(plugin)
 
 
 @pytest.mark.parametrize(
