@@ -55,7 +55,9 @@ class OtherHandlers:
         """Answer `resources/read`."""
         resource = RESOURCES.get(params.uri)
         if resource is None:
-            if (file := read_skill_file(params.uri)) is not None:
+            with _logged("a skill"):
+                file = read_skill_file(params.uri)
+            if file is not None:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
