@@ -10,11 +10,9 @@ MAIN = "SKILL.md"
 """The file that every skill has; others stand beside it."""
 
 _FRONT_MATTER = re.compile(r"---\n((?:[a-z-]+: .+\n)+)---\n")
-"""Lines `name: text` alone: JSON of any other YAML would need a library at run time."""
-_NO_TEXT = re.compile(
-    r"""[\[{&*!|>%@`"'#,?:-]|.*(?:: |:$| #)|(?:true|false|yes|no|on|off|null|~|[\d.+-].*)$""", re.I
-)
-"""What YAML would read as anything but the text that stands there."""
+"""Lines `name: text` alone: any other YAML would need a library at run time."""
+_NO_TEXT = {"true", "false", "yes", "no", "on", "off", "null"}
+"""Words that YAML reads as anything but a text."""
 
 
 class Skill:
@@ -39,11 +37,22 @@ class Skill:
 def _front_matter(text: str) -> Mapping[str, str]:
     block = _FRONT_MATTER.match(text)
     fields = dict(line.split(": ", 1) for line in block[1].splitlines()) if block else {}
-    if not {"name", "description"} <= fields.keys() or any(map(_NO_TEXT.match, fields.values())):
+    if not {"name", "description"} <= fields.keys() or not all(map(_is_plain, fields.values())):
         raise ValueError(
             f"{MAIN} has to begin with a name and a description, a plain text each: {text[:80]!r}"
         )
     return fields
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML reads the text that stands there, unquoted, and nothing else."""
+    marks = (": ", " #")
+    return (
+        text[:1].isalpha()
+        and not text.endswith((":", " "))
+        and not any(mark in text for mark in marks)
+        and text.lower() not in _NO_TEXT
+    )
 
 
 @cache
