@@ -28,6 +28,7 @@ from grok_mcp.logs import log_internal_error
 from grok_mcp.pipeline import Grok
 from grok_mcp.server.connection import Context, caller_of, is_remote
 from grok_mcp.server.resources import RESOURCES, Reader, list_resources, read_resource
+from grok_mcp.server.skills import read_skill_file
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,10 @@ class OtherHandlers:
         """Answer `resources/read`."""
         resource = RESOURCES.get(params.uri)
         if resource is None:
+            with _logged("a skill"):
+                file = read_skill_file(params.uri)
+            if file is not None:
+                return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
         reader = Reader(caller_of(ctx), is_remote(ctx))

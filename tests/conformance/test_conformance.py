@@ -39,11 +39,11 @@ NOWHERE: Reasons = {
         "tasks-required-task-error",
         "tasks-mrtr-composition",
     ),
-    "the skills extension, which neither the SDK nor the application offers": (
-        "sep-2640-skills-directory",
-        "sep-2640-skills-enumeration",
-        "sep-2640-skills-manifest",
-    ),
+    "folders of skills can't be read: each skill lists all its files": ("sep-2640-skills-directory",),
+}
+
+NOT_IN_THE_FIXTURES: Reasons = {
+    "the skills are the product's": ("sep-2640-skills-enumeration", "sep-2640-skills-manifest"),
 }
 
 NOT_IN_THE_PRODUCT: Reasons = {
@@ -96,6 +96,10 @@ NOT_IN_THE_PRODUCT: Reasons = {
         "server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
         "server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
     ),
+    "its skills stand in no list of resources, where their names and descriptions would be looked for": (
+        "sep-2640-skills-manifest:sep-2640-skillmd-metadata-name",
+        "sep-2640-skills-manifest:sep-2640-skillmd-metadata-description",
+    ),
     "it logs to stderr and nothing to clients": ("logging-set-level", "tools-call-with-logging"),
 }
 
@@ -104,7 +108,10 @@ def entries(*reasons: Reasons) -> set[str]:
     return {name for each in reasons for names in each.values() for name in names}
 
 
-NOT_APPLICABLE = {"fixtures": entries(NOWHERE), "product": entries(NOWHERE, NOT_IN_THE_PRODUCT)}
+NOT_APPLICABLE = {
+    "fixtures": entries(NOWHERE, NOT_IN_THE_FIXTURES),
+    "product": entries(NOWHERE, NOT_IN_THE_PRODUCT),
+}
 
 
 def failed(checks: list[Check]) -> list[Check]:
