@@ -1,5 +1,6 @@
 """Tasks: a slow call goes on in the background, and a host that has them comes back for its end by itself."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -338,6 +339,55 @@ async def test_a_result_that_is_too_long_is_its_first_page_and_the_tool_has_the_
             assert found and found[1] == task["taskId"]
             rest = await client.call("grok_result", answer_id=found[1], offset=int(found[2]))
     assert rest["content"][0]["text"].startswith("Some words.")
+
+
+@BOTH
+async def test_a_long_answer_is_a_resource_that_its_result_links_to(transport: str) -> None:
+    text = "Some words [[1]](https://a.example/).\n" * 100
+    variables = {"GROK_MCP_MAX_RESULT_CHARS": "1000"}
+    reply = chat(text, citations=["https://a.example/"])
+    async with Endpoint(reply) as endpoint, client_on(transport, endpoint, **variables) as client:
+        with within(30):
+            result = await client.call("ask_grok", extensions=(), prompt="Hi")
+            (link,) = (block for block in result["content"] if block["type"] == "resource_link")
+            read = await client.request("resources/read", extensions=(), uri=link["uri"])
+            templates = await client.request("resources/templates/list")
+            unknown = await client.request("resources/read", uri="grok://answers/ans_AAAAAAAAAAAAAAAAAAAAAA")
+    answer_id = result["_meta"]["grok-mcp/answer"]["answer_id"]
+    assert link == IsPartialDict(uri=f"grok://answers/{answer_id}", mimeType="text/markdown")
+    (contents,) = read["contents"]
+    assert contents == IsPartialDict(uri=link["uri"], mimeType="text/markdown")
+    assert contents["text"].startswith(text.strip()) and "1. https://a.example/" in contents["text"]
+    assert templates["resourceTemplates"][0]["uriTemplate"] == "grok://answers/{answer_id}"
+    assert unknown == IsPartialDict(code=-32602, message=IsStr(regex="There is no answer.*"))
+
+
+async def test_what_was_handed_over_can_be_read_while_it_runs_and_when_it_has_ended() -> None:
+    reply = slow("It is ", "blue.")
+    async with Endpoint(reply) as endpoint, client_on("http", endpoint, **SOON) as client:
+        with within(30):
+            result = await client.call("ask_grok", extensions=(), prompt="Hi")
+            uri = result["content"][1]["uri"]
+            running = await client.request("resources/read", uri=uri)
+            reply.release.set()
+            await until(lambda: len(rows()) == 1)
+            ended = await client.request("resources/read", uri=uri)
+    assert running["contents"][0]["text"].startswith("It is \n\nNote: Grok is still working (")
+    assert ended["contents"][0]["text"].startswith("It is blue.\n\n")
+
+
+async def test_json_that_was_handed_over_is_read_as_json() -> None:
+    reply = slow('{"a": ', "1}")
+    async with Endpoint(reply) as endpoint, client_on("http", endpoint, **SOON) as client:
+        with within(30):
+            result = await client.call("grok_structured", extensions=(), prompt="Hi", schema=SCHEMA)
+            uri = result["content"][1]["uri"]
+            running = await client.request("resources/read", uri=uri)
+            reply.release.set()
+            await until(lambda: len(rows()) == 1)
+            (ended,) = (await client.request("resources/read", uri=uri))["contents"]
+    assert running["contents"][0]["text"].startswith("Note: Grok is still working")
+    assert ended["mimeType"] == "application/json" and json.loads(ended["text"])["data"] == {"a": 1}
 
 
 async def test_a_server_that_hands_nothing_over_has_no_tasks() -> None:

@@ -138,7 +138,7 @@ async def test_skills_are_listed_got_and_read_where_the_version_has_them(client:
             with pytest.raises(MCPError, match="Method not found"):
                 await asked(client, method, uri=review)
         return
-    assert declared(client) == {SKILLS: {}}
+    assert SKILLS in declared(client)
     listed = {skill["uri"]: skill for skill in (await asked(client, "skills/list"))["skills"]}
     assert [skill["frontmatter"]["name"] for skill in listed.values()] == list(load_skills())
     assert (await asked(client, "skills/get", uri=review))["skill"] == listed[review]

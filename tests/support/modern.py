@@ -19,7 +19,11 @@ from tests.support.stdio import COMMAND
 VERSION = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"
 APPS = "io.modelcontextprotocol/ui"
-NAMED = {"tools/call": "name", "tasks/get": "taskId", "tasks/update": "taskId", "tasks/cancel": "taskId"}
+NAMED = {
+    "tools/call": "name",
+    "resources/read": "uri",
+    **dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel"), "taskId"),
+}
 
 
 def message(number: int, method: str, params: Any, extensions: Sequence[str], token: str | None) -> Any:
@@ -107,7 +111,7 @@ class OverHttp(Modern):
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": VERSION,
             "Mcp-Method": method,
-            **({"Mcp-Name": str(params[NAMED[method]])} if NAMED.get(method) in params else {}),
+            **({"Mcp-Name": str(params[NAMED[method]])} if NAMED.get(method, "") in params else {}),
         }
         found: dict[str, Any] = {}
         async with self.http.stream("POST", "/mcp", json=sent, headers=headers) as response:
