@@ -35,6 +35,7 @@ async def page() -> str:
             sections += [_options(), _results(), _errors()]
             sections.append(_prompts((await host.client.list_prompts()).prompts))
             sections.append(_skills((await asked(host.client, "skills/list"))["skills"]))
+            sections.append(SECTIONS["tasks"])
             sections.append(_resources((await host.client.list_resources()).resources))
     return "\n".join(sections)
 
