@@ -17,7 +17,7 @@ from tests.support.answers import SCHEMA, slow
 from tests.support.endpoint import Endpoint, Reply, body, chat
 from tests.support.host import host_on
 from tests.support.ledger import file, rows
-from tests.support.modern import APPS, TASKS, Modern, on_pipes, over_http
+from tests.support.modern import APPS, TASKS, VERSION, Modern, OverHttp, message, on_pipes, over_http
 from tests.support.pace import until, within
 
 pytestmark = pytest.mark.anyio
@@ -233,6 +233,18 @@ async def test_each_method_of_tasks_refuses_what_the_protocol_says_that_it_must(
     assert [(error["code"], error["data"]) for error in undeclared] == [(-32021, missing)] * 3
     assert [error["code"] for error in gone] == [-32601] * 2
     assert updated == plain == IsPartialDict(resultType="complete")
+
+
+@pytest.mark.parametrize("named", ["ans_another", None], ids=["another task", "none"])
+async def test_a_request_whose_header_names_another_task_is_refused_as_for_a_proxy(named: str | None) -> None:
+    async with Endpoint(slow("It is ")) as endpoint, client_on("http", endpoint) as client:
+        task = await client.call("grok_search", query="What is new?")
+        sent = message(1, "tasks/get", {"taskId": task["taskId"]}, (TASKS,), None)
+        headers = {"MCP-Protocol-Version": VERSION, "Mcp-Method": "tasks/get"}
+        headers |= {"Accept": "application/json, text/event-stream", **({"Mcp-Name": named} if named else {})}
+        assert isinstance(client, OverHttp)
+        answer = await client.http.post("/mcp", json=sent, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
 
 
 async def test_hosts_of_the_older_protocols_have_no_tasks() -> None:
