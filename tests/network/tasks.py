@@ -35,7 +35,7 @@ class TaskError(Exception):
 
 
 class TaskClient:
-    """One client; each of its requests has a connection of its own, so that a proxy deals them out in turn."""
+    """One client, each of whose requests has a connection of its own."""
 
     def __init__(self, url: str, token: str = "") -> None:
         self._url = f"{url}/mcp"

@@ -5,9 +5,9 @@ GROK_TEST_KILLS=200 kills more of them than a run of all tests does, and prints 
 
 import os
 import random
+import sys
 import time
 from collections import Counter
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import anyio
@@ -84,18 +84,17 @@ async def test_each_task_of_a_killed_process_ends_elsewhere_and_ledger_and_endpo
 ) -> None:
     upstream, ends = Upstream(), Ends()
     places = anyio.Semaphore(SIDE_BY_SIDE)
-    async with Endpoint(choose=upstream.choose) as endpoint, AsyncExitStack() as stack:
-        variables = {"GROK_MCP_REDIS_URL": redis.url}
-        survivor = stack.enter_context(serving(endpoint.url, **variables))
+    async with Endpoint(choose=upstream.choose) as endpoint:
+        with serving(endpoint.url, GROK_MCP_REDIS_URL=redis.url) as survivor:
 
-        async def kill_one(number: int) -> None:
-            async with places:
-                await _Owner(number, upstream, ends).run(endpoint.url, TaskClient(survivor.url), variables)
+            async def kill_one(number: int) -> None:
+                async with places:
+                    await _Owner(number, upstream, ends).run(endpoint.url, TaskClient(survivor.url), redis)
 
-        async with anyio.create_task_group() as group:
-            for number in range(KILLS):
-                group.start_soon(kill_one, number)
-    print(f"\n{KILLS} kills: {dict(ends.kinds)}, the longest time to an end {ends.longest_s:.1f} s")
+            async with anyio.create_task_group() as group:
+                for number in range(KILLS):
+                    group.start_soon(kill_one, number)
+    sys.stdout.write(f"{KILLS} kills: {dict(ends.kinds)}, at the latest {ends.longest_s:.1f} s after them\n")
     assert set(upstream.asked.values()) <= {1}, "a call was sent twice"
     ended = Counter(row["model_asked"] for row in query("SELECT model_asked FROM calls"))
     begun = Counter(row["model_asked"] for row in query("SELECT model_asked FROM in_flight WHERE sent"))
@@ -119,8 +118,8 @@ class _Owner:
         self._tasks: list[str] = []
         self._killed_at = 0.0
 
-    async def run(self, url: str, survivor: TaskClient, variables: dict[str, str]) -> None:
-        context = serving(url, **variables)
+    async def run(self, url: str, survivor: TaskClient, redis: RedisServer) -> None:
+        context = serving(url, GROK_MCP_REDIS_URL=redis.url)
         served = await anyio.to_thread.run_sync(context.__enter__)
         try:
             async with anyio.create_task_group() as group:
