@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
@@ -22,7 +23,15 @@ from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, Held, Name, interrupted
+from grok_mcp.stores.answers import (
+    LIFETIME_S,
+    MAX_ANSWERS,
+    MAX_CHARACTERS,
+    OFFERED_S,
+    Held,
+    Name,
+    interrupted,
+)
 from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
 from grok_mcp.stores.redis_shares import RedisShares
 from grok_mcp.usage import Usage
@@ -152,6 +161,38 @@ class RedisAnswers:
         except OverloadedError:
             return ()
         return [name for name, is_there in zip(names, found, strict=True) if is_there]
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Let other processes find a call by what it was asked, as long as nobody has got its answer."""
+        by_request, by_id = key_of(caller, "request", request), key_of(caller, "offer", answer_id)
+
+        async def write(client: Redis) -> None:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.set(by_request, answer_id.encode(), ex=OFFERED_S)
+                pipeline.set(by_id, b"1", ex=OFFERED_S)
+                await pipeline.execute()
+
+        with suppress(OverloadedError):
+            await self._redis.ask("write", write)
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """The call of another process that answers the same request; none while Redis is away."""
+        if self._redis.was_away(self._last_chance_s):
+            return None
+        try:
+            found = await self._redis.get(key_of(caller, "request", request))
+            answer_id: str | None = found.decode() if found else None
+            if answer_id is None or not await self._redis.get(key_of(caller, "offer", answer_id)):
+                return None
+        except (OverloadedError, UnicodeDecodeError):
+            return None
+        return answer_id
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """No longer offer a call: somebody has got its answer."""
+        key = key_of(caller, "offer", answer_id)
+        with suppress(OverloadedError):
+            await self._redis.ask("write", lambda client: client.unlink(key))
 
     async def _look(self, key: str) -> tuple[bytes, float]:
         """The head of what is stored, and how long ago that was."""
