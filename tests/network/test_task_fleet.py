@@ -238,28 +238,67 @@ async def test_no_task_is_returned_before_the_other_process_has_it(tmp_path: Pat
     assert [task["status"] for task in found] == ["working"] * IN_A_ROW
 
 
-async def test_the_same_call_is_joined_where_it_runs_and_is_another_one_at_the_other_process(
-    tmp_path: Path,
-) -> None:
-    """Known gap: what runs is known to its own process, so that the other one sends, and pays, again."""
-    replies: list[Reply] = []
-
-    def choose(request: Request) -> Reply:
-        replies.append(held())
-        return replies[-1]
-
-    async with fleet(tmp_path, choose=choose) as fleet_:
+@pytest.mark.parametrize(
+    "worker",
+    [
+        0,
+        pytest.param(
+            1,
+            marks=pytest.mark.xfail(
+                reason="what runs is known to its own process: it is sent, and paid, twice"
+            ),
+        ),
+    ],
+    ids=["its own process", "the other process"],
+)
+async def test_the_same_call_is_joined_while_it_runs(tmp_path: Path, worker: int) -> None:
+    reply = held()
+    async with fleet(tmp_path, reply) as fleet_:
         first = (await fleet_.at(0).call())["taskId"]
-        again = (await fleet_.at(0).call())["taskId"]
-        other = (await fleet_.at(1).call())["taskId"]
-        assert first == again != other
-        await until(lambda: len(replies) == 2)
-        for reply in replies:
-            reply.release.set()
-        ends = [await fleet_.at(worker).end_of(task_id) for task_id in (first, other) for worker in (0, 1)]
-    assert all(end["result"]["content"][0]["text"].startswith("It is blue.") for end in ends)
+        again = (await fleet_.at(worker).call())["taskId"]
+        other = (await fleet_.at(worker, "bob").call())["taskId"]
+        reply.release.set()
+        end = await fleet_.at(worker).end_of(again)
+    assert end["result"]["content"][0]["text"].startswith("It is blue.")
+    assert first == again != other, "another caller has a call of their own"
     assert fleet_.asked.total() == 2
-    assert len(query("SELECT * FROM calls")) == 2
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        0,
+        pytest.param(
+            1, marks=pytest.mark.xfail(reason="the process that ran it does not hear that it was collected")
+        ),
+    ],
+    ids=["its own process", "the other process"],
+)
+async def test_an_answer_that_was_collected_anywhere_answers_no_further_call(
+    tmp_path: Path, worker: int
+) -> None:
+    replies = [held(), held()]
+    async with fleet(tmp_path, *replies) as fleet_:
+        task_id = (await fleet_.at(0).call())["taskId"]
+        replies[0].release.set()
+        await fleet_.at(worker).end_of(task_id)
+        again = await fleet_.at(0).call()
+    assert again["resultType"] == "task" and again["taskId"] != task_id
+    assert fleet_.asked.total() == 2
+
+
+@pytest.mark.xfail(reason="a process that does not run a task takes the time of its last word for a change")
+async def test_the_times_of_a_task_are_the_same_at_each_process(tmp_path: Path) -> None:
+    async with fleet(tmp_path, held()) as fleet_:
+        task_id = (await fleet_.at(0).call())["taskId"]
+        seen = []
+        for _ in range(8):  # while its process says twice that it goes on
+            for worker in (0, 1):
+                state = await fleet_.at(worker).get(task_id)
+                seen.append((state["lastUpdatedAt"], state["ttlMs"]))
+            await anyio.sleep(0.5)
+    assert sorted(seen) == seen
+    assert len(set(seen)) <= 2, "nothing has changed but the phase"
 
 
 async def test_tasks_outlive_a_redis_that_goes_away_and_comes_back_empty(tmp_path: Path) -> None:
