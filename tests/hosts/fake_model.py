@@ -57,6 +57,8 @@ class FakeModel(Served):
         self.requests: list[Json] = []
         """All that came, as it came."""
         self._looked: set[str] = set()
+        self.read = ""
+        """All that the latest request with tools of ours says, as JSON."""
         self.app = self._app()
 
     def _app(self) -> Starlette:
@@ -103,6 +105,7 @@ class FakeModel(Served):
         self.offered |= ours
         if tools and self.first_offered is None:
             self.first_offered = list(ours)
+        self.read = json.dumps(body, ensure_ascii=False) if ours else self.read
         results = wire.results(body)
         answered = [results[_call_id(n)] for n in range(len(self._calls)) if _call_id(n) in results]
         if len(answered) > len(self.received):
