@@ -61,6 +61,7 @@ class RedisAnswers:
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
         self._last_word_s = last_word_s
+        self._waits_until = -math.inf
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
@@ -116,7 +117,7 @@ class RedisAnswers:
         Waits a moment where a process may be about to write: Redis has just come back, or nobody has heard
         of the call for so long that it would be given up.
         """
-        key, until = self._ended.key(caller, answer_id), anyio.current_time() + self._last_word_s
+        key = self._ended.key(caller, answer_id)
         while True:
             head, silent_s = await self._look(key)
             outcome = await self._read(key) if head else None
@@ -125,9 +126,16 @@ class RedisAnswers:
             if not self._redis.was_away(self._last_chance_s):
                 if outcome is None:
                     return None
-                if anyio.current_time() >= until:
+                if self._has_waited():
                     return Held(_given_up(outcome, self._silent_s), time.time() - silent_s)
             await anyio.sleep(_FIRST_PAUSE_S)
+
+    def _has_waited(self) -> bool:
+        """Whether a silent call had time for its last word: one wait is for all that are silent by then."""
+        now = anyio.current_time()
+        if now > self._waits_until + self._silent_s / 2:  # others may have fallen silent since
+            self._waits_until = now + self._last_word_s
+        return now >= self._waits_until
 
     async def request_cancel(self, answer_id: str, caller: str) -> None:
         """Leave word for the process that runs the call. Raises OverloadedError."""

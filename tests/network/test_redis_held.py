@@ -255,6 +255,17 @@ async def test_a_look_gives_up_a_call_whose_worker_is_gone(redis: RedisServer) -
     assert nothing is None
 
 
+async def test_one_wait_is_for_all_calls_of_a_worker_that_is_gone(redis: RedisServer) -> None:
+    names = [f"ans_{number}" for number in range(20)]
+    async with stores(redis.url, silent_s=1.5, last_word_s=1) as (one, two):
+        for name in names:
+            await one.put(name, "ann", RUNNING)
+        await anyio.sleep(1.6)
+        with within(4):  # one after the other, as a stream looks at its tasks
+            found = [await two.look(name, "ann") for name in names]
+    assert all(held and isinstance(held.outcome, Answer) for held in found)
+
+
 async def test_while_redis_is_away_others_say_so_and_whoever_runs_it_answers(redis: RedisServer) -> None:
     reply = slow("It is ", "blue.")
     async with Endpoint(reply) as endpoint, workers(endpoint, redis) as (one, two):
