@@ -9,6 +9,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
@@ -22,7 +23,15 @@ from grok_mcp.errors import GrokError, OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
-from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, Held, Name, interrupted
+from grok_mcp.stores.answers import (
+    LIFETIME_S,
+    MAX_ANSWERS,
+    MAX_CHARACTERS,
+    OFFERED_S,
+    Held,
+    Name,
+    interrupted,
+)
 from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
 from grok_mcp.stores.redis_shares import RedisShares
 from grok_mcp.usage import Usage
@@ -122,7 +131,8 @@ class RedisAnswers:
             head, silent_s = await self._look(key)
             outcome = await self._read(key) if head else None
             if outcome is not None and (not isinstance(outcome, Running) or silent_s < self._silent_s):
-                return Held(outcome, time.time() - silent_s)
+                since = outcome.since if isinstance(outcome, Running) else 0.0
+                return Held(outcome, since or time.time() - silent_s)
             if not self._redis.was_away(self._last_chance_s):
                 if outcome is None:
                     return None
@@ -160,6 +170,38 @@ class RedisAnswers:
         except OverloadedError:
             return ()
         return [name for name, is_there in zip(names, found, strict=True) if is_there]
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Let other processes find a call by what it was asked, as long as nobody has got its answer."""
+        by_request, by_id = key_of(caller, "request", request), key_of(caller, "offer", answer_id)
+
+        async def write(client: Redis) -> None:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.set(by_request, answer_id.encode(), ex=OFFERED_S)
+                pipeline.set(by_id, b"1", ex=OFFERED_S)
+                await pipeline.execute()
+
+        with suppress(OverloadedError):
+            await self._redis.ask("write", write)
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """The call of another process that answers the same request; none while Redis is away."""
+        if self._redis.was_away(self._last_chance_s):
+            return None
+        try:
+            found = await self._redis.get(key_of(caller, "request", request))
+            answer_id: str | None = found.decode() if found else None
+            if answer_id is None or not await self._redis.get(key_of(caller, "offer", answer_id)):
+                return None
+        except (OverloadedError, UnicodeDecodeError):
+            return None
+        return answer_id
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """No longer offer a call: somebody has got its answer."""
+        key = key_of(caller, "offer", answer_id)
+        with suppress(OverloadedError):
+            await self._redis.ask("write", lambda client: client.unlink(key))
 
     async def _look(self, key: str) -> tuple[bytes, float]:
         """The head of what is stored, and how long ago that was."""
@@ -218,7 +260,7 @@ def _pack(outcome: Outcome) -> bytes:
         usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
         document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
     elif isinstance(outcome, Running):
-        document = {"running": _running().dump_python(outcome)}
+        document = {"running": outcome._asdict()}
     else:
         document = {"answer": _answers().dump_python(replace(outcome, reasoning=()))}
     plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
@@ -233,7 +275,8 @@ def _unpack(stored: bytes) -> Outcome:
     if "answer" in document:
         return _answers().validate_python(document["answer"])
     if "running" in document:
-        return _running().validate_python(document["running"])
+        known = {name: value for name, value in dict(document["running"]).items() if name in Running._fields}
+        return _running().validate_python(known)  # a newer process may say more
     (kind,) = (kind for kind in _kinds(GrokError) if kind.__name__ == document["error"])
     error = kind(document["message"], document["advice"])
     usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])

@@ -182,6 +182,17 @@ async def test_what_is_not_ours_is_not_found(redis: RedisServer, garbage: bytes)
         assert await store.get("ans_1", "ann", 0, ignore) is None
 
 
+async def test_a_call_of_a_newer_process_that_says_more_of_it_is_found(redis: RedisServer) -> None:
+    async with stores(redis.url) as (one, two):
+        await one.put("ans_1", "ann", RUNNING)
+        (name,) = redis.names("*:answer:*")
+        redis.ask(
+            "SET", name, redis.ask("GET", name).replace(b'"text"', b'"mood": "good", "text"'), "KEEPTTL"
+        )
+        held = await two.look("ans_1", "ann")
+    assert held and held.outcome == RUNNING
+
+
 async def test_the_text_of_a_worker_that_is_gone_comes_back_interrupted(redis: RedisServer) -> None:
     async with stores(redis.url, silent_s=0.5, last_chance_s=0.5) as (one, two):
         await one.put("ans_1", "ann", RUNNING)
