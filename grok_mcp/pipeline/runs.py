@@ -128,15 +128,18 @@ class Run:
         text = StreamedText()
         for event, added in self._call.replay():
             text.add(event, added)
-        status = self._status.message() if self._status else ""
-        return Running(self.answer_id, text.take(), text.model, as_data=self._as_data, status=status)
+        running = Running(self.answer_id, text.take(), text.model, as_data=self._as_data)
+        if self._status is None:
+            return running
+        return running._replace(status=self._status.message(), since=self._status.changed_at)
 
     @property
     def held(self) -> Held:
         """How it ended or how far it has come, and since when that is so."""
         if outcome := self.outcome:
             return Held(fresh(outcome), self.ended_at)
-        return Held(self.running(), self._status.changed_at if self._status else time.time())
+        running = self.running()
+        return Held(running, running.since or time.time())
 
     def describe_by(self, status: Status) -> None:
         """Let the first of these watch from now on, whoever else comes and goes."""

@@ -70,6 +70,7 @@ class RedisAnswers:
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
         self._last_word_s = last_word_s
+        self._waits_until = -math.inf
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
@@ -125,18 +126,26 @@ class RedisAnswers:
         Waits a moment where a process may be about to write: Redis has just come back, or nobody has heard
         of the call for so long that it would be given up.
         """
-        key, until = self._ended.key(caller, answer_id), anyio.current_time() + self._last_word_s
+        key = self._ended.key(caller, answer_id)
         while True:
             head, silent_s = await self._look(key)
             outcome = await self._read(key) if head else None
             if outcome is not None and (not isinstance(outcome, Running) or silent_s < self._silent_s):
-                return Held(outcome, time.time() - silent_s)
+                since = outcome.since if isinstance(outcome, Running) else 0.0
+                return Held(outcome, since or time.time() - silent_s)
             if not self._redis.was_away(self._last_chance_s):
                 if outcome is None:
                     return None
-                if anyio.current_time() >= until:
+                if self._has_waited():
                     return Held(_given_up(outcome, self._silent_s), time.time() - silent_s)
             await anyio.sleep(_FIRST_PAUSE_S)
+
+    def _has_waited(self) -> bool:
+        """Whether a silent call had time for its last word: one wait is for all that are silent by then."""
+        now = anyio.current_time()
+        if now > self._waits_until + self._silent_s / 2:  # others may have fallen silent since
+            self._waits_until = now + self._last_word_s
+        return now >= self._waits_until
 
     async def request_cancel(self, answer_id: str, caller: str) -> None:
         """Leave word for the process that runs the call. Raises OverloadedError."""
@@ -251,7 +260,7 @@ def _pack(outcome: Outcome) -> bytes:
         usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
         document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
     elif isinstance(outcome, Running):
-        document = {"running": _running().dump_python(outcome)}
+        document = {"running": outcome._asdict()}
     else:
         document = {"answer": _answers().dump_python(replace(outcome, reasoning=()))}
     plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
@@ -266,7 +275,8 @@ def _unpack(stored: bytes) -> Outcome:
     if "answer" in document:
         return _answers().validate_python(document["answer"])
     if "running" in document:
-        return _running().validate_python(document["running"])
+        known = {name: value for name, value in dict(document["running"]).items() if name in Running._fields}
+        return _running().validate_python(known)  # a newer process may say more
     (kind,) = (kind for kind in _kinds(GrokError) if kind.__name__ == document["error"])
     error = kind(document["message"], document["advice"])
     usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])
