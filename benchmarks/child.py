@@ -149,7 +149,8 @@ class McpChild(Child):
         lines = []
         for method, params in requests:
             self._last_id += 1
-            message = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": params}
+            apart = told_apart(params, self._last_id)
+            message = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": apart}
             lines.append(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         self.send(b"".join(lines))
 
@@ -161,6 +162,14 @@ class McpChild(Child):
             if is_answer(line):
                 found.append(line)
         return found
+
+
+def told_apart(params: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """The same call of ours as no other one: the same call twice at a time would be one."""
+    arguments = params.get("arguments", {})
+    if params.get("name") != "ask_grok":
+        return params
+    return {**params, "arguments": {**arguments, "prompt": f"{arguments['prompt']} ({number})"}}
 
 
 def _cpu_of(pid: int) -> float:

@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Any
 
+from benchmarks.child import told_apart
+
 MODERN = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {tool}\r\n"
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -40,7 +42,8 @@ async def _carry_out(order: dict[str, Any]) -> None:
 
 def _message(number: int, order: dict[str, Any]) -> bytes:
     params = {"name": order["tool"], "arguments": order["arguments"], "_meta": META}
-    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+    message = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": told_apart(params, number)}
+    return json.dumps(message).encode()
 
 
 def post(port: int, path: str, body: bytes, extra: str = "") -> bytes:
