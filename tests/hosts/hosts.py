@@ -54,6 +54,10 @@ def _nowhere(given: Given) -> Launch:
     raise NotImplementedError("this host is not driven at a terminal")
 
 
+def _nothing(link: Mapping[str, str]) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Host:
     """One host. `content` takes out of what the model got the text that the server wrote."""
@@ -72,6 +76,8 @@ class Host:
     sends_token: bool = True
     tells_of_its_limit: bool = True
     """Whether the server learns that the host gave up a call."""
+    link: Callable[[Mapping[str, str]], str] = _nothing
+    """What it shows of a resource link, behind the text."""
     launch_at_terminal: Callable[[Given], Launch] = _nowhere
     """How it is started for a user who types."""
 
@@ -221,6 +227,11 @@ def _in_the_error(received: str) -> str:
     return _in_the_result(json.dumps(part["functionResponse"]["response"]))
 
 
+def _as_json(link: Mapping[str, str]) -> str:
+    names = ("type", "uri", "name", "title", "mimeType")
+    return json.dumps({name: link[name] for name in names}, separators=(",", ":"))
+
+
 _FROM_CODEX = _between(r"Wall time: [\d.]+ seconds\nOutput:\n?")
 _FROM_GEMINI = _between("<untrusted_context>\n", "\n</untrusted_context>")
 
@@ -237,6 +248,7 @@ HOSTS = {
             "2026-07-28",
             content=_as_it_is,
             error=_as_it_is,
+            link=lambda link: f"[Resource link: {link['name']}] {link['uri']}",
             launch_at_terminal=_claude_at_terminal,
         ),
         Host(
@@ -249,6 +261,7 @@ HOSTS = {
             "2025-06-18",
             content=_FROM_CODEX,
             error=_FROM_CODEX,
+            link=_as_json,
         ),
         Host(
             "Gemini CLI",
@@ -260,6 +273,7 @@ HOSTS = {
             "2025-06-18",
             content=_FROM_GEMINI,
             error=_in_the_error,
+            link=lambda link: f"\nResource Link: {link['title']} at {link['uri']}",
         ),
         Host(
             "Copilot CLI",

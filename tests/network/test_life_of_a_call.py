@@ -361,7 +361,7 @@ class Life(RuleBasedStateMachine):
 
 
 def text_of(result: Any) -> str:
-    return "".join(block["text"] for block in result["content"])
+    return "".join(block["text"] for block in result["content"] if block["type"] == "text")
 
 
 def outcome_of(result: Any) -> str:
