@@ -32,7 +32,8 @@ from grok_mcp.stores import (
 )
 
 HEARTBEAT_S = 2.5
-"""How often other processes hear of a call that goes on."""
+"""How often other processes hear of a call that goes on; more often at first, when most of them end."""
+FIRST_HEARTBEAT_S = 0.3
 CANCEL_CHECK_S = 0.5
 """How often a process asks whether another one was told to end a call that it runs."""
 PUBLISHED_WITHIN_S = 3.0
@@ -312,7 +313,7 @@ class Runs:
         """Store how a call ends once nobody need wait for it; other processes hear that it goes on."""
         until = time.monotonic() + OFFERED_S
         with ends:
-            ended = False
+            ended, beat_s = False, FIRST_HEARTBEAT_S
             while not ended:
                 if self._store.shared:
                     outcome: Outcome = run.outcome or run.running()
@@ -320,7 +321,8 @@ class Runs:
                         if request:
                             await self._store.offer(request, caller, run.answer_id)
                         run.published.set()
-                ended = await run.ended(HEARTBEAT_S if self._store.shared else None)
+                ended = await run.ended(beat_s if self._store.shared else None)
+                beat_s = min(2 * beat_s, HEARTBEAT_S)
             end = fresh(run.outcome or interrupted())
             for _ in range(int(LIFETIME_S / HEARTBEAT_S)):
                 if await self._store.put(run.answer_id, caller, end) or not self._store.shared:

@@ -85,7 +85,8 @@ def created(running: Running) -> dict[str, Any]:
 
 
 def _working(running: Running, at: float) -> dict[str, Any]:
-    return {**_common(running.answer_id, at), "status": "working", "statusMessage": running.status}
+    status = {"statusMessage": running.status} if running.status else {}  # no task when it was handed over
+    return {**_common(running.answer_id, at), "status": "working", **status}
 
 
 def _common(task_id: str, at: float) -> dict[str, Any]:
@@ -193,7 +194,9 @@ class Tasks:
         for task_id in dict.fromkeys(task_id[: _ID_CHARACTERS + 1] for task_id in wanted):
             try:
                 await self._look(ctx, task_id)
-            except MCPError:
+            except MCPError as error:
+                if error.error.code != INVALID_PARAMS:  # the store is away: nobody knows what there is
+                    raise
                 continue
             found[task_id] = ""
         return found

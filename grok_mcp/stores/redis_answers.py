@@ -36,7 +36,7 @@ from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, 
 from grok_mcp.stores.redis_shares import RedisShares
 from grok_mcp.usage import Usage
 
-SILENT_S = 10.0
+SILENT_S = 8.0
 """After so long without a word a process is taken to be gone; `runs.HEARTBEAT_S` is how often it writes."""
 LAST_CHANCE_S = 6.0
 """Time for a process to write again that could not, because Redis was away."""
