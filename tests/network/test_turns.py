@@ -29,13 +29,14 @@ async def test_a_caller_who_comes_last_gets_the_next_place_upstream(places: int,
     groks: list[Grok] = []
 
     def choose(request: Request) -> Reply:
-        reached.append(request.body["messages"][-1]["content"])
+        reached.append(request.body["messages"][-1]["content"].split()[0])
         reply = chat("Text.")
         reply.hold, reply.release = 0, release
         return reply
 
-    async def ask(caller: str) -> None:
-        sent = modern(1, "tools/call", name="ask_grok", arguments={"prompt": caller})
+    async def ask(caller: str, number: int = 1) -> None:
+        prompt = f"{caller} {number}"  # the same call twice would be one
+        sent = modern(1, "tools/call", name="ask_grok", arguments={"prompt": prompt})
         headers = {**sent["headers"], "Authorization": f"Bearer {made[caller][0]}"}
         response = await client.post("/mcp", headers=headers, json=sent["json"])
         assert response.json()["result"]["isError"] is False, response.text
@@ -50,8 +51,8 @@ async def test_a_caller_who_comes_last_gets_the_next_place_upstream(places: int,
             async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
                 with within(60):
                     async with anyio.create_task_group() as group:
-                        for _ in range(ALICE):
-                            group.start_soon(ask, "alice")
+                        for number in range(ALICE):
+                            group.start_soon(ask, "alice", number)
                         while len(reached) < places or len(groks[0].in_flight) < 2 * ALICE:
                             await anyio.sleep(0.01)
                         group.start_soon(ask, "bob")
