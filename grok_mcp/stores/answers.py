@@ -70,6 +70,10 @@ class AnswerStore(Protocol):
         """Which of the calls that this process runs another one was asked to end."""
         ...
 
+    def tidy(self) -> None:
+        """Drop what has expired where nothing else does; does not wait."""
+        ...
+
     async def aclose(self) -> None:
         """Let go of what is open, within a second or so."""
         ...
@@ -167,8 +171,11 @@ class LocalAnswers:
         """None: all calls run in this process."""
         return ()
 
+    def tidy(self) -> None:
+        """Nothing: the memory does so by itself."""
+
     async def aclose(self) -> None:
-        """Nothing."""
+        """Nothing: there is nothing open."""
 
 
 def _size(outcome: Outcome) -> int:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -16,6 +16,7 @@ from grok_mcp import bounds
 from grok_mcp.errors import GrokError
 from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.redaction import join_surrogates
+from grok_mcp.stores.answers import Name
 from grok_mcp.usage import Usage
 
 UNREADABLE = (LookupError, TypeError, ValueError, RecursionError, zlib.error)
@@ -49,6 +50,15 @@ def _answers() -> TypeAdapter[Answer]:
 @cache
 def _running() -> TypeAdapter[Running]:
     return TypeAdapter(Running)
+
+
+class Row(NamedTuple):
+    """An outcome as it is written to a file; `at` in seconds since the epoch."""
+
+    name: Name
+    at: float
+    runs: bool
+    document: bytes
 
 
 def pack_outcome(outcome: Outcome) -> bytes:

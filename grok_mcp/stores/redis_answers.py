@@ -137,6 +137,9 @@ class RedisAnswers:
             return ()
         return [name for name, is_there in zip(names, found, strict=True) if is_there]
 
+    def tidy(self) -> None:
+        """Nothing: Redis does so by itself."""
+
     async def aclose(self) -> None:
         """Nothing: the connections are those of the conversations."""
 
