@@ -56,7 +56,7 @@ def asked(version: str) -> dict[str, Any]:
         named = {"protocolVersion": version, "clientInfo": CLIENT, "clientCapabilities": {}}
         meta = {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in named.items()}}
         first = {"method": "server/discover", "params": meta}
-        methods = [*LISTS]
+        methods = [*LISTS, "skills/list"]
     requests = [first, *({"method": method, "params": meta} for method in methods)]
     lines = [json.dumps({"jsonrpc": "2.0", "id": number, **one}) for number, one in enumerate(requests)]
     plain = {name: value for name, value in os.environ.items() if not name.upper().startswith(MAY_CHANGE)}

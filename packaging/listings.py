@@ -14,6 +14,7 @@ from typing import Any
 from links import links
 from project import GITHUB, KEY, ROOT, SERVER, TITLE, Project, read_project, variable
 
+from grok_mcp.skills import load_skills
 from grok_mcp.tools import TOOLS
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
@@ -22,6 +23,7 @@ OFFERED = ("xai_api_key", "base_url", "gateway", "model", "reasoning_effort")
 CONSOLE = "https://console.x.ai"
 PRIVACY = "https://x.ai/legal/privacy-policy"
 CALL_MS = 600_000
+SKILLS = "packaging/claude-plugin/skills"
 
 
 def server_json(project: Project) -> dict[str, Any]:
@@ -199,14 +201,29 @@ def listings(project: Project) -> Mapping[str, str]:
         "glama.json": glama(project),
     }
     written = {path: json.dumps(table, indent=2, ensure_ascii=False) + "\n" for path, table in tables.items()}
+    written |= {f"{SKILLS}/{path}": text for path, text in skill_files().items()}
     return written | {"README.md": readme(project, (ROOT / "README.md").read_text(encoding="utf-8"))}
 
 
+def skill_files() -> Mapping[str, str]:
+    """The skills as they ship with the package; Claude Code finds them in `skills/` of the plugin."""
+    return {
+        f"{name}/{path}": contents.decode("utf-8")
+        for name, skill in load_skills().items()
+        for path, contents in skill.files.items()
+    }
+
+
 def stale(project: Project) -> Iterable[str]:
-    """The files that do not say what they should."""
-    for path, text in listings(project).items():
+    """The files that do not say what they should, and skills in the plugin that the package does not have."""
+    wanted = listings(project)
+    for path, text in wanted.items():
         file = ROOT / path
         if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            yield path
+    for file in (ROOT / SKILLS).rglob("*"):
+        path = file.relative_to(ROOT).as_posix()
+        if file.is_file() and path not in wanted:
             yield path
 
 
@@ -218,6 +235,11 @@ def write(path: Path, text: str) -> None:
 
 if __name__ == "__main__":
     project = read_project()
+    wanted = listings(project)
     for path in list(stale(project)):
-        write(ROOT / path, listings(project)[path])
-        print(f"wrote {path}", file=sys.stderr)
+        if text := wanted.get(path):
+            write(ROOT / path, text)
+            print(f"wrote {path}", file=sys.stderr)
+        else:
+            (ROOT / path).unlink()
+            print(f"removed {path}", file=sys.stderr)

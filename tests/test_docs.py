@@ -23,6 +23,7 @@ from grok_mcp.sandbox.faults import read_fault
 from grok_mcp.server.prompts import PROMPTS
 from grok_mcp.server.resources import RESOURCES
 from grok_mcp.settings import Settings
+from grok_mcp.skills import load_skills
 from grok_mcp.stores import answers as held, conversations
 from grok_mcp.tools import TOOLS
 from grok_mcp.tools.ask import AskArguments
@@ -159,8 +160,8 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     assert sorted(f"{len(branch) // 4} {name}" for branch, name in drawn) == sorted(kinds_below(GrokError))
 
 
-@pytest.mark.parametrize("name", [*RESOURCES, *PROMPTS])
-def test_every_resource_and_prompt_is_named_in_the_readme(name: str) -> None:
+@pytest.mark.parametrize("name", [*RESOURCES, *PROMPTS, *load_skills()])
+def test_every_resource_prompt_and_skill_is_named_in_the_readme(name: str) -> None:
     assert f"`{name}`" in README
 
 

@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 Result = CallToolResult | InputRequiredResult | dict[str, Any]
 """A result, the question that has to be answered first, or a task."""
 
+FIRST_WITH_LINKS = "2025-06-18"
+"""The version of the protocol since which a result may link to a resource."""
 AT_ONCE_S = 0.1
 """How long a call that is expected to be slow may take before it becomes a task: as a refusal does."""
 
@@ -197,6 +199,7 @@ class ToolCall:
             structured=self._grok.settings.results == "structured",
             with_citations=shows_apps(self._ctx),
             keep_data=not self._spec.collects,
+            with_link=not self._spec.collects and self._ctx.protocol_version >= FIRST_WITH_LINKS,
         )
 
     async def _page(self, outcome: Answer | Running | Collected) -> Page:

@@ -23,11 +23,20 @@ from mcp_types import (
     ReadResourceResult,
 )
 
-from grok_mcp.errors import OverloadedError
+from grok_mcp.errors import AnswerNotFoundError, OverloadedError
 from grok_mcp.logs import log_internal_error
 from grok_mcp.pipeline import Grok
 from grok_mcp.server.connection import Context, caller_of, is_remote
-from grok_mcp.server.resources import RESOURCES, Reader, list_resources, read_resource
+from grok_mcp.server.resources import (
+    RESOURCES,
+    Reader,
+    list_resource_templates,
+    list_resources,
+    read_answer,
+    read_resource,
+)
+from grok_mcp.server.results import ANSWERS
+from grok_mcp.server.skills import read_skill_file
 
 logger = logging.getLogger(__name__)
 
@@ -47,18 +56,33 @@ class OtherHandlers:
     async def list_resource_templates(
         self, ctx: Context, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        """Answer `resources/templates/list`: none, but hosts ask, and an error would look like a failure."""
-        return ListResourceTemplatesResult(resource_templates=[])
+        """Answer `resources/templates/list`: answers, by their id."""
+        return list_resource_templates()
 
     async def read_resource(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Answer `resources/read`."""
         resource = RESOURCES.get(params.uri)
+        if resource is None and params.uri.startswith(ANSWERS):
+            with _logged("an answer"):
+                return await self._read_answer(params.uri, caller_of(ctx))
         if resource is None:
+            with _logged("a skill"):
+                file = read_skill_file(params.uri)
+            if file is not None:
+                return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
         reader = Reader(caller_of(ctx), is_remote(ctx))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
+
+    async def _read_answer(self, uri: str, caller: str) -> ReadResourceResult:
+        try:
+            held = await self._grok.runs.look(uri.removeprefix(ANSWERS), caller)
+        except AnswerNotFoundError as error:
+            message = f"{error.message} {error.advice}"
+            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": uri[:200]}) from None
+        return read_answer(uri, held.outcome)
 
     async def list_prompts(self, ctx: Context, params: PaginatedRequestParams | None) -> ListPromptsResult:
         """Answer `prompts/list`."""

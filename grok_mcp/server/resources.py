@@ -1,6 +1,7 @@
 """What a host can read: one `ResourceSpec` each. To add a resource, add one to `RESOURCES`.
 
-`handlers.py` lists and serves them. Each is one JSON document.
+`handlers.py` lists and serves them. Each is one JSON document; the answers that are stored, which a template
+names, are Markdown.
 """
 
 import json
@@ -15,15 +16,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from mcp_types import ListResourcesResult, ReadResourceResult, Resource, TextResourceContents
+from mcp_types import (
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
 from pydantic import SecretStr
 
 from grok_mcp import __version__
 from grok_mcp.accounting import SANDBOX, Totals, add_up, json_values, read_totals
 from grok_mcp.environment import origin_of
+from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
+from grok_mcp.messages import Answer, Data, Outcome, Running
 from grok_mcp.pipeline import Grok
-from grok_mcp.redaction import mask_secrets
+from grok_mcp.redaction import join_surrogates, mask_secrets
+from grok_mcp.rendering import as_markdown
+from grok_mcp.server.results import ANSWERS, MARKDOWN_TYPE, compact, is_sound
 from grok_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -217,6 +229,35 @@ def list_resources() -> ListResourcesResult:
             for spec in RESOURCES.values()
         ]
     )
+
+
+def list_resource_templates() -> ListResourceTemplatesResult:
+    """The addresses of answers, as they are published."""
+    template = ResourceTemplate(
+        uri_template=f"{ANSWERS}{{answer_id}}",
+        name="answer",
+        title="A long or slow answer",
+        description="All of an answer that came with an answer_id, with its sources, until it expires.",
+        mime_type=MARKDOWN_TYPE,
+    )
+    return ListResourceTemplatesResult(resource_templates=[template])
+
+
+def read_answer(uri: str, outcome: Outcome) -> ReadResourceResult:
+    """All of an answer: as Markdown with its sources, or JSON that was requested."""
+    mime_type = MARKDOWN_TYPE
+    match outcome:
+        case Running():
+            note = f"Note: Grok is still working ({outcome.status or 'no news'}); read this again later."
+            text = f"{outcome.text}\n\n{note}\n" if outcome.text and not outcome.as_data else f"{note}\n"
+        case Answer(data=Data()) if is_sound(outcome.to_dict()):
+            text, mime_type = compact(outcome.to_dict()), JSON_TYPE
+        case Answer():
+            text = as_markdown(outcome)
+        case GrokError():
+            text = f"{outcome.text}\n"
+    contents = TextResourceContents(uri=uri, mime_type=mime_type, text=join_surrogates(text))
+    return ReadResourceResult(contents=[contents])
 
 
 async def read_resource(spec: ResourceSpec, grok: Grok, reader: Reader) -> ReadResourceResult:

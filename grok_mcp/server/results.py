@@ -7,7 +7,7 @@ everything that matters stands in the text.
 import json
 from typing import Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
 
 from grok_mcp import bounds
 from grok_mcp.errors import GrokError
@@ -20,6 +20,9 @@ from grok_mcp.settings import Settings
 ANSWER_META = "grok-mcp/answer"
 ERROR_META = "grok-mcp/error"
 RESTART_META = "grok-mcp/restart"
+ANSWERS = "grok://answers/"
+"""How the address of an answer begins, as a resource; its `answer_id` follows."""
+MARKDOWN_TYPE = "text/markdown"
 
 
 _UNSOUND = "The data of this answer is no JSON that every host could read, so it is only in the text."
@@ -37,13 +40,14 @@ def render_answer(
     """An answer that is stored: all of it, or its first page where it is too long for one result."""
     limit = settings.max_result_chars
     page = page_of(answer, answer_id, 0, limit) if is_too_long(answer, limit) else whole(answer)
-    return render_page(page, structured=settings.results == "structured", with_citations=with_citations)
+    structured = settings.results == "structured"
+    return render_page(page, structured=structured, with_citations=with_citations, with_link=True)
 
 
 def render_page(
-    page: Page, *, structured: bool, with_citations: bool, keep_data: bool = True
+    page: Page, *, structured: bool, with_citations: bool, keep_data: bool = True, with_link: bool = False
 ) -> CallToolResult:
-    """One page of an answer.
+    """One page of an answer; where it is not all, `with_link` adds a link to all of it.
 
     Text is one Markdown block, with the whole answer as data where `structured`. JSON that was
     requested is compact JSON in the text, and the same as data where `keep_data` or `structured`.
@@ -55,17 +59,28 @@ def render_page(
     if is_data and not structured:
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
     data = published if structured or (is_data and keep_data) else None
-    if not _is_sound([published if is_data else data, meta]):  # all that was paid for is in the text
+    if not is_sound([published if is_data else data, meta]):  # all that was paid for is in the text
         text, meta = f"{as_markdown(page.rendered)}Note: {_UNSOUND}\n", {}
         data = {"data": None, "warnings": [_UNSOUND]} if data and is_data else None
     else:
         text = compact(published) if is_data else as_markdown(page.rendered)
-    return CallToolResult(
-        content=[TextContent(text=join_surrogates(text))], structured_content=data, _meta=meta
+    content: list[ContentBlock] = [TextContent(text=join_surrogates(text))]
+    if with_link and "answer_id" in page.published:
+        content.append(link_to(page.published["answer_id"]))
+    return CallToolResult(content=content, structured_content=data, _meta=meta)
+
+
+def link_to(answer_id: str) -> ResourceLink:
+    """A link to all of an answer, as a resource; two hosts show it, the others leave it out or show JSON."""
+    return ResourceLink(
+        uri=f"{ANSWERS}{answer_id}",
+        name=answer_id,
+        title="The whole answer",
+        mime_type=MARKDOWN_TYPE,
     )
 
 
-def _is_sound(value: Any) -> bool:
+def is_sound(value: Any) -> bool:
     """Whether a value is JSON that every host can read: finite, not too deep, valid Unicode."""
     if depth_of(value, bounds.RESULT_DEPTH) > bounds.RESULT_DEPTH:
         return False

@@ -36,6 +36,7 @@ from grok_mcp.server.call import Result, ToolCall
 from grok_mcp.server.connection import Context
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
+from grok_mcp.server.skills import SKILLS_EXTENSION, GetSkillRequestParams, get_skill, list_skills
 from grok_mcp.server.tasks import TASKS_EXTENSION, TaskParams, Tasks
 from grok_mcp.tools import TOOLS, ToolSpec
 
@@ -65,8 +66,6 @@ class GrokServer(Server[Any]):
                 capability.list_changed = False
         if found.resources:
             found.resources.subscribe = False
-        if more.get("protocol_version") not in MODERN_PROTOCOL_VERSIONS:
-            found.extensions = None
         return found
 
     async def discover(self, ctx: Context, params: RequestParams) -> DiscoverResult:
@@ -154,6 +153,9 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     server.add_request_handler("server/discover", RequestParams, server.discover)
     if grok.settings.wait != 0:
         _add_tasks(server, Tasks(grok))
+    server.extensions[SKILLS_EXTENSION] = {}  # the SDK declares none before 2026-07-28
+    server.add_request_handler("skills/list", PaginatedRequestParams, list_skills)
+    server.add_request_handler("skills/get", GetSkillRequestParams, get_skill)
     server.middleware.append(_on_the_wire)
     return server
 

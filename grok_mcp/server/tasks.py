@@ -13,8 +13,10 @@ from typing import Any, Literal, cast
 
 import anyio
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types import (
+    HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
@@ -31,6 +33,7 @@ from mcp_types import (
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ConfigDict, Field
+from starlette.requests import Request
 
 from grok_mcp.errors import AnswerNotFoundError, CancelledCallError, OverloadedError
 from grok_mcp.messages import Answer, Running
@@ -221,6 +224,11 @@ def _checked(ctx: Context, params: TaskParams) -> str:
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         raise MCPError(METHOD_NOT_FOUND, "Method not found", data=ctx.method)
     _check_declared(ctx)
+    if isinstance(ctx.request, Request):
+        named = ctx.request.headers.get(MCP_NAME_HEADER)
+        if named != params.task_id:
+            what = "is missing" if named is None else "is not the taskId of the request"
+            raise MCPError(HEADER_MISMATCH, f"The header Mcp-Name {what}")
     return params.task_id
 
 

@@ -54,6 +54,8 @@ TIDY_S = 300.0
 CLOSE_S = 1.0
 LAST_CHANCE_S = 6.0
 """Time for a process to write again that is silent and may only have been suspended."""
+LAST_WORD_S = 3.0
+"""The same for who asks only how far a call is; more than `runs.HEARTBEAT_S`."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
 _ENDED = "The process of this server that received it has ended."
@@ -119,16 +121,21 @@ class KeptAnswers:
         return found and found.outcome
 
     async def look(self, answer_id: str, caller: str) -> Held | None:
-        """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError."""
+        """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError.
+
+        Waits a moment where the process may have been suspended and be about to write.
+        """
         if held := await self._memory.look(answer_id, caller):
             return held
-        found = await self._find(answer_id, caller)
-        if found is None:
-            return None
-        outcome = found.outcome
-        if isinstance(outcome, Running) and (found.is_gone or found.silent_s):
-            outcome = given_up(outcome, _ENDED if found.is_gone else silent(round(found.silent_s)))
-        return Held(outcome, found.at)
+        until = anyio.current_time() + LAST_WORD_S
+        while found := await self._find(answer_id, caller):
+            at, outcome, is_gone, silent_s = found
+            if not isinstance(outcome, Running) or not (is_gone or silent_s):
+                return Held(outcome, at)
+            if is_gone or anyio.current_time() >= until:
+                return Held(given_up(outcome, _ENDED if is_gone else silent(round(silent_s))), at)
+            await anyio.sleep(_FIRST_PAUSE_S)
+        return None
 
     async def _find(self, answer_id: str, caller: str) -> "Found | None":
         try:

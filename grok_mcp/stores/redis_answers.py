@@ -26,6 +26,8 @@ SILENT_S = 10.0
 """After so long without a word a process is taken to be gone; `runs.HEARTBEAT_S` is how often it writes."""
 LAST_CHANCE_S = 6.0
 """Time for a process to write again that could not, because Redis was away."""
+LAST_WORD_S = 3.0
+"""The same for who asks only how far a call is; more than `runs.HEARTBEAT_S`."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
 _CANCEL_S = 60
@@ -45,6 +47,7 @@ class RedisAnswers:
         redis: RedisAccess,
         silent_s: float = SILENT_S,
         last_chance_s: float = LAST_CHANCE_S,
+        last_word_s: float = LAST_WORD_S,
         maximum: int = MAX_ANSWERS,
         max_bytes: int = MAX_CHARACTERS,
     ) -> None:
@@ -52,6 +55,7 @@ class RedisAnswers:
         self._ended = RedisShares(redis, "answer", maximum, max_bytes, LIFETIME_S)
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
+        self._last_word_s = last_word_s
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
@@ -102,16 +106,23 @@ class RedisAnswers:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def look(self, answer_id: str, caller: str) -> Held | None:
-        """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError."""
-        key = self._ended.key(caller, answer_id)
-        head, silent_s = await self._look(key)
-        outcome = await self._read(key) if head else None
-        if outcome is None:
-            return None
-        gone = silent_s >= self._silent_s and not self._redis.was_away(self._last_chance_s)
-        if isinstance(outcome, Running) and gone:
-            outcome = given_up(outcome, silent(self._silent_s))
-        return Held(outcome, time.time() - silent_s)
+        """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError.
+
+        Waits a moment where a process may be about to write: Redis has just come back, or nobody has heard
+        of the call for so long that it would be given up.
+        """
+        key, until = self._ended.key(caller, answer_id), anyio.current_time() + self._last_word_s
+        while True:
+            head, silent_s = await self._look(key)
+            outcome = await self._read(key) if head else None
+            if outcome is not None and (not isinstance(outcome, Running) or silent_s < self._silent_s):
+                return Held(outcome, time.time() - silent_s)
+            if not self._redis.was_away(self._last_chance_s):
+                if outcome is None:
+                    return None
+                if anyio.current_time() >= until:
+                    return Held(given_up(outcome, silent(self._silent_s)), time.time() - silent_s)
+            await anyio.sleep(_FIRST_PAUSE_S)
 
     async def request_cancel(self, answer_id: str, caller: str) -> None:
         """Leave word for the process that runs the call. Raises OverloadedError."""

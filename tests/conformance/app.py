@@ -1,8 +1,8 @@
 """Our HTTP application as a process, for the conformance suite: `python -m tests.conformance.app WHAT`.
 
 Prints the address of `/mcp` and serves until a signal comes. WHAT is `fixtures` for the server of
-`fixtures.py`, `product` for our own on the sandbox. Callers need a token, as on any network. The suite can't
-send one, so it is added to requests that bring none.
+`fixtures.py`, `product` for our own on the sandbox, with the tools of `task_tools.py` beside ours. Callers
+need a token, as on any network. The suite can't send one, so it is added to requests that bring none.
 """
 
 import signal
@@ -23,7 +23,9 @@ from grok_mcp.serving.http.app import build_app
 from grok_mcp.serving.http.listen import GuardedProtocol
 from grok_mcp.serving.http.tokens import new_token
 from grok_mcp.settings import Settings
+from grok_mcp.tools import TOOLS
 from tests.conformance.fixtures import fixture_server
+from tests.conformance.task_tools import TASK_TOOLS
 
 GRACE_S = 1
 
@@ -53,7 +55,8 @@ def main() -> None:
             gateway="sandbox", token_file=token_file, transport="http", grace=GRACE_S, state_dir=state
         )
         grok = Grok(settings)
-        server = build_server(grok) if sys.argv[1] == "product" else fixture_server()
+        tools = {**TOOLS, **TASK_TOOLS}
+        server = build_server(grok, tools) if sys.argv[1] == "product" else fixture_server()
         _serve(WithToken(build_app(server, grok, settings), token))
 
 

@@ -36,7 +36,7 @@ SEARCH = "ToolSearch"
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call that the model makes, by the name that our server gives the tool."""
+    """A tool call that the model makes, by the name that our server gives the tool, or the host its own."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -53,6 +53,8 @@ class FakeModel(Served):
         """The same, of the first request that offered any tools at all."""
         self.received: list[str] = []
         """What the model was told of each call, in order."""
+        self.read = ""
+        """All that the latest request with tools of ours says, as JSON."""
         self._looked = False
         self.app = self._app()
 
@@ -99,6 +101,7 @@ class FakeModel(Served):
         self.offered |= ours
         if tools and self.first_offered is None:
             self.first_offered = list(ours)
+        self.read = json.dumps(body, ensure_ascii=False) if ours else self.read
         results = wire.results(body)
         answered = [results[_call_id(n)] for n in range(len(self._calls)) if _call_id(n) in results]
         if len(answered) > len(self.received):
@@ -106,8 +109,7 @@ class FakeModel(Served):
         if not ours or len(answered) == len(self._calls):
             return Turn(SAYS)
         call = self._calls[len(answered)]
-        if call.tool in self.offered:
-            found = self.offered[call.tool]
+        if found := self.offered.get(call.tool) or tools.get(call.tool):
             return Turn(tool=found, arguments=call.arguments, call_id=_call_id(len(answered)))
         return self._look_for(call.tool, tools)
 

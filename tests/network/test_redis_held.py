@@ -18,7 +18,7 @@ from grok_mcp.errors import (
 )
 from grok_mcp.events import ignore
 from grok_mcp.messages import Answer, Citation, Data, FunctionCall, Outcome, Running
-from grok_mcp.stores.answers import LIFETIME_S
+from grok_mcp.stores.answers import LIFETIME_S, Held
 from grok_mcp.stores.redis import RedisAccess
 from grok_mcp.stores.redis_answers import RedisAnswers
 from grok_mcp.usage import Usage
@@ -212,6 +212,47 @@ async def test_a_worker_that_could_not_write_for_a_while_is_not_taken_for_gone(r
             await anyio.sleep(0.3)
             await one.put("ans_1", "ann", EVERYTHING)
     assert found == [EVERYTHING]
+
+
+@pytest.mark.parametrize(
+    "known", [True, False], ids=["of which nobody has heard for long", "that Redis has lost"]
+)
+async def test_a_look_waits_for_whoever_may_write_a_call(redis: RedisServer, known: bool) -> None:
+    async with stores(redis.url, silent_s=0.3, last_chance_s=5, last_word_s=5) as (one, two):
+        if known:
+            await one.put("ans_1", "ann", RUNNING)
+            await anyio.sleep(0.5)
+        else:
+            redis.kill()
+            with pytest.raises(OverloadedError):
+                await two.look("ans_1", "ann")
+            redis.start()
+        found: list[Held | None] = []
+
+        async def look() -> None:
+            found.append(await two.look("ans_1", "ann"))
+
+        with within(10):
+            async with anyio.create_task_group() as group:
+                group.start_soon(look)
+                await anyio.sleep(0.3)
+                assert not found
+                await one.put("ans_1", "ann", EVERYTHING)
+    (held,) = found
+    assert held and held.outcome == EVERYTHING
+
+
+async def test_a_look_gives_up_a_call_whose_worker_is_gone(redis: RedisServer) -> None:
+    async with stores(redis.url, silent_s=0.3, last_word_s=0.3) as (one, two):
+        await one.put("ans_1", "ann", RUNNING)
+        alive = await two.look("ans_1", "ann")
+        with within(10):
+            while (held := await two.look("ans_1", "ann")) and isinstance(held.outcome, Running):
+                await anyio.sleep(0.05)
+        nothing = await two.look("ans_2", "ann")
+    assert alive and alive.outcome == RUNNING
+    assert held and isinstance(held.outcome, Answer) and held.outcome.finish_reason == "interrupted"
+    assert nothing is None
 
 
 async def test_while_redis_is_away_others_say_so_and_whoever_runs_it_answers(redis: RedisServer) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,7 @@ from mcp_types import CallToolResult, PromptReference, TextContent, TextResource
 
 from grok_mcp.server.connection import GONE_AFTER_S
 from grok_mcp.server.prompts import PROMPTS
+from grok_mcp.skills import load_skills
 from grok_mcp.tools import TOOLS
 from tests.network.server import (
     BOTH_FORMS,
@@ -36,6 +38,7 @@ from tests.network.server import (
 from tests.support.endpoint import Endpoint, Reply, Request, body, chat
 from tests.support.host import Result
 from tests.support.pace import slowness, within
+from tests.support.skills import SKILLS, asked, declared, read
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +126,26 @@ async def test_tools_and_resources_are_listed_and_the_list_of_models_is_read(
     assert "grok://models" in [str(resource.uri) for resource in resources.resources]
     (content,) = models.contents
     assert isinstance(content, TextResourceContents) and "grok-4.7" in content.text
+
+
+async def test_skills_are_listed_got_and_read_where_the_version_has_them(client: Client) -> None:
+    review = "skill://grok-review/SKILL.md"
+    text = await read(client, review)
+    assert text == load_skills()["grok-review"].text
+    if client.protocol_version != "2026-07-28":
+        assert declared(client) == {}
+        for method in ("skills/list", "skills/get"):
+            with pytest.raises(MCPError, match="Method not found"):
+                await asked(client, method, uri=review)
+        return
+    assert SKILLS in declared(client)
+    listed = {skill["uri"]: skill for skill in (await asked(client, "skills/list"))["skills"]}
+    assert [skill["frontmatter"]["name"] for skill in listed.values()] == list(load_skills())
+    assert (await asked(client, "skills/get", uri=review))["skill"] == listed[review]
+    digest = f"sha256:{sha256(text.encode()).hexdigest()}"
+    assert listed[review]["resources"] == [{"uri": review, "digest": digest, "size": len(text.encode())}]
+    with pytest.raises(MCPError, match=r"Unknown skill: skill://x/SKILL\.md"):
+        await asked(client, "skills/get", uri="skill://x/SKILL.md")
 
 
 async def test_prompts_are_listed_filled_in_and_completed(client: Client, endpoint: Endpoint) -> None:

@@ -15,6 +15,7 @@ from grok_mcp.tools import TOOLS
 from grok_mcp.tools.arguments import SamplingOptions
 from grok_mcp.tools.search import SearchOptions
 from tests.support.host import Host, host_on
+from tests.support.skills import asked
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs" / "tools.md"
@@ -33,6 +34,8 @@ async def page() -> str:
             sections += [await _tool(tool, host) for tool in tools]
             sections += [_options(), _results(), _errors()]
             sections.append(_prompts((await host.client.list_prompts()).prompts))
+            sections.append(_skills((await asked(host.client, "skills/list"))["skills"]))
+            sections.append(SECTIONS["tasks"])
             sections.append(_resources((await host.client.list_resources()).resources))
     return "\n".join(sections)
 
@@ -136,6 +139,11 @@ def _prompts(prompts: Iterable[Prompt]) -> str:
         ]
         lines += [*_table(("argument", "default", "meaning"), rows), ""]
     return "\n".join(lines)
+
+
+def _skills(skills: Iterable[Mapping[str, Any]]) -> str:
+    rows = [(f"`{one['uri']}`", one["frontmatter"]["description"]) for one in skills]
+    return "\n".join([SECTIONS["skills"], *_table(("address", "what it is for, and when"), rows), ""])
 
 
 def _resources(resources: Iterable[Resource]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp.client import Client
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ResourceLink, TextContent
 
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import build_server
@@ -28,8 +28,9 @@ class Result:
 
     @property
     def text(self) -> str:
-        (block,) = self.raw.content
+        block, *links = self.raw.content
         assert isinstance(block, TextContent)
+        assert all(isinstance(link, ResourceLink) for link in links) and len(links) <= 1
         return block.text
 
     @property
