@@ -270,7 +270,7 @@ class Running(NamedTuple):
     """A call that goes on after its host has waited long enough; `answer_id` collects the rest of it.
 
     `text` is what Grok has written so far; `as_data` says that JSON will come, which is only useful whole;
-    `status` is the present phase in words.
+    `status` is the present phase in words, and `since` when it began, in seconds since the epoch.
     """
 
     answer_id: str
@@ -279,6 +279,7 @@ class Running(NamedTuple):
     as_data: bool = False
     warnings: tuple[str, ...] = ()
     status: str = ""
+    since: float = 0.0
 
     def with_warnings(self, warnings: Iterable[str]) -> "Running":
         """The same with further warnings behind its own."""

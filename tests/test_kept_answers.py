@@ -251,6 +251,27 @@ async def test_what_was_handed_over_goes_on_where_the_host_is_gone() -> None:
     assert text.startswith("It is blue.\n\n")
 
 
+async def test_the_same_call_after_a_restart_gets_what_is_paid_for_and_a_new_one_is_sent() -> None:
+    reply = slow("It is ", "blue.")
+    async with Endpoint(reply, chat("It is green.")) as endpoint:
+        async with server(endpoint) as old:
+            await old.ask()
+            async with anyio.create_task_group() as group:
+                group.start_soon(old.end)
+                reply.release.set()
+        async with server(endpoint, GROK_MCP_WAIT="20") as new:
+            first = await new.call("ask_grok", extensions=(), prompt="Which colour?")
+            assert len(endpoint.requests) == 1
+            second = await new.call("ask_grok", extensions=(), prompt="Which colour?")
+            await new.kill()
+        async with server(endpoint, GROK_MCP_WAIT="20") as newer:
+            third = await newer.call("ask_grok", extensions=(), prompt="Which colour?")
+    texts = [result["content"][0]["text"] for result in (first, second, third)]
+    assert texts[0].startswith("It is blue.\n\n") and "it is billed once" in texts[0]
+    assert texts[1].startswith("It is green.\n\n") and texts[2].startswith("It is green.\n\n")
+    assert len(endpoint.requests) == 3
+
+
 async def test_an_error_and_a_cancelled_call_are_kept_as_what_they_are() -> None:
     refused = Reply(body({"error": {"message": "No capacity"}}).pieces, status=400, hold=0)
     async with Endpoint(refused, slow("It is ", "blue.")) as endpoint:

@@ -21,6 +21,7 @@ from grok_mcp.pipeline.fold import StreamedText
 from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.stores import (
     LIFETIME_S,
+    OFFERED_S,
     AnswerStore,
     Held,
     cancelled,
@@ -44,8 +45,6 @@ MAX_HANDED_OVER = 1_000
 
 Past it a new call is refused, which costs nothing; to end an older one would throw away what is paid for.
 """
-JOINED_WITHIN_S = 600.0
-"""How long a call that was handed over, and that nobody has collected, answers the same call again."""
 MAX_JOINABLE = 10_000
 
 JOINED = "The same call was under way already: this is its answer, and it is billed once."
@@ -129,15 +128,18 @@ class Run:
         text = StreamedText()
         for event, added in self._call.replay():
             text.add(event, added)
-        status = self._status.message() if self._status else ""
-        return Running(self.answer_id, text.take(), text.model, as_data=self._as_data, status=status)
+        running = Running(self.answer_id, text.take(), text.model, as_data=self._as_data)
+        if self._status is None:
+            return running
+        return running._replace(status=self._status.message(), since=self._status.changed_at)
 
     @property
     def held(self) -> Held:
         """How it ended or how far it has come, and since when that is so."""
         if outcome := self.outcome:
             return Held(fresh(outcome), self.ended_at)
-        return Held(self.running(), self._status.changed_at if self._status else time.time())
+        running = self.running()
+        return Held(running, running.since or time.time())
 
     def describe_by(self, status: Status) -> None:
         """Let the first of these watch from now on, whoever else comes and goes."""
@@ -239,6 +241,8 @@ class Runs:
                 with run.watched(call.observe):
                     await run.ended(None)
             self._joinable.pop((call.caller, request), None)
+            if run.answer_id:
+                await self._store.withdraw(run.answer_id, call.caller)
             assert run.outcome
             return fresh(run.outcome)
         except BaseException:
@@ -252,16 +256,25 @@ class Runs:
     async def _join(self, call: Call, request: str, status: Status | None) -> Outcome | None:
         """What answers the same call that came before, if anything does."""
         joinable = self._joinable.get((call.caller, request))
-        if joinable is None or joinable.until < time.monotonic():
-            return None
-        outcome: Outcome | None
-        if joinable.run:
+        outcome: Outcome | None = None
+        if joinable and joinable.run:
             outcome = await self._wait(joinable.run, call, request, status)
+            return outcome if isinstance(outcome, GrokError) else outcome.with_warnings([JOINED])
+        if joinable and joinable.until >= time.monotonic():
+            answer_id: str | None = joinable.answer_id
         else:
-            held = await self._store.look(joinable.answer_id, call.caller)
-            outcome = held and held.outcome
-            self._joinable.pop((call.caller, request), None)
-        return outcome.with_warnings([JOINED]) if isinstance(outcome, Answer | Running) else outcome
+            answer_id = await self._store.offered(request, call.caller)
+        if answer_id:
+            outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
+        if outcome is None:
+            return None
+        if not isinstance(outcome, Running):
+            await self._collected(answer_id or "", call.caller)
+        if isinstance(outcome, GrokError) or (
+            isinstance(outcome, Answer) and outcome.finish_reason == "interrupted"
+        ):
+            return None  # who asks again wants an answer
+        return outcome.with_warnings([JOINED])
 
     def _offer(self, caller: str, request: str, joinable: _Joinable) -> None:
         self._joinable.pop((caller, request), None)
@@ -269,8 +282,9 @@ class Runs:
         if len(self._joinable) > MAX_JOINABLE:
             del self._joinable[next(iter(self._joinable))]
 
-    def _collected(self, answer_id: str) -> None:
+    async def _collected(self, answer_id: str, caller: str) -> None:
         """An answer that somebody has got is no answer to anybody else's call."""
+        await self._store.withdraw(answer_id, caller)
         for name, joinable in self._joinable.items():
             if answer_id in (joinable.answer_id, joinable.run and joinable.run.answer_id):
                 del self._joinable[name]
@@ -296,13 +310,15 @@ class Runs:
 
     async def _mind(self, run: Run, caller: str, request: str, ends: ExitStack) -> None:
         """Store how a call ends once nobody need wait for it; other processes hear that it goes on."""
-        until = time.monotonic() + JOINED_WITHIN_S
+        until = time.monotonic() + OFFERED_S
         with ends:
             ended = False
             while not ended:
                 if self._store.shared:
                     outcome: Outcome = run.outcome or run.running()
-                    if await self._store.put(run.answer_id, caller, outcome):
+                    if await self._store.put(run.answer_id, caller, outcome) and not run.published.is_set():
+                        if request:
+                            await self._store.offer(request, caller, run.answer_id)
                         run.published.set()
                 ended = await run.ended(HEARTBEAT_S if self._store.shared else None)
             end = fresh(run.outcome or interrupted())
@@ -310,8 +326,11 @@ class Runs:
                 if await self._store.put(run.answer_id, caller, end) or not self._store.shared:
                     break  # the store of this process would refuse it again
                 await anyio.sleep(HEARTBEAT_S)
-            if (caller, request) in self._joinable:  # nobody has got it yet
-                self._offer(caller, request, _Joinable(None, run.answer_id, until))
+            offered = self._joinable.get((caller, request))
+            if offered and offered.run is run:  # nobody has got it yet, as far as this process knows
+                del self._joinable[caller, request]
+                if not self._store.shared:
+                    self._offer(caller, request, _Joinable(None, run.answer_id, until))
             del self._running[caller][run.answer_id]
             if not self._running[caller]:
                 del self._running[caller]
@@ -348,7 +367,7 @@ class Runs:
                 await run.ended(call.wait_s)
                 outcome = fresh(run.outcome or run.running())
         if not isinstance(outcome, Running):
-            self._collected(answer_id)
+            await self._collected(answer_id, call.caller)
         if isinstance(outcome, GrokError):
             raise outcome
         return Collected(outcome, answer_id, offset)
@@ -363,7 +382,7 @@ class Runs:
         if held is None:
             raise not_found()
         if not isinstance(held.outcome, Running):
-            self._collected(answer_id)
+            await self._collected(answer_id, caller)
         return held
 
     async def cancel(self, answer_id: str, caller: str) -> None:

@@ -202,8 +202,8 @@ class Tasks:
         """Send the state of a task if it is another than the known one; returns it in a word or a line."""
         try:
             state = await self._state(ctx, task_id)
-        except MCPError:
-            return known if self._grok.in_flight.closing else _ENDED  # it has expired
+        except MCPError as error:  # it has expired, or the store is away for a while
+            return _ENDED if error.error.code == INVALID_PARAMS else known
         now = f"{state['status']} {state.get('statusMessage', '')}"
         if now != known:
             params = TaskNotificationParams.model_validate({**state, "_meta": meta})

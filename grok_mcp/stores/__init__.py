@@ -7,6 +7,7 @@ answers in a file besides; several share a Redis.
 from grok_mcp.settings import Settings
 from grok_mcp.stores.answers import (
     LIFETIME_S as LIFETIME_S,
+    OFFERED_S as OFFERED_S,
     AnswerStore as AnswerStore,
     Held as Held,
     LocalAnswers,

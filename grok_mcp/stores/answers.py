@@ -21,6 +21,8 @@ from grok_mcp.stores.shares import Shares
 MAX_ANSWERS = 1_000
 MAX_CHARACTERS = 64_000_000
 LIFETIME_S = 3600
+OFFERED_S = 600
+"""How long a call that was handed over, and that nobody has collected, answers the same call again."""
 _TIME_BYTES = 5
 
 T = TypeVar("T", bound=Outcome)
@@ -68,6 +70,18 @@ class AnswerStore(Protocol):
 
     async def cancel_requests(self, running: Collection[Name]) -> Collection[Name]:
         """Which of the calls that this process runs another one was asked to end."""
+        ...
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Let other processes find a call by what it was asked, as long as nobody has got its answer."""
+        ...
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """The call of another process that answers the same request, if there is one."""
+        ...
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """No longer offer a call: somebody has got its answer."""
         ...
 
     def tidy(self) -> None:
@@ -170,6 +184,16 @@ class LocalAnswers:
     async def cancel_requests(self, running: Collection[Name]) -> Collection[Name]:
         """None: all calls run in this process."""
         return ()
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Nothing: there is no other process."""
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """None: there is no other process."""
+        return None
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """Nothing: there is no other process."""
 
     def tidy(self) -> None:
         """Nothing: the memory does so by itself."""

@@ -68,7 +68,7 @@ def pack_outcome(outcome: Outcome) -> bytes:
         usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
         document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
     elif isinstance(outcome, Running):
-        document = {"running": _running().dump_python(outcome)}
+        document = {"running": outcome._asdict()}
     else:
         document = {"answer": _answers().dump_python(replace(outcome, reasoning=()))}
     plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
@@ -83,7 +83,8 @@ def unpack_outcome(stored: bytes) -> Outcome:
     if "answer" in document:
         return _answers().validate_python(document["answer"])
     if "running" in document:
-        return _running().validate_python(document["running"])
+        known = {name: value for name, value in dict(document["running"]).items() if name in Running._fields}
+        return _running().validate_python(known)  # a newer process may say more
     (kind,) = (kind for kind in _kinds(GrokError) if kind.__name__ == document["error"])
     error = kind(document["message"], document["advice"])
     usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])

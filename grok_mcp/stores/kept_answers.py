@@ -28,10 +28,12 @@ from grok_mcp.stores.answers import (
     LIFETIME_S,
     MAX_ANSWERS,
     MAX_CHARACTERS,
+    OFFERED_S,
     Held,
     LocalAnswers,
     Name,
     fresh,
+    given_at,
     given_up,
     silent,
 )
@@ -77,6 +79,10 @@ class KeptAnswers:
         lifetime_s: float = LIFETIME_S,
     ) -> None:
         self._memory = LocalAnswers(maximum, lifetime_s, max_bytes)
+        self._maximum = maximum
+        self._offers: dict[Name, str] = {}  # the answer_id by caller and request, the oldest first
+        self._knows_offers = False
+        """Whether those of earlier processes are among them."""
         self._keeper = _Keeper(folder, (maximum, max_bytes, lifetime_s))
 
     @property
@@ -131,7 +137,7 @@ class KeptAnswers:
         while found := await self._find(answer_id, caller):
             at, outcome, is_gone, silent_s = found
             if not isinstance(outcome, Running) or not (is_gone or silent_s):
-                return Held(outcome, at)
+                return Held(outcome, (isinstance(outcome, Running) and outcome.since) or at)
             if is_gone or anyio.current_time() >= until:
                 return Held(given_up(outcome, _ENDED if is_gone else silent(round(silent_s))), at)
             await anyio.sleep(_FIRST_PAUSE_S)
@@ -162,6 +168,40 @@ class KeptAnswers:
                 found = await self._keeper.ask(lambda file: file.cancel_requests(), WRITTEN_S)
                 return set(found or ()).intersection(running)
         return ()
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Let the same call find this one, here and in later processes."""
+        self._offers.pop((caller, request), None)
+        self._offers[caller, request] = answer_id
+        if len(self._offers) > self._maximum:
+            del self._offers[next(iter(self._offers))]
+        self._keeper.note(lambda file: file.offer((caller, answer_id), request))
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """The call that answers the same request, here or in a process before this one.
+
+        What other processes offer is read once, with the first call: so nothing is paid for twice where a
+        host has restarted its servers, and no further call waits for the file.
+        """
+        if not self._knows_offers:
+            self._knows_offers = True
+            with suppress(TimeoutError):
+                found = await self._keeper.ask(lambda file: file.offers(), WRITTEN_S)
+                earlier = {(one, asked): answer_id for one, asked, answer_id in found or ()}
+                self._offers = {**earlier, **self._offers}
+        answer_id = self._offers.get((caller, request))
+        with suppress(ValueError):  # an id that is none of ours
+            if answer_id and time.time() - given_at(answer_id) < OFFERED_S:
+                return answer_id
+        return None
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """No longer offer a call: somebody has got its answer."""
+        for name, offered in self._offers.items():
+            if (name[0], offered) == (caller, answer_id):
+                del self._offers[name]
+                self._keeper.note(lambda file: file.offer((caller, answer_id), None))
+                return
 
     def tidy(self) -> None:
         """Drop what has expired, also of processes that are gone; does not wait."""
@@ -225,6 +265,11 @@ class _Keeper:
         if self._hangs:
             raise TimeoutError
         return await self._done(lambda: self._with_file(work), within_s)
+
+    def note(self, work: "Callable[[KeptFile], None]") -> None:
+        """Do a work soon that nobody waits for, unless the disk hangs."""
+        if not self._hangs:
+            self.do(lambda: self._with_file(work))
 
     async def _done(self, work: Callable[[], T], within_s: float) -> T:
         loop = asyncio.get_running_loop()

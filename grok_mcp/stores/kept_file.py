@@ -36,7 +36,8 @@ _PAGE_BYTES = 4096
 _TABLE = """
 CREATE TABLE answers (
     caller TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, running INTEGER NOT NULL, owner TEXT NOT NULL,
-    size INTEGER NOT NULL, cancel INTEGER NOT NULL DEFAULT 0, document BLOB NOT NULL, UNIQUE (caller, id)
+    size INTEGER NOT NULL, cancel INTEGER NOT NULL DEFAULT 0, request TEXT, document BLOB NOT NULL,
+    UNIQUE (caller, id)
 );
 CREATE INDEX answers_at ON answers (at, running, size);
 CREATE INDEX answers_cancel ON answers (owner) WHERE cancel
@@ -176,6 +177,15 @@ class KeptFile:
         """The calls of this process that somebody has left word to end."""
         sql = "SELECT caller, id FROM answers WHERE owner = ? AND cancel AND running"
         return self._db.execute(sql, (self._owner,)).fetchall()
+
+    def offer(self, name: Name, request: str | None) -> None:
+        """Note what a call was asked; None where it answers the same request no more."""
+        self._db.execute("UPDATE answers SET request = ? WHERE (caller, id) = (?, ?)", (request, *name))
+
+    def offers(self) -> list[tuple[str, str, str]]:
+        """Caller, request and id of all calls that answer the same request, the oldest first."""
+        sql = "SELECT caller, request, id FROM answers WHERE request IS NOT NULL ORDER BY at"
+        return self._db.execute(sql).fetchall()
 
     def tidy(self) -> bool:
         """Drop what has expired, and the file where nothing else is in it; whether it is gone.

@@ -8,6 +8,7 @@ ended count into their caller's share; those that run do not, and nothing drops 
 import math
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import anyio
@@ -17,7 +18,16 @@ from grok_mcp import events
 from grok_mcp.errors import OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Outcome, Running
-from grok_mcp.stores.answers import LIFETIME_S, MAX_ANSWERS, MAX_CHARACTERS, Held, Name, given_up, silent
+from grok_mcp.stores.answers import (
+    LIFETIME_S,
+    MAX_ANSWERS,
+    MAX_CHARACTERS,
+    OFFERED_S,
+    Held,
+    Name,
+    given_up,
+    silent,
+)
 from grok_mcp.stores.documents import UNREADABLE, pack_outcome, unpack_outcome
 from grok_mcp.stores.redis import RedisAccess, aside, key_of
 from grok_mcp.stores.redis_shares import RedisShares
@@ -56,6 +66,7 @@ class RedisAnswers:
         self._silent_s = silent_s
         self._last_chance_s = last_chance_s
         self._last_word_s = last_word_s
+        self._waits_until = -math.inf
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False while Redis does not take it."""
@@ -111,18 +122,26 @@ class RedisAnswers:
         Waits a moment where a process may be about to write: Redis has just come back, or nobody has heard
         of the call for so long that it would be given up.
         """
-        key, until = self._ended.key(caller, answer_id), anyio.current_time() + self._last_word_s
+        key = self._ended.key(caller, answer_id)
         while True:
             head, silent_s = await self._look(key)
             outcome = await self._read(key) if head else None
             if outcome is not None and (not isinstance(outcome, Running) or silent_s < self._silent_s):
-                return Held(outcome, time.time() - silent_s)
+                since = outcome.since if isinstance(outcome, Running) else 0.0
+                return Held(outcome, since or time.time() - silent_s)
             if not self._redis.was_away(self._last_chance_s):
                 if outcome is None:
                     return None
-                if anyio.current_time() >= until:
+                if self._has_waited():
                     return Held(given_up(outcome, silent(self._silent_s)), time.time() - silent_s)
             await anyio.sleep(_FIRST_PAUSE_S)
+
+    def _has_waited(self) -> bool:
+        """Whether a silent call had time for its last word: one wait is for all that are silent by then."""
+        now = anyio.current_time()
+        if now > self._waits_until + self._silent_s / 2:  # others may have fallen silent since
+            self._waits_until = now + self._last_word_s
+        return now >= self._waits_until
 
     async def request_cancel(self, answer_id: str, caller: str) -> None:
         """Leave word for the process that runs the call. Raises OverloadedError."""
@@ -147,6 +166,38 @@ class RedisAnswers:
         except OverloadedError:
             return ()
         return [name for name, is_there in zip(names, found, strict=True) if is_there]
+
+    async def offer(self, request: str, caller: str, answer_id: str) -> None:
+        """Let other processes find a call by what it was asked, as long as nobody has got its answer."""
+        by_request, by_id = key_of(caller, "request", request), key_of(caller, "offer", answer_id)
+
+        async def write(client: Redis) -> None:
+            async with client.pipeline(transaction=True) as pipeline:
+                pipeline.set(by_request, answer_id.encode(), ex=OFFERED_S)
+                pipeline.set(by_id, b"1", ex=OFFERED_S)
+                await pipeline.execute()
+
+        with suppress(OverloadedError):
+            await self._redis.ask("write", write)
+
+    async def offered(self, request: str, caller: str) -> str | None:
+        """The call of another process that answers the same request; none while Redis is away."""
+        if self._redis.was_away(self._last_chance_s):
+            return None
+        try:
+            found = await self._redis.get(key_of(caller, "request", request))
+            answer_id: str | None = found.decode() if found else None
+            if answer_id is None or not await self._redis.get(key_of(caller, "offer", answer_id)):
+                return None
+        except (OverloadedError, UnicodeDecodeError):
+            return None
+        return answer_id
+
+    async def withdraw(self, answer_id: str, caller: str) -> None:
+        """No longer offer a call: somebody has got its answer."""
+        key = key_of(caller, "offer", answer_id)
+        with suppress(OverloadedError):
+            await self._redis.ask("write", lambda client: client.unlink(key))
 
     def tidy(self) -> None:
         """Nothing: Redis does so by itself."""

@@ -7,8 +7,8 @@ the host asks. Requests that offer no tool of ours (titles, summaries) are answe
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.applications import Starlette
@@ -36,10 +36,11 @@ SEARCH = "ToolSearch"
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call that the model makes, by the name that our server gives the tool, or the host its own."""
+    """A tool call that the model makes, by the name that our server, or the host, gives the tool."""
 
     tool: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] | Callable[[str], Mapping[str, Any]]
+    """The arguments, or how they follow from the last result."""
 
 
 class FakeModel(Served):
@@ -53,9 +54,11 @@ class FakeModel(Served):
         """The same, of the first request that offered any tools at all."""
         self.received: list[str] = []
         """What the model was told of each call, in order."""
+        self.requests: list[Json] = []
+        """All that came, as it came."""
+        self._looked: set[str] = set()
         self.read = ""
         """All that the latest request with tools of ours says, as JSON."""
-        self._looked = False
         self.app = self._app()
 
     def _app(self) -> Starlette:
@@ -89,7 +92,8 @@ class FakeModel(Served):
         return JSONResponse({"error": {"message": "There is nothing here."}}, 404)
 
     def _answer(self, body: Json, wire: Wire, *, streamed: bool) -> Response:
-        turn = self._turn(body, wire)
+        self.requests.append(body)
+        turn = replace(self._turn(body, wire), number=len(self.requests))
         if not streamed:
             return JSONResponse(wire.whole(turn))
         return StreamingResponse(_lines(wire, turn), media_type="text/event-stream")
@@ -110,19 +114,22 @@ class FakeModel(Served):
             return Turn(SAYS)
         call = self._calls[len(answered)]
         if found := self.offered.get(call.tool) or tools.get(call.tool):
-            return Turn(tool=found, arguments=call.arguments, call_id=_call_id(len(answered)))
+            arguments = call.arguments(answered[-1]) if callable(call.arguments) else call.arguments
+            return Turn(tool=found, arguments=arguments, call_id=_call_id(len(answered)))
         return self._look_for(call.tool, tools)
 
     def _look_for(self, tool: str, offered: Mapping[str, Offered]) -> Turn:
         """Fetch the tools that the host names only, as Claude Code does with most of them."""
-        if SEARCH not in offered or self._looked:
+        if SEARCH not in offered or tool in self._looked:
             return Turn(f"There is no {tool}.")
-        self._looked = True
-        name, known = next(iter(self.offered.items()))
-        before = known.name.removesuffix(name)
-        missing = [before + one for one in NAMES if one not in self.offered]
+        missing = [tool]
+        if tool in NAMES:
+            name, known = next(iter(self.offered.items()))
+            before = known.name.removesuffix(name)
+            missing = [before + one for one in NAMES if one not in self.offered]
+        self._looked |= {tool}
         wanted = {"query": f"select:{','.join(missing)}", "max_results": len(missing)}
-        return Turn(tool=offered[SEARCH], arguments=wanted, call_id="look_for_a_tool")
+        return Turn(tool=offered[SEARCH], arguments=wanted, call_id=f"look_for_{tool}")
 
 
 def _call_id(number: int) -> str:

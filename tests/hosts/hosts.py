@@ -50,6 +50,10 @@ class Launch:
     before: Sequence[str] = ()
 
 
+def _nowhere(given: Given) -> Launch:
+    raise NotImplementedError("this host is not driven at a terminal")
+
+
 @dataclass(frozen=True)
 class Host:
     """One host. `content` takes out of what the model got the text that the server wrote."""
@@ -68,19 +72,42 @@ class Host:
     sends_token: bool = True
     tells_of_its_limit: bool = True
     """Whether the server learns that the host gave up a call."""
+    launch_at_terminal: Callable[[Given], Launch] = _nowhere
+    """How it is started for a user who types."""
 
 
-def _claude(given: Given) -> Launch:
+def _claude_servers(given: Given) -> list[str]:
+    """The arguments that name our server alone."""
     kind = "sse" if given.sse else "http"
     server = {"type": kind, "url": given.url} if given.url else {"type": "stdio", **given.started}
     servers = {"mcpServers": {"grok": {**server, "timeout": given.limit_s * 1000}}}
-    arguments = ["-p", PROMPT, "--strict-mcp-config", "--mcp-config", str(given.write("mcp.json", servers))]
-    variables = {
+    return ["--strict-mcp-config", "--mcp-config", str(given.write("mcp.json", servers))]
+
+
+def _claude_variables(given: Given) -> dict[str, str]:
+    return {
         "ANTHROPIC_BASE_URL": given.model_url,
         "ANTHROPIC_API_KEY": NO_KEY,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     }
-    return Launch([*arguments, "--allowedTools", "mcp__grok__*"], variables)
+
+
+def _claude(given: Given) -> Launch:
+    arguments = ["-p", PROMPT, *_claude_servers(given), "--allowedTools", "mcp__grok__*"]
+    return Launch(arguments, _claude_variables(given))
+
+
+def _claude_at_terminal(given: Given) -> Launch:
+    """With what it would ask at first: colours, the key, and whether the folder is to be trusted."""
+    answers = {
+        "hasCompletedOnboarding": True,
+        "theme": "dark",
+        "customApiKeyResponses": {"approved": [NO_KEY[-20:]], "rejected": []},
+        "projects": {str(given.home / "work"): {"hasTrustDialogAccepted": True}},
+    }
+    given.write(".claude.json", answers)
+    given.write(".claude/settings.json", {"permissions": {"allow": ["mcp__grok__*"]}})
+    return Launch(_claude_servers(given), _claude_variables(given))
 
 
 def _codex(given: Given) -> Launch:
@@ -203,13 +230,14 @@ HOSTS = {
         Host(
             "Claude Code",
             "@anthropic-ai/claude-code",
-            "2.1.330",
+            "2.1.332",
             "claude",
             _claude,
             "mcp__grok__{}",
             "2026-07-28",
             content=_as_it_is,
             error=_as_it_is,
+            launch_at_terminal=_claude_at_terminal,
         ),
         Host(
             "Codex",

@@ -30,6 +30,8 @@ class Turn:
     tool: Offered | None = None
     arguments: Mapping[str, Any] | None = None
     call_id: str = ""
+    number: int = 1
+    """Of all turns: a host at a terminal takes two with the same id for one."""
 
 
 class Wire(Protocol):
@@ -97,7 +99,7 @@ class Anthropic:
         if turn.tool:
             block = {"type": "tool_use", "id": turn.call_id, "name": turn.tool.name, "input": turn.arguments}
         return {
-            "id": "msg_1",
+            "id": f"msg_{turn.number}",
             "type": "message",
             "role": "assistant",
             "model": MODEL,

@@ -67,26 +67,35 @@ def installed(host: Host) -> Path:
 
 
 @asynccontextmanager
-async def running(host: Host, given: Given) -> AsyncIterator[Running]:
-    """The host, started on what the fake model has to say; nothing of it is left behind the block."""
+async def running(host: Host, given: Given, *, terminal: int | None = None) -> AsyncIterator[Running]:
+    """The host, started on what the fake model has to say; nothing of it is left behind the block.
+
+    With `terminal`, a descriptor, it is started there, and waits for what is typed.
+    """
     folder = installed(host)
     program = str(folder / "node_modules" / ".bin" / host.program)
-    launch = host.launch(given)
+    launch = host.launch(given) if terminal is None else host.launch_at_terminal(given)
     path = os.pathsep.join([str(node().parent), "/usr/local/bin", "/usr/bin", "/bin"])
-    environment = {"HOME": str(given.home), "PATH": path, "TERM": "dumb", **launch.variables}
+    environment = {
+        "HOME": str(given.home),
+        "PATH": path,
+        "TERM": "dumb" if terminal is None else "xterm-256color",
+    }
+    environment |= launch.variables
     work = given.home / "work"
     work.mkdir(exist_ok=True)
     process = None
     try:
         with (given.home / "output").open("wb") as output:
-            options: dict[str, Any] = {"cwd": work, "env": environment, "stdin": subprocess.DEVNULL}
+            ends = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+            if terminal is not None:
+                ends = dict.fromkeys(ends, terminal)
+            options: dict[str, Any] = {"cwd": work, "env": environment, **ends}
             if launch.before:
                 with anyio.fail_after(BEFORE_S):
-                    await anyio.run_process(
-                        [program, *launch.before], stdout=output, stderr=output, **options
-                    )
+                    await anyio.run_process([program, *launch.before], **options)
             process = await anyio.open_process(
-                [program, *launch.arguments], stdout=output, stderr=output, start_new_session=True, **options
+                [program, *launch.arguments], start_new_session=True, **options
             )
         yield Running(process, given.home)
     finally:

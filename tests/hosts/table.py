@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts.hosts import Host
+
 PAGE = Path(__file__).parents[2] / "docs" / "hosts.md"
 COLUMNS = (
     "host",
@@ -20,6 +22,7 @@ COLUMNS = (
     "error",
     "no key",
     "progress",
+    "slow call",
     "time limit",
     "interrupt",
     "seen on",
@@ -27,8 +30,8 @@ COLUMNS = (
 HEAD = f"| {' | '.join(COLUMNS)} |"
 RULE = f"|{'---|' * len(COLUMNS)}"
 
-Row = dict[str, str]
-Rows = dict[tuple[str, str], Row]
+Cells = dict[str, str]
+Rows = dict[tuple[str, str], Cells]
 """By host and what the server is on."""
 ROWS = pytest.StashKey[Rows]()
 
@@ -43,7 +46,18 @@ def note(config: pytest.Config, host: str, version: str, server_on: str, cells: 
     assert not unknown, unknown
 
 
-def lines(rows: Mapping[tuple[str, str], Row]) -> list[str]:
+class Row:
+    """The row of a host in the table: what a test does not come to fill in has failed."""
+
+    def __init__(self, config: pytest.Config, host: Host, server_on: str, *cells: str) -> None:
+        self._config, self._host, self._server_on = config, host, server_on
+        self(**dict.fromkeys(cells, "FAILED"))
+
+    def __call__(self, **cells: str) -> None:
+        note(self._config, self._host.name, self._host.version, self._server_on, cells)
+
+
+def lines(rows: Mapping[tuple[str, str], Cells]) -> list[str]:
     """The table in Markdown."""
     filled = [[row.get(column, "") or "–" for column in COLUMNS] for row in rows.values()]
     return [HEAD, RULE, *(f"| {' | '.join(cells)} |" for cells in filled)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +17,10 @@ from tests.hosts.fake_model import NAMES, Call, FakeModel
 from tests.hosts.hosts import HOSTS, Given, Host
 from tests.hosts.relay import Relay
 from tests.hosts.running import POLL_S, Running, installed, on_stdio, running
-from tests.hosts.table import note
+from tests.hosts.table import Row
 from tests.hosts.traffic import Traffic, read_traffic
 from tests.network.server import serving
-from tests.support.endpoint import Endpoint, Reply
+from tests.support.endpoint import Endpoint, Reply, chat
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
@@ -39,6 +40,7 @@ KEY = "xai-key-of-the-tests-1234567890"
 LIMIT_S = 20  # of some hosts it holds for the start of the server as well
 LIMITED_S = 90.0
 SOON_S = 5.0
+WAIT_S = 2
 AT_ONCE_S = 2.0
 
 
@@ -117,17 +119,6 @@ def check_all(host: Host, model: FakeModel, traffic: Traffic) -> dict[str, str]:
 
 
 ALL = ("tools_listed", "first_turn", "ask", "search", "structured", "error", "progress", "protocol")
-
-
-class Row:
-    """The row of a host in the table: what a test does not come to fill in has failed."""
-
-    def __init__(self, config: pytest.Config, host: Host, server_on: str, *cells: str) -> None:
-        self._config, self._host, self._server_on = config, host, server_on
-        self(**dict.fromkeys(cells, "FAILED"))
-
-    def __call__(self, **cells: str) -> None:
-        note(self._config, self._host.name, self._host.version, self._server_on, cells)
 
 
 async def test_the_model_gets_tools_answers_sources_data_and_errors_as_the_server_wrote_them(
@@ -238,3 +229,28 @@ async def test_ctrl_c_ends_the_call_upstream_and_the_server(
             await run.servers_end()
     assert not model.received
     row(interrupt="ends the call")
+
+
+async def test_a_call_that_takes_long_is_handed_over_and_the_model_collects_the_rest(
+    host: Host, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    row = Row(request.config, host, "stdio", "slow_call")
+    reply = Reply(chat("It is ", "blue.").pieces, hold=1)
+
+    def collect(received: str) -> dict[str, Any]:
+        reply.release.set()
+        (answer_id,) = set(re.findall(r"ans_[\w-]{22}", received))
+        return {"answer_id": answer_id, "offset": len("It is ")}
+
+    async with Endpoint(reply) as endpoint, FakeModel(SEARCH, Call("grok_result", collect)) as model:
+        upstream = {"XAI_API_KEY": KEY, "XAI_BASE_URL": endpoint.url, "GROK_MCP_GATEWAY": "xai"}
+        given = on_stdio(tmp_path, model.url, LIMIT_S, GROK_MCP_WAIT=str(WAIT_S), **upstream)
+        await driven(host, given, model)
+    traffic = read_traffic(tmp_path)
+    first, rest = model.received
+    texts = [result["content"][0]["text"] for result in traffic.results]
+    assert [host.content(first), host.content(rest)] == texts
+    assert texts[0].startswith("It is \n\nNote: Grok is still writing") and texts[1].startswith("blue.\n\n")
+    assert not traffic.sent("tasks/get")
+    assert [one.method for one in endpoint.requests].count("POST") == 1
+    row(slow_call="hand-over")

@@ -182,6 +182,17 @@ async def test_what_is_not_ours_is_not_found(redis: RedisServer, garbage: bytes)
         assert await store.get("ans_1", "ann", 0, ignore) is None
 
 
+async def test_a_call_of_a_newer_process_that_says_more_of_it_is_found(redis: RedisServer) -> None:
+    async with stores(redis.url) as (one, two):
+        await one.put("ans_1", "ann", RUNNING)
+        (name,) = redis.names("*:answer:*")
+        redis.ask(
+            "SET", name, redis.ask("GET", name).replace(b'"text"', b'"mood": "good", "text"'), "KEEPTTL"
+        )
+        held = await two.look("ans_1", "ann")
+    assert held and held.outcome == RUNNING
+
+
 async def test_the_text_of_a_worker_that_is_gone_comes_back_interrupted(redis: RedisServer) -> None:
     async with stores(redis.url, silent_s=0.5, last_chance_s=0.5) as (one, two):
         await one.put("ans_1", "ann", RUNNING)
@@ -253,6 +264,17 @@ async def test_a_look_gives_up_a_call_whose_worker_is_gone(redis: RedisServer) -
     assert alive and alive.outcome == RUNNING
     assert held and isinstance(held.outcome, Answer) and held.outcome.finish_reason == "interrupted"
     assert nothing is None
+
+
+async def test_one_wait_is_for_all_calls_of_a_worker_that_is_gone(redis: RedisServer) -> None:
+    names = [f"ans_{number}" for number in range(20)]
+    async with stores(redis.url, silent_s=1.5, last_word_s=1) as (one, two):
+        for name in names:
+            await one.put(name, "ann", RUNNING)
+        await anyio.sleep(1.6)
+        with within(4):  # one after the other, as a stream looks at its tasks
+            found = [await two.look(name, "ann") for name in names]
+    assert all(held and isinstance(held.outcome, Answer) for held in found)
 
 
 async def test_while_redis_is_away_others_say_so_and_whoever_runs_it_answers(redis: RedisServer) -> None:

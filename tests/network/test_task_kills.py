@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import anyio
@@ -41,14 +41,14 @@ class Upstream:
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
-        self.replies: dict[str, Reply] = {}
+        self.releases = defaultdict[str, anyio.Event](anyio.Event)
+        """By question, which may be set before it has come."""
 
     def choose(self, request: Request) -> Reply:
         question = request.body["model"]
         self.asked[question] += 1
         hold = random.Random(question).randrange(len(PIECES))
-        self.replies[question] = Reply(chat(*PIECES).pieces, hold=hold)
-        return self.replies[question]
+        return Reply(chat(*PIECES).pieces, hold=hold, release=self.releases[question])
 
 
 @dataclass
@@ -145,7 +145,7 @@ class _Owner:
         assert task["resultType"] == "task", task
         self._tasks.append(task["taskId"])
         await anyio.sleep(self._random.uniform(0, PHASE_S))
-        self._upstream.replies[question].release.set()
+        self._upstream.releases[question].set()
 
     async def _find_out(self, survivor: TaskClient, task_id: str) -> None:
         task = await survivor.end_of(task_id, END_S)

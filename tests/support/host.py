@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from mcp.client import Client
@@ -63,6 +64,7 @@ class Host:
     def __init__(self, client: Client, grok: Grok) -> None:
         self.client = client
         self.grok = grok
+        self._open: set[int] = set()
 
     async def call(self, tool: str, *, watch: bool = False, **arguments: Any) -> Result:
         notes: list[tuple[float, str]] = []
@@ -76,11 +78,30 @@ class Host:
         assert isinstance(raw, CallToolResult)
         return Result(raw, notes)
 
-    async def ask(self, prompt: str = "Hello?", **arguments: Any) -> Result:
-        return await self.call("ask_grok", prompt=prompt, **arguments)
+    async def ask(self, prompt: str | None = None, **arguments: Any) -> Result:
+        """Ask something; where nothing is said, another question than those that are open."""
+        return await self._other("ask_grok", "prompt", prompt, "Hello?", arguments)
 
-    async def search(self, query: str = "What is new?", **arguments: Any) -> Result:
-        return await self.call("grok_search", query=query, **arguments)
+    async def search(self, query: str | None = None, **arguments: Any) -> Result:
+        """Search for something; where nothing is said, for something else than what is open."""
+        return await self._other("grok_search", "query", query, "What is new?", arguments)
+
+    async def _other(
+        self, tool: str, name: str, text: str | None, usual: str, arguments: dict[str, Any]
+    ) -> Result:
+        """The same call as one that is open would be answered by that one."""
+        number = next(n for n in count(1) if n not in self._open)
+        self._open.add(number)
+        goes_on = False
+        if text is None:
+            text = usual if number == 1 else f"{usual[:-1]}, number {number}?"
+        try:
+            result = await self.call(tool, **{name: text}, **arguments)
+            goes_on = "Grok is still writing" in result.text
+        finally:
+            if not goes_on:
+                self._open.discard(number)
+        return result
 
 
 @asynccontextmanager

@@ -30,8 +30,10 @@ def request(number: int, method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
-def ask(number: int, prompt: str = "Hi") -> dict[str, Any]:
-    return request(number, "tools/call", name="ask_grok", arguments={"prompt": prompt})
+def ask(number: int, prompt: str = "") -> dict[str, Any]:
+    """A call that asks for something else than any other of this session."""
+    arguments = {"prompt": prompt or f"Hi, I am number {number}"}
+    return request(number, "tools/call", name="ask_grok", arguments=arguments)
 
 
 @contextmanager
