@@ -656,8 +656,8 @@ async def test_servers_whose_ledger_is_spoilt_go_on_together_in_a_new_one(
                 await client.call_tool("ask_grok", {"prompt": "Hi"})
             spoil(file())
             async with anyio.create_task_group() as group:
-                for client in (one, two, one, two):
-                    group.start_soon(client.call_tool, "ask_grok", {"prompt": "Hi"})
+                for number, client in enumerate((one, two, one, two)):
+                    group.start_soon(client.call_tool, "ask_grok", {"prompt": f"Hi {number}"})
             await until(lambda: len(rows()) == 4)
             for client in (one, two):
                 await client.call_tool("ask_grok", {"prompt": "Hi"})

@@ -96,7 +96,7 @@ class Host:
         if text is None:
             text = usual if number == 1 else f"{usual[:-1]}, number {number}?"
         try:
-            result = await self.call(tool, **{name: text}, **arguments)
+            result = await self.call(tool, **{name: text, **arguments})
             goes_on = "Grok is still writing" in result.text
         finally:
             if not goes_on:
