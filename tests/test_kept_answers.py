@@ -204,7 +204,8 @@ async def test_a_signal_while_a_server_is_closing_ends_what_was_handed_over_at_o
     assert text.startswith("It is \n\n")
 
 
-async def _leave_alone(endpoint: Endpoint, wait: str) -> "subprocess.Popen[bytes]":
+@asynccontextmanager
+async def left_alone(endpoint: Endpoint, wait: str) -> AsyncIterator["subprocess.Popen[bytes]"]:
     """A server in the midst of a call whose host is suddenly gone: all pipes are closed."""
     variables = {"XAI_BASE_URL": endpoint.url, "XAI_API_KEY": "x", "GROK_MCP_GRACE": "300", **SOON}
     process = subprocess.Popen(
@@ -215,23 +216,26 @@ async def _leave_alone(endpoint: Endpoint, wait: str) -> "subprocess.Popen[bytes
         env={**unmeasured(), **variables, "GROK_MCP_WAIT": wait},
     )
     assert process.stdin and process.stdout
-    process.stdin.write(
-        b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, INITIALIZED, ask(2)))
-    )
-    process.stdin.flush()
-    await until(lambda: bool(endpoint.requests))
-    if wait == "0.3":
-        await until(place().exists)
-    process.stdin.close()
-    process.stdout.close()
-    return process
+    try:
+        process.stdin.write(
+            b"".join(json.dumps(line).encode() + b"\n" for line in (INITIALIZE, INITIALIZED, ask(2)))
+        )
+        process.stdin.flush()
+        await until(lambda: bool(endpoint.requests))
+        if wait == "0.3":
+            await until(place().exists)
+        process.stdin.close()
+        process.stdout.close()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def test_a_call_that_only_its_request_waits_for_ends_at_once_where_the_host_is_gone() -> None:
     async with Endpoint(slow("It is ", "blue.")) as endpoint:
-        process = await _leave_alone(endpoint, wait="60")
-        with within(10):
-            await anyio.to_thread.run_sync(process.wait)
+        async with left_alone(endpoint, wait="60") as process:
+            await until(lambda: process.poll() is not None)
         await endpoint.closed.wait()
     assert not place().exists()
 
@@ -239,12 +243,11 @@ async def test_a_call_that_only_its_request_waits_for_ends_at_once_where_the_hos
 async def test_what_was_handed_over_goes_on_where_the_host_is_gone() -> None:
     reply = slow("It is ", "blue.")
     async with Endpoint(reply) as endpoint:
-        process = await _leave_alone(endpoint, wait="0.3")
-        await anyio.sleep(0.3)
-        assert process.poll() is None
-        reply.release.set()
-        with within(10):
-            await anyio.to_thread.run_sync(process.wait)
+        async with left_alone(endpoint, wait="0.3") as process:
+            await anyio.sleep(0.3)
+            assert process.poll() is None
+            reply.release.set()
+            await until(lambda: process.poll() is not None)
         (row,) = kept()
         async with server(endpoint) as new:
             text, _ = await new.collect(row["id"])
@@ -454,7 +457,10 @@ async def test_a_file_that_cannot_be_used_is_left_alone_and_costs_the_living_ser
     before = place().read_bytes() if place().is_file() else None
     reply = slow("It is ", "blue.")
     try:
-        async with Endpoint(reply, slow("It is ", "green.")) as endpoint, server(endpoint) as old:
+        async with (
+            Endpoint(reply, slow("It is ", "green.")) as endpoint,
+            server(endpoint, GROK_MCP_GRACE="300") as old,
+        ):
             answer_id, _ = await old.ask(), await old.ask(prompt="Another one?")
             reply.release.set()
             text, _ = await old.collect(answer_id)
