@@ -27,6 +27,8 @@ JSON_DEPTH = 100
 """Levels of JSON that are handed on: the parsers of Rust hosts stop at 128, pydantic's at 200."""
 COST_TICKS = 10**15
 """A cost of more is not read: nobody is billed 100,000 USD for one answer."""
+STORED_BYTES = 1024 * 1024 * 1024
+"""A stored conversation or answer, unpacked: the 256 million characters of a store have up to that."""
 LEDGER_ROWS = 100_000
 """Rows of calls that wait for a disk that hangs, some 50 MB; of more the oldest are lost."""
 COUNT = 10**15

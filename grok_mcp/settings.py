@@ -181,8 +181,12 @@ class Settings(BaseSettings):
     ] = 10
     state_dir: Annotated[
         Path | None,
-        Field(description="folder of the ledger of calls; else the state folder of the user"),
+        Field(description="folder of the ledger and of kept answers; else the state folder of the user"),
     ] = None
+    keep: Annotated[
+        Literal["on", "off"],
+        Field(description="on stdio, answers to collect outlast the server by an hour, in that folder"),
+    ] = "on"
     budget_usd_per_day: Annotated[
         Decimal | None,
         Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),

@@ -263,7 +263,8 @@ async def test_a_closing_server_waits_for_what_it_has_handed_over_then_interrupt
 
 
 async def test_a_closing_server_hands_nothing_over_that_nobody_could_collect() -> None:
-    async with Endpoint(slow("It is ", "blue.")) as endpoint, host_on(endpoint, wait=2 * SOON_S) as host:
+    reply = slow("It is ", "blue.")
+    async with Endpoint(reply) as endpoint, host_on(endpoint, wait=2 * SOON_S, keep="off") as host:
         results: list[Result] = []
 
         async def ask() -> None:

@@ -21,10 +21,10 @@ import pytest
 from click.testing import CliRunner, Result
 from dirty_equals import IsPartialDict
 
-from grok_mcp.accounting.owners import new_owner
 from grok_mcp.accounting.records import Begun, Entry, midnight
 from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.cli.main import cli
+from grok_mcp.state import new_owner
 from grok_mcp.usage import Usage
 from tests.support.cli import BOUND_S, environment, run, unmeasured
 from tests.support.ledger import file, fill, forget, garbage, query

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from grok_mcp import bounds
 from grok_mcp.accounting.disks import is_local
-from grok_mcp.accounting.owners import new_owner
 from grok_mcp.accounting.records import (
     RESERVED_S,
     Begun,
@@ -25,6 +24,7 @@ from grok_mcp.accounting.records import (
     ledger_path,
     midnight,
 )
+from grok_mcp.state import new_owner
 
 if TYPE_CHECKING:
     from grok_mcp.accounting.redis import RedisBudget

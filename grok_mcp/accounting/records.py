@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grok_mcp import bounds
+from grok_mcp.state import state_folder
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 
 FILE = "ledger.sqlite3"
@@ -121,8 +122,4 @@ def midnight(at: float) -> float:
 
 def ledger_path(folder: Path | None) -> Path:
     """The file of the ledger in this folder; for None, in the one that the system has for a user's state."""
-    if folder is None:
-        import platformdirs  # not needed by whoever names a folder
-
-        folder = platformdirs.user_state_path("grok-mcp", appauthor=False)
-    return folder.expanduser() / FILE
+    return state_folder(folder) / FILE

@@ -31,6 +31,7 @@ from grok_mcp.accounting.records import (
     LedgerError,
     Standing,
 )
+from grok_mcp.state import make_private
 from grok_mcp.usage import COUNTS
 
 VERSION = 2
@@ -83,7 +84,7 @@ class Store:
 
     def __init__(self, path: Path | None, owner: str) -> None:
         if path is not None:
-            _make_private(path)
+            make_private(path)
         self.path = path
         self._owner = owner
         self._db = sqlite3.connect(
@@ -363,13 +364,6 @@ def _version(db: sqlite3.Connection) -> int:
     if version > VERSION:
         raise LedgerError("a newer version of this program wrote it; update this one")
     return version
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, and its folder, for this user alone; SQLite gives its other files the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _mark(db: sqlite3.Connection) -> int:

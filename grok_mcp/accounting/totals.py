@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from grok_mcp.accounting.owners import is_gone
 from grok_mcp.accounting.records import SANDBOX
+from grok_mcp.state import is_gone
 from grok_mcp.usage import COUNTS, TICKS_PER_USD
 
 if TYPE_CHECKING:

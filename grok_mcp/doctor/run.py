@@ -29,7 +29,9 @@ NETWORK_S = 60.0
 FULL_S = 90.0
 LOCAL_S = 10.0
 
-_STATE_FIX = "Set GROK_MCP_STATE_DIR to a writable folder: it holds the ledger of calls."
+_STATE_FIX = (
+    "Set GROK_MCP_STATE_DIR to a writable folder: it holds the ledger of calls and answers to collect."
+)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from grok_mcp.settings import Settings
 from grok_mcp.stores import open_stores
 
 WARM_AFTER_S = 0.2  # by then the host has its list of tools, and the processor is free
+TIDY_AFTER_S = 30.0
+"""After a start, until answers that have expired are dropped, also those of processes that are gone."""
 
 if TYPE_CHECKING:
     from grok_mcp.sandbox import SandboxServer
@@ -41,8 +43,8 @@ class Grok:
     def __init__(self, settings: Settings, in_flight: InFlight | None = None) -> None:
         self.settings = settings
         self.in_flight = in_flight or InFlight()
-        self.conversations, answers = open_stores(settings)
-        self.runs = Runs(self.in_flight, answers)
+        self.conversations, self._answers = open_stores(settings)
+        self.runs = Runs(self.in_flight, self._answers)
         self.pace = Pace()
         self.gateway = resolve(settings)
         self._base_url = settings.base_url or self.gateway.base_url
@@ -234,12 +236,14 @@ class Grok:
         loop = asyncio.get_running_loop()
         for step in steps:
             loop.call_later(WARM_AFTER_S, step)
+        loop.call_later(TIDY_AFTER_S, self._answers.tidy)
         if self._base_url is not None:
             loop.call_later(WARM_AFTER_S, loop.run_in_executor, None, self._upstream.warm, self._base_url)
 
     async def aclose(self) -> None:
         """End what runs, close connections, the sandbox where it runs, and the ledger once all is written."""
         await self.runs.aclose()
+        await self._answers.aclose()
         await self._upstream.aclose()
         await self.conversations.aclose()
         if self._sandbox is not None:

@@ -4,7 +4,7 @@ Every tool call and every stream is tracked here; a transport drains them when i
 comes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -20,7 +20,7 @@ class InFlight:
         self.closing = False
         self.ending = False
         """Whether no further request can come, while those that came are still accepted."""
-        self.collectable = False
+        self.is_collectable: Callable[[], bool] = lambda: False
         """Whether a call that no host waits for is useful to anybody once this process is gone."""
         self._interrupted = False
 
@@ -45,6 +45,11 @@ class InFlight:
             self._scopes.discard(scope)
             if not self._scopes:
                 self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until none is left, and take no new one."""
+        self.closing = self.ending = True
+        await self._idle.wait()
 
     async def drain(self, grace_s: float) -> None:
         """Take no new call, give those in flight `grace_s` seconds to end, then interrupt them.

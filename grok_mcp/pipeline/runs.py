@@ -191,7 +191,7 @@ class Runs:
         self._in_flight = in_flight
         self._store = store
         self._max_handed_over = max_handed_over
-        in_flight.collectable = store.shared
+        in_flight.is_collectable = lambda: store.lasts
         self._running: dict[str, dict[str, Run]] = {}  # by caller and answer_id
         self._joinable: dict[tuple[str, str], _Joinable] = {}  # by caller and request, the oldest first
         self._minders: set[asyncio.Task[None]] = set()
@@ -232,7 +232,7 @@ class Runs:
                 if not ended and call.may_ask:  # nobody could answer once it is handed over
                     ended = await run.checked()
                 ending = self._in_flight.ending or self._in_flight.closing
-                if not ended and ending and not self._store.shared:  # nobody could collect it
+                if not ended and ending and not self._store.lasts:  # nobody could collect it
                     await run.ended(None)
             if run.outcome is None:
                 found = await self._hand_over(run, call.caller, request)

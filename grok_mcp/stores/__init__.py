@@ -1,7 +1,7 @@
 """What callers come back for: conversations to go on from, and answers to collect, each behind a handle.
 
-They belong to the caller who got the handle, and expire. One process keeps them in memory; several share a
-Redis.
+They belong to the caller who got the handle, and expire. One process keeps them in memory, and on stdio its
+answers in a file besides; several share a Redis.
 """
 
 from grok_mcp.settings import Settings
@@ -24,12 +24,14 @@ from grok_mcp.stores.conversations import (
     ConversationStore as ConversationStore,
     LocalConversations,
 )
+from grok_mcp.stores.kept_answers import KeptAnswers
 
 
 def open_stores(settings: Settings) -> tuple[ConversationStore, AnswerStore]:
-    """The stores that the settings ask for: of this process, or in a Redis that several share."""
+    """The stores that the settings ask for: of this process, with a file on stdio, or in a shared Redis."""
     if settings.redis_url is None:
-        return LocalConversations(), LocalAnswers()
+        keeps = settings.transport == "stdio" and settings.keep == "on"
+        return LocalConversations(), KeptAnswers(settings.state_dir) if keeps else LocalAnswers()
     from grok_mcp.stores.redis_answers import RedisAnswers  # an extra, for servers of several processes
     from grok_mcp.stores.redis_conversations import RedisConversations
 

@@ -2,7 +2,7 @@
 
 They belong to the caller who got their `answer_id`, expire, and where there are too many, the caller who
 holds most loses the oldest.
-`redis_answers.py` has the store that several processes share.
+`kept_answers.py` has the store on stdio, `redis_answers.py` that of several processes on a network.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from grok_mcp.errors import AnswerNotFoundError, CancelledCallError, GrokError, InterruptedAnswerError
 from grok_mcp.events import Observer
-from grok_mcp.messages import Answer, Outcome
+from grok_mcp.messages import Answer, Outcome, Running
 from grok_mcp.stores.shares import Shares
 
 MAX_ANSWERS = 1_000
@@ -44,6 +44,11 @@ class AnswerStore(Protocol):
 
     shared: ClassVar[bool]
     """Whether other processes can serve what is stored here, so that they hear of running calls too."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is stored outlives this process, as far as is known at the moment."""
+        ...
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False where it can't be stored at the moment."""
@@ -77,6 +82,14 @@ class AnswerStore(Protocol):
 
     async def withdraw(self, answer_id: str, caller: str) -> None:
         """No longer offer a call: somebody has got its answer."""
+        ...
+
+    def tidy(self) -> None:
+        """Drop what has expired where nothing else does; does not wait."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what is open, within a second or so."""
         ...
 
 
@@ -113,6 +126,19 @@ def cancelled() -> CancelledCallError:
     return CancelledCallError("The caller has cancelled this call.", "Call the tool again if it is needed.")
 
 
+def given_up(running: Running, why: str) -> Answer | InterruptedAnswerError:
+    """What came before the process that received it was gone; `why` is a sentence."""
+    if running.as_data or not running.text:
+        return interrupted()
+    warning = f"The answer is incomplete: [interrupted] {why}"
+    return Answer(text=running.text, finish_reason="interrupted", model=running.model, warnings=(warning,))
+
+
+def silent(seconds: float) -> str:
+    """Why a call is given up whose process may be gone."""
+    return f"The process of this server that received it has not been heard of for {seconds:g} s."
+
+
 def fresh(outcome: T) -> T:
     """The same outcome; an error without the frames that it was raised in."""
     return copy.copy(outcome) if isinstance(outcome, GrokError) else outcome
@@ -122,6 +148,7 @@ class LocalAnswers:
     """The store of one process, bounded in number, size and time, with a share for each caller."""
 
     shared: ClassVar[bool] = False
+    lasts: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -167,6 +194,12 @@ class LocalAnswers:
 
     async def withdraw(self, answer_id: str, caller: str) -> None:
         """Nothing: there is no other process."""
+
+    def tidy(self) -> None:
+        """Nothing: the memory does so by itself."""
+
+    async def aclose(self) -> None:
+        """Nothing: there is nothing open."""
 
 
 def _size(outcome: Outcome) -> int:

@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import time
-import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -34,8 +33,6 @@ RETRIED = (
     exceptions.InvalidResponse,
     exceptions.ReadOnlyError,  # a primary that is a replica now; the address may lead to the new one
 )
-UNREADABLE = (LookupError, TypeError, ValueError, RecursionError, zlib.error)
-_COMPRESS_ABOVE = 4_096
 _ASIDE_ABOVE = 20_000  # below that, packing takes about as long as handing it to a thread
 
 logger = logging.getLogger(__name__)
@@ -178,14 +175,3 @@ def key_of(caller: str, kind: str, name: str) -> str:
 def digest(content: bytes) -> str:
     """What stands for a content, and does not show it."""
     return hashlib.sha256(content).hexdigest()
-
-
-def pack(document: str) -> bytes:
-    """A JSON object as it is stored."""
-    plain = document.encode()
-    return zlib.compress(plain, 1) if len(plain) > _COMPRESS_ABOVE else plain
-
-
-def unpack(stored: bytes) -> bytes:
-    """The JSON object again; raises one of UNREADABLE where it is none of ours."""
-    return stored if stored.startswith(b"{") else zlib.decompress(stored)

@@ -5,24 +5,19 @@ while it runs, so that a key which nobody writes any more means that its process
 ended count into their caller's share; those that run do not, and nothing drops them.
 """
 
-import json
 import math
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache
 from typing import Any, ClassVar
 
 import anyio
-from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from grok_mcp import events
-from grok_mcp.errors import GrokError, OverloadedError
+from grok_mcp.errors import OverloadedError
 from grok_mcp.events import Observer
-from grok_mcp.messages import Answer, Outcome, Running
-from grok_mcp.redaction import join_surrogates
+from grok_mcp.messages import Outcome, Running
 from grok_mcp.stores.answers import (
     LIFETIME_S,
     MAX_ANSWERS,
@@ -30,11 +25,12 @@ from grok_mcp.stores.answers import (
     OFFERED_S,
     Held,
     Name,
-    interrupted,
+    given_up,
+    silent,
 )
-from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, key_of, pack, unpack
+from grok_mcp.stores.documents import UNREADABLE, pack_outcome, unpack_outcome
+from grok_mcp.stores.redis import RedisAccess, aside, key_of
 from grok_mcp.stores.redis_shares import RedisShares
-from grok_mcp.usage import Usage
 
 SILENT_S = 8.0
 """After so long without a word a process is taken to be gone; `runs.HEARTBEAT_S` is how often it writes."""
@@ -44,7 +40,6 @@ LAST_WORD_S = 3.0
 """The same for who asks only how far a call is; more than `runs.HEARTBEAT_S`."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
-_VERSION = 2
 _CANCEL_S = 60
 """How long a wish to end a call waits for the process that runs it."""
 _HEAD = 16
@@ -55,6 +50,7 @@ class RedisAnswers:
     """The store that processes share."""
 
     shared: ClassVar[bool] = True
+    lasts: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -77,7 +73,7 @@ class RedisAnswers:
         size, runs = len(outcome.text), isinstance(outcome, Running)
         head = f"{'R' if runs else 'E'}{size:0{_HEAD - 1}d}".encode()
         try:
-            document = head + await aside(size, _pack, outcome)
+            document = head + await aside(size, pack_outcome, outcome)
             if not runs:
                 return await self._ended.put(caller, answer_id, document)
             key = self._ended.key(caller, answer_id)
@@ -116,7 +112,7 @@ class RedisAnswers:
                 if now >= until:
                     return outcome
             elif now - heard_s > self._last_chance_s:
-                return _given_up(outcome, self._silent_s)
+                return given_up(outcome, silent(self._silent_s))
             await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -137,7 +133,7 @@ class RedisAnswers:
                 if outcome is None:
                     return None
                 if self._has_waited():
-                    return Held(_given_up(outcome, self._silent_s), time.time() - silent_s)
+                    return Held(given_up(outcome, silent(self._silent_s)), time.time() - silent_s)
             await anyio.sleep(_FIRST_PAUSE_S)
 
     def _has_waited(self) -> bool:
@@ -203,6 +199,12 @@ class RedisAnswers:
         with suppress(OverloadedError):
             await self._redis.ask("write", lambda client: client.unlink(key))
 
+    def tidy(self) -> None:
+        """Nothing: Redis does so by itself."""
+
+    async def aclose(self) -> None:
+        """Nothing: the connections are those of the conversations."""
+
     async def _look(self, key: str) -> tuple[bytes, float]:
         """The head of what is stored, and how long ago that was."""
 
@@ -224,69 +226,10 @@ class RedisAnswers:
         except OverloadedError:
             raise _away() from None
         try:
-            return await aside(len(stored or b""), _unpack, stored[_HEAD:]) if stored else None
+            return await aside(len(stored or b""), unpack_outcome, stored[_HEAD:]) if stored else None
         except UNREADABLE:
             return None
 
 
 def _away() -> OverloadedError:
     return OverloadedError("The store of answers can't be reached.", "Try again soon.")
-
-
-def _given_up(running: Running, silent_s: float) -> Outcome:
-    """What came before the process that received it was gone."""
-    if running.as_data or not running.text:
-        return interrupted()
-    sentence = (
-        f"The answer is incomplete: [interrupted] The process of this server that received it has not been "
-        f"heard of for {silent_s:g} s."
-    )
-    return Answer(text=running.text, finish_reason="interrupted", model=running.model, warnings=(sentence,))
-
-
-@cache
-def _answers() -> TypeAdapter[Answer]:
-    return TypeAdapter(Answer)
-
-
-@cache
-def _running() -> TypeAdapter[Running]:
-    return TypeAdapter(Running)
-
-
-def _pack(outcome: Outcome) -> bytes:
-    document: dict[str, Any]
-    if isinstance(outcome, GrokError):
-        usage = outcome.usage and TypeAdapter(Usage).dump_python(outcome.usage)
-        document = {"error": type(outcome).__name__, **vars(outcome), "usage": usage}
-    elif isinstance(outcome, Running):
-        document = {"running": outcome._asdict()}
-    else:
-        document = {"answer": _answers().dump_python(replace(outcome, reasoning=()))}
-    plain = json.dumps({"version": _VERSION, **document}, ensure_ascii=False, default=str)
-    return pack(join_surrogates(plain))
-
-
-def _unpack(stored: bytes) -> Outcome:
-    """What was packed; raises one of UNREADABLE where it is not one of ours."""
-    document = json.loads(unpack(stored))
-    if document.pop("version") != _VERSION:
-        raise ValueError
-    if "answer" in document:
-        return _answers().validate_python(document["answer"])
-    if "running" in document:
-        known = {name: value for name, value in dict(document["running"]).items() if name in Running._fields}
-        return _running().validate_python(known)  # a newer process may say more
-    (kind,) = (kind for kind in _kinds(GrokError) if kind.__name__ == document["error"])
-    error = kind(document["message"], document["advice"])
-    usage = document["usage"] and TypeAdapter(Usage).validate_python(document["usage"])
-    for name in ("retryable", "retry_after_s", "status", "request_id", "attachment"):
-        setattr(error, name, document.get(name, getattr(error, name)))
-    error.usage = usage
-    return error
-
-
-def _kinds(kind: type[GrokError]) -> Iterator[type[GrokError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)

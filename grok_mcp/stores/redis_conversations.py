@@ -22,7 +22,8 @@ from grok_mcp.stores.conversations import (
     new_handle,
     not_found,
 )
-from grok_mcp.stores.redis import UNREADABLE, RedisAccess, aside, digest, pack, prefix_of, unpack
+from grok_mcp.stores.documents import UNREADABLE, pack, unpack
+from grok_mcp.stores.redis import RedisAccess, aside, digest, prefix_of
 from grok_mcp.stores.redis_shares import RedisShares
 
 _VERSION = 1

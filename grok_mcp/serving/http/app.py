@@ -118,7 +118,7 @@ def build_app(
         async with manager.run():
             with _draining_on_signals(grok.in_flight, settings.grace):
                 yield
-            await grok.in_flight.drain(settings.grace if grok.in_flight.collectable else 0)
+            await grok.in_flight.drain(settings.grace if grok.in_flight.is_collectable() else 0)
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -34,9 +34,10 @@ async def serve_stdio(
     """Serve until stdin ends, SIGTERM or SIGINT comes, or the client closes stdout.
 
     Calls in flight then get `grace_s` seconds to end, after that they are interrupted; all answers
-    are written before this returns. A signal while it is closing, or a client that is gone,
-    interrupts them at once. `begun` is what has passed already: the SDK hears it again, and what it
-    answers to requests that have been answered goes nowhere.
+    are written before this returns. A signal while it is closing interrupts them at once. So does a
+    client that is gone, but for what was handed over and can be collected from another process.
+    `begun` is what has passed already: the SDK hears it again, and what it answers to requests that
+    have been answered goes nowhere.
     """
     begun = begun or Begun()
     stdin, stdout = _take_standard_streams()
@@ -54,7 +55,11 @@ async def serve_stdio(
         in_flight.closing = True  # stdin is still open: whatever it brings now is too late
         ended.set()
 
-    writer = LineWriter(stdout, on_broken=hurry)
+    def on_broken() -> None:
+        last_resort.begin()
+        ended.set()
+
+    writer = LineWriter(stdout, on_broken)
     last_resort = LastResort(grace_s, writer.total)
     reader = LineReader(stdin, ended.set, in_thread=last_resort.begin, received=begun.received)
     incoming = _Incoming(reader, writer)
@@ -77,8 +82,11 @@ async def serve_stdio(
         grace.deadline = anyio.current_time() + grace_s
         with grace:
             await _settled_or_gone(incoming, writer)
-        left_s = 0 if grace.cancel_called else grace.deadline - anyio.current_time()
-        await in_flight.drain(left_s if in_flight.collectable else 0)
+            if in_flight.is_collectable():
+                if writer.gone():
+                    reader.close()  # nobody gets the answers of what waits: that ends, the rest goes on
+                await in_flight.idle()
+        await in_flight.drain(0)
         with anyio.move_on_after(_LAST_ANSWERS_S):
             await incoming.settled()
         reader.close()

@@ -1,7 +1,7 @@
 """Who has written what is in flight: one process, which another can find to be gone.
 
-Used for the rows of `in_flight`. A process renews its rows while it lives, which tells on any system, within
-a minute. Where Linux shows it, a reader need not wait for that.
+The ledger's rows of `in_flight` and kept answers have one. A process renews its rows while it lives, which
+tells on any system after some time. Where Linux shows it, a reader need not wait for that.
 """
 
 import os
@@ -14,17 +14,23 @@ _ENDED = ("Z", "X")
 
 
 def new_owner() -> str:
-    """A name for one ledger of this process: the numbering of processes, its number there, and its start."""
+    """A name for one writer of this process: the numbering of processes, its number there, and its start."""
     born = _born(os.getpid()) if _numbering() else None
     return " ".join([_numbering() or "-", str(os.getpid()), born or "-", secrets.token_hex(4)])
 
 
 def is_gone(owner: str) -> bool:
     """Whether the process is certainly gone; False where this one can't know."""
-    numbering, number, born, *_ = [*owner.split(), "-", "-", "-"]
-    if born == "-" or numbering != _numbering() or not number.isdecimal():
+    if not is_visible(owner):
         return False
+    _, number, born, *_ = owner.split()
     return _born(int(number)) != born
+
+
+def is_visible(owner: str) -> bool:
+    """Whether this process can know if the owner is gone."""
+    numbering, number, born, *_ = [*owner.split(), "-", "-", "-"]
+    return born != "-" and numbering == _numbering() and number.isdecimal()
 
 
 @lru_cache(maxsize=1)
