@@ -357,12 +357,14 @@ async def test_a_new_server_ends_what_an_old_one_still_runs_while_it_closes() ->
 
 
 async def test_many_servers_that_begin_the_file_at_once_all_keep_their_answers() -> None:
+    settings = {"GROK_MCP_WAIT": "30", "GROK_MCP_MAX_RESULT_CHARS": "1000"}
     async with Endpoint(chat("Some words. " * 200)) as endpoint:
         ids: list[str] = []
 
         async def one() -> None:
-            async with server(endpoint, GROK_MCP_WAIT="30", GROK_MCP_MAX_RESULT_CHARS="1000") as old:
+            async with server(endpoint, **settings) as old:
                 ids.append(await old.ask())
+                await until(lambda: len(kept()) == 4)
                 await old.kill()
 
         async with anyio.create_task_group() as group:

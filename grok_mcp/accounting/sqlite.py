@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -31,7 +31,7 @@ from grok_mcp.accounting.records import (
     LedgerError,
     Standing,
 )
-from grok_mcp.state import make_private
+from grok_mcp.state import make_private, transaction
 from grok_mcp.usage import COUNTS
 
 VERSION = 2
@@ -155,7 +155,7 @@ class Store:
         """Add calls that begin, and those that have ended in the place of their beginnings; all or none."""
         if not ended and len(begun) <= _CHUNK:
             return self._begin(begun, time.time())  # alone, a statement is a transaction
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             self._begin(begun, time.time())
             for chunk in _chunks(ended):
                 self._insert("INSERT INTO calls", COLUMNS, [entry.values() for entry, _ in chunk])
@@ -193,7 +193,7 @@ class Store:
         """Add the calls that another ledger holds; of this owner, these are in flight and no others."""
         names = ", ".join(COLUMNS)
         rows = other._db.execute(f"SELECT {names} FROM calls").fetchall() if other else []
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.executemany(f"INSERT INTO calls ({names}) VALUES ({_marks(len(COLUMNS))})", rows)
             db.execute("DELETE FROM in_flight WHERE owner = ?", (self._owner,))
             self._begin(begun, time.time())
@@ -235,7 +235,7 @@ class Store:
         What is spent is counted from `since` on, with what calls of unknown end may have cost, and is not
         less than `at_least`.
         """
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute("DELETE FROM in_flight WHERE expires_at <= ? AND NOT sent", (now,))
             self._estimate_all(wanted.caller)
             spent = max(self.spent(wanted.caller, since, sandbox=wanted.sandbox), at_least)
@@ -270,26 +270,14 @@ class Store:
 
     def renew(self, begun: Sequence[Begun], now: float) -> None:
         """Report that these calls are still in flight; those that have gone come back."""
-        with self._transaction():
+        with transaction(self._db):
             self._begin(begun, now)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing, alone among the writers."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA synchronous = NORMAL")
         if _version(self._db) < VERSION:
             self._db.execute("PRAGMA journal_mode = WAL")  # stays with the file; readers and a writer at once
-            with self._transaction() as db:
+            with transaction(self._db) as db:
                 for step in _STEPS[_version(db) :]:  # none where another process was first
                     for statement in step.split(";"):
                         db.execute(statement)

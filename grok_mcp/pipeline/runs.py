@@ -232,7 +232,7 @@ class Runs:
                 if not ended and call.may_ask:  # nobody could answer once it is handed over
                     ended = await run.checked()
                 ending = self._in_flight.ending or self._in_flight.closing
-                if not ended and ending and not self._store.lasts:  # nobody could collect it
+                if not ended and ending and not self._store.elsewhere:  # nobody could collect it now
                     await run.ended(None)
             if run.outcome is None:
                 found = await self._hand_over(run, call.caller, request)

@@ -45,6 +45,9 @@ class AnswerStore(Protocol):
     shared: ClassVar[bool]
     """Whether other processes can serve what is stored here, so that they hear of running calls too."""
 
+    elsewhere: ClassVar[bool]
+    """Whether other processes serve it now, so that a call may be handed over while this one ends."""
+
     @property
     def lasts(self) -> bool:
         """Whether what is stored outlives this process, as far as is known at the moment."""
@@ -148,6 +151,7 @@ class LocalAnswers:
     """The store of one process, bounded in number, size and time, with a share for each caller."""
 
     shared: ClassVar[bool] = False
+    elsewhere: ClassVar[bool] = False
     lasts: ClassVar[bool] = False
 
     def __init__(

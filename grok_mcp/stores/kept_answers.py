@@ -70,6 +70,7 @@ class KeptAnswers:
     """The store of one process on stdio, which later processes of the same user can read."""
 
     shared: ClassVar[bool] = True
+    elsewhere: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -341,7 +342,8 @@ class _Keeper:
                 return work(file) if file else None
             except Exception as error:  # whatever it is, the answers in memory are served
                 if not self._may_go_well(error) or is_last:
-                    self._warn(str(error))
+                    if begin:  # else nothing is lost by it yet
+                        self._warn(str(error))
                     break
         return None
 

@@ -11,13 +11,13 @@ import sqlite3
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from grok_mcp.messages import Outcome, Running
-from grok_mcp.state import is_gone, is_visible, make_private
+from grok_mcp.state import is_gone, is_visible, make_private, transaction
 from grok_mcp.stores.answers import Name
 from grok_mcp.stores.documents import UNREADABLE, Row, unpack_outcome
 
@@ -104,7 +104,7 @@ class KeptFile:
         if not version:
             db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            with self._transaction():
+            with transaction(self._db):
                 if not self._kind()[1]:  # no other process was first
                     for statement in _TABLE.split(";"):
                         db.execute(statement)
@@ -133,7 +133,7 @@ class KeptFile:
 
     def write(self, rows: Iterable[Row]) -> bool:
         """Store outcomes of this process, and drop what is too old or too much; True."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             for row in rows:
                 size = len(row.document)
                 if size <= self._max_bytes:
@@ -193,7 +193,7 @@ class KeptFile:
         Nothing happens while other processes keep it busy.
         """
         try:
-            with self._transaction():
+            with transaction(self._db):
                 self._make_room()
             self._shrink()
             self._db.execute("BEGIN EXCLUSIVE")  # it writes nothing, and so has no journal
@@ -233,18 +233,6 @@ class KeptFile:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of the block or nothing, alone among the writers."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
 
 
 def _check(status: os.stat_result) -> None:

@@ -50,6 +50,7 @@ class RedisAnswers:
     """The store that processes share."""
 
     shared: ClassVar[bool] = True
+    elsewhere: ClassVar[bool] = True
     lasts: ClassVar[bool] = True
 
     def __init__(

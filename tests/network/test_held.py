@@ -191,9 +191,9 @@ async def test_a_server_on_its_own_ends_at_once_because_nobody_can_collect_any_m
 
 
 @asynccontextmanager
-async def asked_on_stdio(endpoint: Endpoint) -> AsyncIterator[anyio.abc.Process]:
+async def asked_on_stdio(endpoint: Endpoint, **settings: str) -> AsyncIterator[anyio.abc.Process]:
     """A process that has been asked something."""
-    variables = environment(XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY, GROK_MCP_WAIT=WAIT_S)
+    variables = environment(XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY, GROK_MCP_WAIT=WAIT_S, **settings)
     async with await anyio.open_process([*SERVE[:3]], env=variables) as process:
         assert process.stdin
         for message in (
@@ -215,11 +215,11 @@ async def answer_of(process: anyio.abc.Process) -> bytes:
 
 
 @pytest.mark.parametrize("signalled", [True, False], ids=["SIGTERM", "end of input"])
-async def test_on_stdio_nobody_can_collect_any_more_so_the_end_comes_at_once(
+async def test_on_stdio_where_nothing_is_kept_nobody_can_collect_any_more_so_the_end_comes_at_once(
     signalled: bool, endpoint: Endpoint
 ) -> None:
     endpoint.replies = [slow("It is ", "blue.")]
-    async with asked_on_stdio(endpoint) as process:
+    async with asked_on_stdio(endpoint, GROK_MCP_KEEP="off") as process:
         assert process.stdin and process.stderr
         assert b'"finish_reason":"running"' in await answer_of(process)
         told = time.monotonic()
