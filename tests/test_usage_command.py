@@ -24,7 +24,7 @@ from dirty_equals import IsPartialDict
 from grok_mcp.accounting.records import Begun, Entry, midnight
 from grok_mcp.accounting.sqlite import VERSION, Store
 from grok_mcp.cli.main import cli
-from grok_mcp.state import new_owner
+from grok_mcp.state import new_owner, transaction
 from grok_mcp.usage import Usage
 from tests.support.cli import BOUND_S, environment, run, unmeasured
 from tests.support.ledger import file, fill, forget, garbage, query
@@ -231,7 +231,7 @@ def test_play_money_is_never_added_to_real_money() -> None:
 def test_a_ledger_is_read_while_another_process_writes() -> None:
     fill(EXAMPLE)
     writer = Store(file(), "a writer")
-    with writer._transaction():
+    with transaction(writer._db):
         assert shown()["calls"] == 5
     writer.close()
 
