@@ -48,6 +48,11 @@ class Grok:
         self.pace = Pace()
         self.gateway = resolve(settings)
         self._base_url = settings.base_url or self.gateway.base_url
+        self.identity = (
+            *(self.gateway.name, self._base_url, settings.model, settings.reasoning_effort),
+            *(settings.dialect, settings.search_dialect),
+        )
+        """What tells this server's answers apart from those of another one with the same store."""
         secret = settings.key()
         key = self.gateway.own_key or secret
         self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())

@@ -80,6 +80,8 @@ class Run:
         """Whether a host has got the `answer_id`, so that the call goes on without a request."""
         self.requests = 0
         """How many requests wait for it."""
+        self.holders = 0
+        """How many hosts have got its `answer_id`; it is cancelled when the last of them wants it to be."""
         self.published = asyncio.Event()
         """Whether other processes have heard of it."""
         self.ended_at = 0.0
@@ -238,6 +240,7 @@ class Runs:
                 found = await self._hand_over(run, call.caller, request)
                 if found or not status:
                     run.is_known = True
+                    run.holders += 1
                     return run.running()
                 with run.watched(call.observe):
                     await run.ended(None)
@@ -258,13 +261,18 @@ class Runs:
         """What answers the same call that came before, if anything does."""
         joinable = self._joinable.get((call.caller, request))
         outcome: Outcome | None = None
+        answer_id: str | None = None
+        if joinable is None:
+            answer_id = await self._store.offered(request, call.caller)
+            if answer_id is None:  # one may have begun meanwhile
+                joinable = self._joinable.get((call.caller, request))
         if joinable and joinable.run:
+            if isinstance(joinable.run.outcome, GrokError):
+                return None  # who asks again wants an answer
             outcome = await self._wait(joinable.run, call, request, status)
             return outcome if isinstance(outcome, GrokError) else outcome.with_warnings([JOINED])
         if joinable and joinable.until >= time.monotonic():
-            answer_id: str | None = joinable.answer_id
-        else:
-            answer_id = await self._store.offered(request, call.caller)
+            answer_id = joinable.answer_id
         if answer_id:
             outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
         if outcome is None:
@@ -274,7 +282,7 @@ class Runs:
         if isinstance(outcome, GrokError) or (
             isinstance(outcome, Answer) and outcome.finish_reason == "interrupted"
         ):
-            return None  # who asks again wants an answer
+            return None
         return outcome.with_warnings([JOINED])
 
     def _offer(self, caller: str, request: str, joinable: _Joinable) -> None:
@@ -285,11 +293,11 @@ class Runs:
 
     async def _collected(self, answer_id: str, caller: str) -> None:
         """An answer that somebody has got is no answer to anybody else's call."""
-        await self._store.withdraw(answer_id, caller)
         for name, joinable in self._joinable.items():
             if answer_id in (joinable.answer_id, joinable.run and joinable.run.answer_id):
                 del self._joinable[name]
-                return
+                break
+        await self._store.withdraw(answer_id, caller)
 
     async def _hand_over(self, run: Run, caller: str, request: str) -> bool:
         """Let a run go on without its request; whether every process finds it by its `answer_id`."""
@@ -344,7 +352,7 @@ class Runs:
             names = [(caller, answer_id) for caller, runs in self._running.items() for answer_id in runs]
             for caller, answer_id in await self._store.cancel_requests(names) if names else ():
                 if run := self._running.get(caller, {}).get(answer_id):
-                    run.cancel()
+                    await self._cancel(run, caller)
 
     async def keep(self, answer: Answer, caller: str) -> str | None:
         """Store a complete answer; returns its `answer_id`, None where it can't be stored at the moment."""
@@ -374,8 +382,8 @@ class Runs:
             raise outcome
         return Collected(outcome, answer_id, offset)
 
-    async def look(self, answer_id: str, caller: str) -> Held:
-        """What has become of a call, at once.
+    async def look(self, answer_id: str, caller: str, *, delivers: bool = True) -> Held:
+        """What has become of a call, at once; with `delivers`, its end goes to its caller.
 
         Raises AnswerNotFoundError for an id that is unknown, expired or another caller's.
         """
@@ -383,23 +391,31 @@ class Runs:
         held = run.held if run else await self._store.look(answer_id, caller)
         if held is None:
             raise not_found()
-        if not isinstance(held.outcome, Running):
+        if delivers and not isinstance(held.outcome, Running):
             await self._collected(answer_id, caller)
         return held
 
     async def cancel(self, answer_id: str, caller: str) -> None:
-        """End a call, wherever it runs; one that has ended stays as it is.
+        """End a call, wherever it runs, once all who got it wish that; one that has ended stays as it is.
 
         Raises AnswerNotFoundError for an id that is unknown, expired or another caller's.
         """
         if run := self._running.get(caller, {}).get(answer_id):
-            run.cancel()
+            run.holders -= 1
+            if run.holders <= 0:
+                await self._cancel(run, caller)
             return
         held = await self._store.look(answer_id, caller)
         if held is None:
             raise not_found()
         if isinstance(held.outcome, Running):
+            await self._store.withdraw(answer_id, caller)
             await self._store.request_cancel(answer_id, caller)
+
+    async def _cancel(self, run: Run, caller: str) -> None:
+        """End a run that nobody may join any more."""
+        run.cancel()
+        await self._collected(run.answer_id, caller)
 
     async def aclose(self) -> None:
         """End what still runs, and store that it did not come to its end."""

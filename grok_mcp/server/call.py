@@ -156,9 +156,12 @@ class ToolCall:
         )
 
     def _request(self) -> str:
-        """The same for the same tool with the same arguments; empty for arguments that are no Unicode."""
+        """The same for the same tool with the same arguments at the same endpoint.
+
+        Empty for arguments that are no Unicode.
+        """
         try:
-            asked = to_json([self._spec.name, sorted(self._arguments.items())])
+            asked = to_json([self._grok.identity, self._spec.name, sorted(self._arguments.items())])
         except ValueError:
             return ""
         return hashlib.sha256(asked).hexdigest()

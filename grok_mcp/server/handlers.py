@@ -71,7 +71,7 @@ class OtherHandlers:
             if file is not None:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
-            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri})
+            raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
         reader = Reader(caller_of(ctx), is_remote(ctx))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)

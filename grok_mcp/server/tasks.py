@@ -91,9 +91,10 @@ def _working(running: Running, at: float) -> dict[str, Any]:
 
 def _common(task_id: str, at: float) -> dict[str, Any]:
     """What every state of a task has; it was in this one since `at`, in seconds since the epoch."""
-    began = given_at(task_id)
-    at = max(at, began)
-    poll_ms = int((time.time() - began) * 100)  # a tenth of the time that it has taken so far
+    now = time.time()
+    began = min(given_at(task_id), now)
+    at = min(max(at, began), now)
+    poll_ms = int((now - began) * 100)  # a tenth of the time that it has taken so far
     return {
         "taskId": task_id,
         "createdAt": _iso(began),
@@ -120,7 +121,7 @@ class Tasks:
 
     async def update(self, ctx: Context, params: TaskParams) -> dict[str, Any]:
         """Answer `tasks/update`: acknowledged for a task that there is, and nothing changes."""
-        await self._look(ctx, _checked(ctx, params))
+        await self._look(ctx, _checked(ctx, params), delivers=False)
         return {}
 
     async def cancel(self, ctx: Context, params: TaskParams) -> dict[str, Any]:
@@ -130,9 +131,9 @@ class Tasks:
             await self._grok.runs.cancel(task_id, caller_of(ctx))
         return {}
 
-    async def _look(self, ctx: Context, task_id: str) -> Held:
+    async def _look(self, ctx: Context, task_id: str, *, delivers: bool = True) -> Held:
         with _as_protocol_errors(task_id):
-            return await self._grok.runs.look(task_id, caller_of(ctx))
+            return await self._grok.runs.look(task_id, caller_of(ctx), delivers=delivers)
 
     async def _state(self, ctx: Context, task_id: str) -> dict[str, Any]:
         """The task with what its status brings."""
@@ -193,7 +194,7 @@ class Tasks:
         found = {}
         for task_id in dict.fromkeys(task_id[: _ID_CHARACTERS + 1] for task_id in wanted):
             try:
-                await self._look(ctx, task_id)
+                await self._look(ctx, task_id, delivers=False)
             except MCPError as error:
                 if error.error.code != INVALID_PARAMS:  # the store is away: nobody knows what there is
                     raise

@@ -6,14 +6,13 @@ somebody asks the package for a name (decision 0023).
 """
 
 import sys
+from importlib._bootstrap import _ModuleLockManager  # type: ignore[attr-defined]
 from importlib.util import find_spec
-from threading import RLock
 from types import ModuleType
 from typing import Any
 
 _PACKAGES = ("mcp", "mcp.server")
 
-_lock = RLock()
 _waiting: set[str] = set()
 
 
@@ -29,7 +28,8 @@ class _Package(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
 
     def _run(self) -> None:
-        with _lock:  # whoever comes from another thread meanwhile waits; the `__init__` itself may ask
+        # The import system's own lock of this module, as it sees where two threads wait for each other.
+        with _ModuleLockManager(self.__name__):
             spec = self.__spec__
             if self.__name__ in _waiting and spec is not None and spec.loader is not None:
                 _waiting.remove(self.__name__)

@@ -10,6 +10,7 @@ import copy
 import secrets
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
@@ -103,7 +104,13 @@ def new_answer_id() -> str:
 
 
 def given_at(answer_id: str) -> float:
-    """When a name of ours was given, in seconds since the epoch."""
+    """When a name of ours was given, in seconds since the epoch; 0 for any other."""
+    with suppress(ValueError):
+        return _given_at(answer_id)
+    return 0.0
+
+
+def _given_at(answer_id: str) -> float:
     name = base64.urlsafe_b64decode(answer_id.removeprefix("ans_") + "==")
     return int.from_bytes(name[:_TIME_BYTES], "big") / 100
 

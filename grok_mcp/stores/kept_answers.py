@@ -12,10 +12,11 @@ import math
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 import anyio
 
@@ -51,6 +52,10 @@ HANGS_S = 5.0
 """After that a disk hangs; nothing waits for it then."""
 AGAIN_S = 30.0
 """How long a file that can't be used is left alone."""
+BUSY_AGAIN_S = 2.0
+"""The same for one that other processes keep busy."""
+MAX_TO_WRITE = 200
+"""Answers that wait for a file that can't be used at the moment."""
 TIDY_S = 300.0
 """How often what has expired is dropped, while the file is open."""
 CLOSE_S = 1.0
@@ -82,8 +87,9 @@ class KeptAnswers:
         self._memory = LocalAnswers(maximum, lifetime_s, max_bytes)
         self._maximum = maximum
         self._offers: dict[Name, str] = {}  # the answer_id by caller and request, the oldest first
-        self._knows_offers = False
-        """Whether those of earlier processes are among them."""
+        self._reading_offers: asyncio.Task[None] | None = None
+        """Takes over those of processes that are gone; with the first call, and again where it failed."""
+        self._read_offers_at = 0.0
         self._keeper = _Keeper(folder, (maximum, max_bytes, lifetime_s))
 
     @property
@@ -184,25 +190,36 @@ class KeptAnswers:
         What other processes offer is read once, with the first call: so nothing is paid for twice where a
         host has restarted its servers, and no further call waits for the file.
         """
-        if not self._knows_offers:
-            self._knows_offers = True
-            with suppress(TimeoutError):
-                found = await self._keeper.ask(lambda file: file.offers(), WRITTEN_S)
-                earlier = {(one, asked): answer_id for one, asked, answer_id in found or ()}
-                self._offers = {**earlier, **self._offers}
+        if self._reading_offers is None and time.monotonic() >= self._read_offers_at:
+            self._reading_offers = asyncio.create_task(self._read_offers())
+        if self._reading_offers:
+            await asyncio.shield(self._reading_offers)  # all calls that come at once wait for it
         answer_id = self._offers.get((caller, request))
-        with suppress(ValueError):  # an id that is none of ours
-            if answer_id and time.time() - given_at(answer_id) < OFFERED_S:
+        if not answer_id or time.time() - given_at(answer_id) >= OFFERED_S:
+            return None
+        with suppress(TimeoutError):  # another process may have delivered it
+            if await self._keeper.ask(
+                lambda file: file.is_offered((caller, answer_id), request), WRITTEN_S
+            ) in (True, None):
                 return answer_id
         return None
+
+    async def _read_offers(self) -> None:
+        try:
+            found = await self._keeper.ask(lambda file: file.offers(), WRITTEN_S)
+        except TimeoutError:
+            self._reading_offers, self._read_offers_at = None, time.monotonic() + BUSY_AGAIN_S
+            return
+        earlier = {(one, asked): answer_id for one, asked, answer_id in found or ()}
+        self._offers = {**earlier, **self._offers}
 
     async def withdraw(self, answer_id: str, caller: str) -> None:
         """No longer offer a call: somebody has got its answer."""
         for name, offered in self._offers.items():
             if (name[0], offered) == (caller, answer_id):
                 del self._offers[name]
-                self._keeper.note(lambda file: file.offer((caller, answer_id), None))
-                return
+                break
+        self._keeper.note(lambda file: file.offer((caller, answer_id), None))
 
     def tidy(self) -> None:
         """Drop what has expired, also of processes that are gone; does not wait."""
@@ -250,9 +267,11 @@ class _Keeper:
         """Write an outcome, and wait until it is written, but not for long; whether it is."""
         if self._hangs:
             self._warn(f"its disk has not answered for {HANGS_S:g} s")
-        if self._hangs or time.monotonic() < self._try_again_at:
-            return False
         self._to_write[name] = fresh(outcome), time.time()
+        if len(self._to_write) > MAX_TO_WRITE:
+            del self._to_write[next(iter(self._to_write))]
+        if self._hangs or time.monotonic() < self._try_again_at:
+            return False  # it is written when the file can be used again
         with suppress(TimeoutError):
             await self._done(self._nothing, WRITTEN_S)  # all is written before any job
             return self.writes
@@ -261,7 +280,7 @@ class _Keeper:
     async def ask(self, work: "Callable[[KeptFile], T]", within_s: float) -> T | None:
         """What `work` finds in the file; None where there is none, or none that can be used.
 
-        Raises TimeoutError.
+        Raises TimeoutError, also where other processes keep it busy.
         """
         if self._hangs:
             raise TimeoutError
@@ -269,21 +288,34 @@ class _Keeper:
 
     def note(self, work: "Callable[[KeptFile], None]") -> None:
         """Do a work soon that nobody waits for, unless the disk hangs."""
+
+        def job() -> None:
+            with suppress(TimeoutError):
+                self._with_file(work)
+
         if not self._hangs:
-            self.do(lambda: self._with_file(work))
+            self.do(job)
 
     async def _done(self, work: Callable[[], T], within_s: float) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
-        def settle(result: T) -> None:
-            if not future.done():
-                future.set_result(result)
+        def settle(result: T | None, *, is_busy: bool) -> None:
+            if future.done():
+                return
+            if is_busy:
+                future.set_exception(TimeoutError())
+            else:
+                future.set_result(cast(T, result))
 
         def job() -> None:
-            result = work()
+            result, is_busy = None, False
+            try:
+                result = work()
+            except TimeoutError:
+                is_busy = True
             with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                loop.call_soon_threadsafe(settle, result)
+                loop.call_soon_threadsafe(partial(settle, result, is_busy=is_busy))
 
         self.do(job)
         return await asyncio.wait_for(future, within_s)
@@ -307,41 +339,65 @@ class _Keeper:
         job: Callable[[], None] | None = self._nothing
         while job:
             try:
-                job = self._jobs.get(timeout=TIDY_S if self._file else None)
+                job = self._jobs.get(timeout=self._idle_s())
             except Empty:
                 job = self.tidy
             self._busy_since = time.monotonic()
-            self._write()
+            self._write(is_last=job is None)
             (job or self.tidy)()
             self._busy_since = None
         self._close_file()
 
+    def _idle_s(self) -> float | None:
+        """How long the thread may wait for a job."""
+        if self._to_write:
+            return max(self._try_again_at - time.monotonic(), _FIRST_PAUSE_S)
+        return TIDY_S if self._file else None
+
     def _nothing(self) -> None:
         """The job of who waits for what is written before it."""
 
-    def _write(self) -> None:
-        rows = []
+    def _write(self, *, is_last: bool) -> None:
+        """Write what there is, unless the file could not be used a moment ago; what fails is tried again."""
+        if time.monotonic() < self._try_again_at and not is_last:
+            return
+        rows, taken = [], {}
         while self._to_write:
             name, (outcome, at) = self._to_write.popitem()
             with suppress(RecursionError):  # data that is nested too deeply
                 rows.append(Row(name, at, isinstance(outcome, Running), pack_outcome(outcome)))
-        if rows:
+                taken[name] = outcome, at
+        if not rows:
+            return
+        again_s = AGAIN_S
+        try:
             self._failing = not self._with_file(lambda file: file.write(rows), begin=True)
-            self._try_again_at = time.monotonic() + AGAIN_S if self._failing else 0.0
+        except TimeoutError:
+            self._failing, again_s = True, BUSY_AGAIN_S
+        self._try_again_at = time.monotonic() + again_s if self._failing else 0.0
+        if self._failing:
+            for name, unwritten in taken.items():
+                self._to_write.setdefault(name, unwritten)
 
     def tidy(self) -> None:
         """Drop what has expired, and the file with the last of it."""
-        if self._with_file(lambda file: file.tidy()):
-            self._close_file()
+        with suppress(TimeoutError):
+            if self._with_file(lambda file: file.tidy()):
+                self._close_file()
 
     def _with_file(self, work: "Callable[[KeptFile], T]", *, begin: bool = False) -> T | None:
-        """What the work finds in the file, which only `begin` may make; None where it can't be used."""
+        """What the work finds in the file, which only `begin` may make; None where it can't be used.
+
+        Raises TimeoutError where other processes keep it busy.
+        """
         for is_last in (False, True):
             try:
                 file = self._open(begin=begin)
                 return work(file) if file else None
             except Exception as error:  # whatever it is, the answers in memory are served
                 if not self._may_go_well(error) or is_last:
+                    if self._is_busy(error):
+                        raise TimeoutError from None
                     if begin:  # else nothing is lost by it yet
                         self._warn(str(error))
                     break
@@ -362,6 +418,14 @@ class _Keeper:
 
     def _path(self) -> Path:
         return state_folder(self._folder) / FILE
+
+    def _is_busy(self, error: Exception) -> bool:
+        try:
+            from grok_mcp.stores.kept_file import is_busy
+
+            return is_busy(error)
+        except Exception:  # a Python without SQLite
+            return False
 
     def _may_go_well(self, error: Exception) -> bool:
         """Whether it may with another opening; a file that is damaged makes room for a new one."""

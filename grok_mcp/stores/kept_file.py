@@ -183,9 +183,16 @@ class KeptFile:
         self._db.execute("UPDATE answers SET request = ? WHERE (caller, id) = (?, ?)", (request, *name))
 
     def offers(self) -> list[tuple[str, str, str]]:
-        """Caller, request and id of all calls that answer the same request, the oldest first."""
-        sql = "SELECT caller, request, id FROM answers WHERE request IS NOT NULL ORDER BY at"
-        return self._db.execute(sql).fetchall()
+        """Caller, request and id of the calls of processes that are gone, the oldest first."""
+        sql = "SELECT caller, request, id, owner FROM answers WHERE request IS NOT NULL ORDER BY at"
+        rows = self._db.execute(sql).fetchall()
+        gone = {owner: is_gone(owner) for owner in {row[3] for row in rows}}
+        return [(caller, request, answer_id) for caller, request, answer_id, owner in rows if gone[owner]]
+
+    def is_offered(self, name: Name, request: str) -> bool:
+        """Whether a call still answers this request: nobody has got its answer."""
+        sql = "SELECT 1 FROM answers WHERE (caller, id, request) = (?, ?, ?)"
+        return self._db.execute(sql, (*name, request)).fetchone() is not None
 
     def tidy(self) -> bool:
         """Drop what has expired, and the file where nothing else is in it; whether it is gone.
@@ -246,6 +253,11 @@ def may_go_well(error: Exception) -> bool:
     """Whether the same may work once the file is opened anew."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY) & 0xFF
     return code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB)
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether other processes keep the file busy, so that it may be there and say nothing."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def remove_damaged(path: Path, error: Exception) -> bool:
