@@ -613,3 +613,57 @@ def test_a_server_that_hands_nothing_over_makes_no_file() -> None:
     sent = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     subprocess.run(COMMAND, input=sent, env=unmeasured(), capture_output=True, timeout=90, check=True)
     assert not place().exists()
+
+
+# ---------------------------------------------------------------------------- the same call, other servers
+
+
+OTHERS: dict[str, dict[str, str]] = {
+    "another model": {"GROK_MCP_MODEL": "grok-4.6"},
+    "another effort": {"GROK_MCP_REASONING_EFFORT": "low"},
+    "another dialect": {"GROK_MCP_DIALECT": "chat_completions"},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+async def test_a_server_with_other_settings_asks_for_an_answer_of_its_own(other: dict[str, str]) -> None:
+    async with Endpoint(slow("It is ", "blue."), chat("Anew.")) as endpoint:
+        async with server(endpoint) as old:
+            await old.ask()
+            await old.kill()
+        async with server(endpoint, **other) as new:
+            result = await new.call("ask_grok", extensions=(), prompt="Which colour?")
+    assert result["content"][0]["text"].startswith("Anew.")
+
+
+async def test_an_answer_is_not_unknown_while_another_process_keeps_the_file_busy() -> None:
+    async with Endpoint(chat("Some words. " * 200)) as endpoint:
+        async with server(endpoint, GROK_MCP_WAIT="30", GROK_MCP_MAX_RESULT_CHARS="1000") as old:
+            answer_id = await old.ask()
+            await until(lambda: len(kept()) == 1)
+            await old.kill()
+        async with server(endpoint) as new:
+            with closing(sqlite3.connect(place(), isolation_level=None)) as db:
+                db.execute("BEGIN EXCLUSIVE")
+                busy = await new.request("resources/read", uri=f"grok://answers/{answer_id}")
+                db.execute("ROLLBACK")
+            free = await new.request("resources/read", uri=f"grok://answers/{answer_id}")
+    assert busy["code"] == -32603 and "can't be reached" in busy["message"]
+    assert free["contents"][0]["text"].startswith("Some words.")
+
+
+async def test_an_answer_that_a_busy_file_did_not_take_is_written_when_it_is_free() -> None:
+    async with Endpoint(chat("Some words. " * 200), chat("More words. " * 200)) as endpoint:
+        async with server(endpoint, GROK_MCP_WAIT="30", GROK_MCP_MAX_RESULT_CHARS="1000") as old:
+            await old.ask()
+            await until(lambda: len(kept()) == 1)
+            with closing(sqlite3.connect(place(), isolation_level=None)) as db:
+                db.execute("BEGIN EXCLUSIVE")
+                second = await old.call("ask_grok", prompt="And more?")
+                db.execute("ROLLBACK")
+            await until(lambda: len(kept()) == 2)
+            await old.kill()
+        async with server(endpoint) as new:
+            answer_id = second["_meta"]["grok-mcp/answer"]["answer_id"]
+            text, _ = await new.collect(answer_id)
+    assert text.startswith("More words.")

@@ -186,6 +186,18 @@ from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(8) as threads:
     list(threads.map(lambda _: (mcp.ClientSession, mcp.server.MCPServer), range(64)))
 """
+AT_CROSS_PURPOSES = """
+import mcp
+from threading import Thread
+from importlib import import_module
+name, module = lambda: mcp.ClientSession, lambda: import_module("mcp.client.session")
+threads = [Thread(target=name), Thread(target=module)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+assert not any(thread.is_alive() for thread in threads)
+"""
 NOT_THERE = """
 import mcp
 try:
@@ -198,6 +210,7 @@ ASKED_FOR = {
     "a name": "from mcp import ClientSession; from mcp.server import MCPServer",
     "all names": "from mcp import *; from mcp.server import *; ClientSession, MCPServer",
     "in many threads": IN_MANY_THREADS,
+    "by threads that wait for each other": AT_CROSS_PURPOSES,
     "what it does not have": NOT_THERE,
 }
 WITH_OURS = "import sys, grok_mcp.http; grok_mcp.http.create_app; assert 'mcp.client' not in sys.modules\n"

@@ -504,3 +504,38 @@ async def test_who_joined_a_call_gets_its_answer_though_the_first_request_has_go
 
 def _joinable(host: Any) -> list[Any]:
     return list(host.grok.runs._joinable.values())
+
+
+async def test_a_call_that_its_caller_has_cancelled_answers_nobody_who_asks_again() -> None:
+    first, second = slow("It is ", "blue."), chat("Anew.")
+    async with Endpoint(first, second) as endpoint, client_on("http", endpoint) as client:
+        with within(30):
+            task = await client.call("grok_search", query="What is new?")
+            await until(lambda: len(endpoint.requests) == 1)
+            await client.request("tasks/cancel", taskId=task["taskId"])
+            again = await client.call("grok_search", query="What is new?")
+    assert again["isError"] is False and again["content"][0]["text"].startswith("Anew.")
+
+
+async def test_a_task_that_two_calls_have_got_ends_when_both_have_cancelled_it() -> None:
+    async with Endpoint(slow("It is ", "blue.")) as endpoint, client_on("http", endpoint) as client:
+        with within(30):
+            ids = [(await client.call("grok_search", query="What is new?"))["taskId"] for _ in range(2)]
+            await client.request("tasks/cancel", taskId=ids[0])
+            goes_on = await client.request("tasks/get", taskId=ids[0])
+            await client.request("tasks/cancel", taskId=ids[1])
+            ended = await client.ended(ids[0])
+    assert ids[0] == ids[1] and len(endpoint.requests) == 1
+    assert (goes_on["status"], ended["status"]) == ("working", "cancelled")
+
+
+async def test_to_update_a_task_or_to_listen_to_it_delivers_nothing_of_it() -> None:
+    reply = slow("It is ", "blue.")
+    async with Endpoint(reply, chat("Anew.")) as endpoint, client_on("http", endpoint, **SOON) as client:
+        with within(30):
+            task_id = (await client.call("ask_grok", prompt="Which colour?"))["taskId"]
+            reply.release.set()
+            await until(lambda: len(rows()) == 1)
+            await client.request("tasks/update", taskId=task_id, inputResponses={})
+            again = await client.call("ask_grok", prompt="Which colour?")
+    assert again["content"][0]["text"].startswith("It is blue.")
