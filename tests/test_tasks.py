@@ -5,11 +5,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import anyio
 import pytest
 from dirty_equals import IsPartialDict, IsStr
+from mcp_types import ElicitResult
 
 from grok_mcp.pipeline.pace import Kind, Pace
 from tests.network.server import in_process
@@ -539,3 +541,23 @@ async def test_to_update_a_task_or_to_listen_to_it_delivers_nothing_of_it() -> N
             await client.request("tasks/update", taskId=task_id, inputResponses={})
             again = await client.call("ask_grok", prompt="Which colour?")
     assert again["content"][0]["text"].startswith("It is blue.")
+
+
+async def test_a_call_whose_user_can_be_asked_is_handed_over_once_it_is_clear_that_nobody_need_be() -> None:
+    async def answer(context: Any, params: Any) -> ElicitResult:
+        raise AssertionError("the call is below the limit")
+
+    reply = slow("It is ", "blue.")
+    limited: dict[str, Any] = {"wait": 0.001, "call_limit_usd": Decimal(1), "elicitation": answer}
+    async with Endpoint(reply) as endpoint, host_on(endpoint, **limited) as host:
+        result = await host.ask("Which colour?")
+        reply.release.set()
+    assert result.answer["finish_reason"] == "running" and len(endpoint.requests) == 1
+
+
+async def test_half_a_surrogate_pair_in_a_prompt_is_a_sign_that_every_host_can_read() -> None:
+    async with Endpoint() as endpoint, client_on("stdio", endpoint) as client:
+        answer = await client.request(
+            "prompts/get", name="second_opinion", arguments={"question": "Is \ud800 right?"}
+        )
+    assert "Is \ufffd right?" in str(answer)
