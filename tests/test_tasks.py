@@ -555,9 +555,19 @@ async def test_a_call_whose_user_can_be_asked_is_handed_over_once_it_is_clear_th
     assert result.answer["finish_reason"] == "running" and len(endpoint.requests) == 1
 
 
-async def test_half_a_surrogate_pair_in_a_prompt_is_a_sign_that_every_host_can_read() -> None:
-    async with Endpoint() as endpoint, client_on("stdio", endpoint) as client:
-        answer = await client.request(
-            "prompts/get", name="second_opinion", arguments={"question": "Is \ud800 right?"}
-        )
-    assert "Is \ufffd right?" in str(answer)
+async def test_half_a_surrogate_pair_is_a_sign_that_every_host_can_read() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint) as host:
+        prompt = await host.client.get_prompt("second_opinion", {"question": "Is \ud800 right?"})
+        result = await host.ask("Is \ud800 right?")
+    assert "Is \ufffd right?" in str(prompt.messages[0].content)
+    assert result.text.startswith("Hi.")
+
+
+async def test_a_call_that_was_handed_over_and_has_failed_is_asked_anew() -> None:
+    late = Reply(body({"error": {"message": "Down"}}, status=400).pieces, 400, hold=0)
+    async with Endpoint(late, chat("Anew.")) as endpoint, host_on(endpoint, wait=0.3) as host:
+        await host.ask("Which colour?")
+        late.release.set()
+        await until(lambda: len(rows()) == 1)
+        again = await host.ask("Which colour?")
+    assert again.text.startswith("Anew.")
