@@ -223,3 +223,11 @@ async def test_a_file_that_is_busy_is_tidied_another_time(tmp_path: Path) -> Non
             held = await one.look(name, ME)
             db.execute("ROLLBACK")
         assert held and one.lasts
+
+
+async def test_a_row_that_nobody_can_read_is_as_unknown_as_none(tmp_path: Path) -> None:
+    async with stores(tmp_path) as (one, two):
+        name = new_answer_id()
+        await one.put(name, ME, Answer("Text."))
+        change(tmp_path, "UPDATE answers SET document = ?", b"no document of ours")
+        assert await two.look(name, ME) is None

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from grok_mcp import events
 from grok_mcp.dialects import parse
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, StatusProgress
+from grok_mcp.rendering.progress import INTERVALS, DeltaProgress, Intervals, PhaseLine, StatusProgress
 from tests.support.endpoint import Endpoint, Reply, chat, sse
 from tests.support.host import Host, Result, host_on
 from tests.support.pace import until, within
@@ -237,3 +237,27 @@ async def test_a_stream_that_ends_at_any_event_gives_what_came_or_a_classified_e
         else:
             assert full.startswith(told_now.get("text", ""))
             assert told_now["finish_reason"] in ("interrupted", "stop", "length", "tool_calls")
+
+
+def test_the_line_of_a_task_says_each_phase_in_words() -> None:
+    line = PhaseLine("The endpoint")
+    said = [line.message()]
+    for event in (
+        events.Started("grok-4.7"),
+        events.SearchStep("1", "x", "What is new?"),
+        events.SourcesFound(("https://a.example/",)),
+        events.ToolCallDelta("1", "call_1", "look_up"),
+        events.Restarted("asking again"),
+    ):
+        line(event, "")
+        said.append(line.message())
+    line(events.TextDelta("It is blue.", events.FIRST), "It is blue.")
+    assert said == [
+        "waiting for the endpoint",
+        "grok-4.7 has begun",
+        "searching X: “What is new?”",
+        "reading 1 sources",
+        "calling look_up",
+        "asking again",
+    ]
+    assert line.message() == "writing, 11 characters: …It is blue."
