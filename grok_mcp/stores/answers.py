@@ -24,6 +24,9 @@ MAX_CHARACTERS = 64_000_000
 LIFETIME_S = 3600
 OFFERED_S = 600
 """How long a call that was handed over, and that nobody has collected, answers the same call again."""
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0
+"""How long who waits for a call of another process pauses between two looks at it."""
 _TIME_BYTES = 5
 
 T = TypeVar("T", bound=Outcome)
@@ -106,13 +109,9 @@ def new_answer_id() -> str:
 def given_at(answer_id: str) -> float:
     """When a name of ours was given, in seconds since the epoch; 0 for any other."""
     with suppress(ValueError):
-        return _given_at(answer_id)
+        name = base64.urlsafe_b64decode(answer_id.removeprefix("ans_") + "==")
+        return int.from_bytes(name[:_TIME_BYTES], "big") / 100
     return 0.0
-
-
-def _given_at(answer_id: str) -> float:
-    name = base64.urlsafe_b64decode(answer_id.removeprefix("ans_") + "==")
-    return int.from_bytes(name[:_TIME_BYTES], "big") / 100
 
 
 def not_found() -> AnswerNotFoundError:

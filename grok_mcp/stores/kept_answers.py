@@ -26,7 +26,9 @@ from grok_mcp.events import Observer
 from grok_mcp.messages import Outcome, Running
 from grok_mcp.state import new_owner, state_folder
 from grok_mcp.stores.answers import (
+    FIRST_PAUSE_S,
     LIFETIME_S,
+    LONGEST_PAUSE_S,
     MAX_ANSWERS,
     MAX_CHARACTERS,
     OFFERED_S,
@@ -63,8 +65,6 @@ LAST_CHANCE_S = 6.0
 """Time for a process to write again that is silent and may only have been suspended."""
 LAST_WORD_S = 3.0
 """The same for who asks only how far a call is; more than `runs.HEARTBEAT_S`."""
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 1.0
 _ENDED = "The process of this server that received it has ended."
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class KeptAnswers:
             return held.outcome
         heard_s = anyio.current_time()
         until = math.inf if wait_s is None else heard_s + wait_s
-        observed, pause_s = 0, _FIRST_PAUSE_S
+        observed, pause_s = 0, FIRST_PAUSE_S
         while (found := await self._find(answer_id, caller)) and isinstance(found.outcome, Running):
             if found.is_gone:
                 return given_up(found.outcome, _ENDED)
@@ -129,8 +129,8 @@ class KeptAnswers:
                     return found.outcome
             elif now - heard_s > LAST_CHANCE_S:
                 return given_up(found.outcome, silent(round(found.silent_s)))
-            await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            await anyio.sleep(min(pause_s, max(until - now, FIRST_PAUSE_S)))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return found and found.outcome
 
     async def look(self, answer_id: str, caller: str) -> Held | None:
@@ -147,7 +147,7 @@ class KeptAnswers:
                 return Held(outcome, (isinstance(outcome, Running) and outcome.since) or at)
             if is_gone or anyio.current_time() >= until:
                 return Held(given_up(outcome, _ENDED if is_gone else silent(round(silent_s))), at)
-            await anyio.sleep(_FIRST_PAUSE_S)
+            await anyio.sleep(FIRST_PAUSE_S)
         return None
 
     async def _find(self, answer_id: str, caller: str) -> "Found | None":
@@ -351,7 +351,7 @@ class _Keeper:
     def _idle_s(self) -> float | None:
         """How long the thread may wait for a job."""
         if self._to_write:
-            return max(self._try_again_at - time.monotonic(), _FIRST_PAUSE_S)
+            return max(self._try_again_at - time.monotonic(), FIRST_PAUSE_S)
         return TIDY_S if self._file else None
 
     def _nothing(self) -> None:

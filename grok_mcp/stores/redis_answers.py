@@ -19,7 +19,9 @@ from grok_mcp.errors import OverloadedError
 from grok_mcp.events import Observer
 from grok_mcp.messages import Outcome, Running
 from grok_mcp.stores.answers import (
+    FIRST_PAUSE_S,
     LIFETIME_S,
+    LONGEST_PAUSE_S,
     MAX_ANSWERS,
     MAX_CHARACTERS,
     OFFERED_S,
@@ -38,8 +40,6 @@ LAST_CHANCE_S = 6.0
 """Time for a process to write again that could not, because Redis was away."""
 LAST_WORD_S = 3.0
 """The same for who asks only how far a call is; more than `runs.HEARTBEAT_S`."""
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 1.0
 _CANCEL_S = 60
 """How long a wish to end a call waits for the process that runs it."""
 _HEAD = 16
@@ -94,11 +94,11 @@ class RedisAnswers:
         """
         key, known, heard_s = self._ended.key(caller, answer_id), b"", anyio.current_time()
         until = math.inf if wait_s is None else heard_s + wait_s
-        outcome, observed, pause_s = None, 0, _FIRST_PAUSE_S
+        outcome, observed, pause_s = None, 0, FIRST_PAUSE_S
         while True:
             head, silent_s = await self._look(key)
             if not head and self._redis.was_away(self._last_chance_s):
-                await anyio.sleep(_LONGEST_PAUSE_S)
+                await anyio.sleep(LONGEST_PAUSE_S)
                 continue
             if head != known:
                 known, outcome = head, await self._read(key)
@@ -114,8 +114,8 @@ class RedisAnswers:
                     return outcome
             elif now - heard_s > self._last_chance_s:
                 return given_up(outcome, silent(self._silent_s))
-            await anyio.sleep(min(pause_s, max(until - now, _FIRST_PAUSE_S)))
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            await anyio.sleep(min(pause_s, max(until - now, FIRST_PAUSE_S)))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def look(self, answer_id: str, caller: str) -> Held | None:
         """What is stored, at once; a call whose process is gone has ended. Raises OverloadedError.
@@ -135,7 +135,7 @@ class RedisAnswers:
                     return None
                 if self._has_waited():
                     return Held(given_up(outcome, silent(self._silent_s)), time.time() - silent_s)
-            await anyio.sleep(_FIRST_PAUSE_S)
+            await anyio.sleep(FIRST_PAUSE_S)
 
     def _has_waited(self) -> bool:
         """Whether a silent call had time for its last word: one wait is for all that are silent by then."""
