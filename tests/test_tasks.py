@@ -472,17 +472,30 @@ COLLECTED = {
 }
 
 
-@pytest.mark.parametrize("collect", COLLECTED.values(), ids=COLLECTED.keys())
-async def test_an_answer_that_was_collected_is_no_answer_to_the_same_call(collect: Any) -> None:
+async def asked_again_after(act: Any) -> str:
+    """What the same call brings once its task has ended and `act` was done with it."""
     reply = slow("It is ", "blue.")
     async with Endpoint(reply, chat("Anew.")) as endpoint, client_on("http", endpoint, **SOON) as client:
         with within(30):
             task_id = (await client.call("ask_grok", prompt="Which colour?"))["taskId"]
             reply.release.set()
             await until(lambda: len(rows()) == 1)
-            await collect(client, task_id)
+            await act(client, task_id)
             again = await client.call("ask_grok", prompt="Which colour?")
-    assert again["content"][0]["text"].startswith("Anew.")
+    text: str = again["content"][0]["text"]
+    return text
+
+
+@pytest.mark.parametrize("collect", COLLECTED.values(), ids=COLLECTED.keys())
+async def test_an_answer_that_was_collected_is_no_answer_to_the_same_call(collect: Any) -> None:
+    assert (await asked_again_after(collect)).startswith("Anew.")
+
+
+async def test_to_update_a_task_delivers_nothing_of_it() -> None:
+    text = await asked_again_after(
+        lambda client, task_id: client.request("tasks/update", taskId=task_id, inputResponses={})
+    )
+    assert text.startswith("It is blue.")
 
 
 async def test_who_joined_a_call_gets_its_answer_though_the_first_request_has_gone() -> None:
@@ -529,18 +542,6 @@ async def test_a_task_that_two_calls_have_got_ends_when_both_have_cancelled_it()
             ended = await client.ended(ids[0])
     assert ids[0] == ids[1] and len(endpoint.requests) == 1
     assert (goes_on["status"], ended["status"]) == ("working", "cancelled")
-
-
-async def test_to_update_a_task_or_to_listen_to_it_delivers_nothing_of_it() -> None:
-    reply = slow("It is ", "blue.")
-    async with Endpoint(reply, chat("Anew.")) as endpoint, client_on("http", endpoint, **SOON) as client:
-        with within(30):
-            task_id = (await client.call("ask_grok", prompt="Which colour?"))["taskId"]
-            reply.release.set()
-            await until(lambda: len(rows()) == 1)
-            await client.request("tasks/update", taskId=task_id, inputResponses={})
-            again = await client.call("ask_grok", prompt="Which colour?")
-    assert again["content"][0]["text"].startswith("It is blue.")
 
 
 async def test_a_call_whose_user_can_be_asked_is_handed_over_once_it_is_clear_that_nobody_need_be() -> None:
