@@ -69,7 +69,7 @@ def cold_start(stage: Stage, runs: int) -> list[Figure]:
             missing,
             {"SDK relay": 1.0, "aiohttp on the SDK": None, "Rust": None, "Perplexity": None},
         ),
-        figure("tools/list, compact JSON", "bytes", [len(tools.encode())], target=4096, against="ours"),
+        figure("tools/list, compact JSON", "bytes", [len(tools.encode())], target=6144, against="ours"),
     ]
 
 
