@@ -88,6 +88,28 @@ IMAGES = 20
 """In one call: more help no model."""
 IMAGES_BYTES = 24 * 1024 * 1024
 """All that are sent by value: each takes four times its size while it goes out."""
+FILES = 100
+"""Files in one call."""
+FILE_BYTES = 1024 * 1024
+"""A text file that is sent whole: three times what a call may hold by its tokens."""
+LINES_FILE_BYTES = 16 * 1024 * 1024
+"""A text file of which lines are sent: a log."""
+DOCUMENT_FILE_BYTES = 20 * 1024 * 1024
+"""A PDF or an image, which is sent as it is."""
+FILES_CHARACTERS = 4 * 1024 * 1024
+"""All texts together: more than any model reads, by their tokens."""
+FILE_PROBLEMS = 3
+"""Files that one error speaks of."""
+PATH_CHARACTERS = 4096
+"""A path: Linux takes no longer one."""
+GLOB_ALTERNATIVES = 64
+"""Globs that one with braces stands for."""
+GLOB_STEPS = 32
+"""Steps of a glob."""
+GLOB_DEPTH = 40
+"""Folders below each other that one looks into."""
+GLOB_ENTRIES = 50_000
+"""Files and folders that the globs of one call look at, which takes a tenth of a second."""
 TEXT_CHARACTERS = 8_000_000
 """One text among the arguments: twice what the largest model reads."""
 LIST_ENTRIES = 1_000
@@ -138,6 +160,12 @@ ENV_FILE_BYTES = 1024 * 1024
 """A file of settings."""
 KEY_CHARACTERS = 4096
 """A key."""
+IGNORE_FILE_BYTES = 64 * 1024
+"""A `.gitignore`: the longest that are written by hand have a quarter of that."""
+IGNORE_LINES = 1_000
+"""Lines of it that are read."""
+IGNORE_WILDCARDS = 4
+"""In a line of it: an expression of more could take for ever on a long name."""
 KEY_FILE_BYTES = 64 * 1024
 """A file that holds nothing but a key."""
 TOKEN_FILE_BYTES = 1024 * 1024

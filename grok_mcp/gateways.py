@@ -15,6 +15,7 @@ class Gateway:
     """What is particular about one OpenAI-compatible endpoint.
 
     `dialects` and `search_dialects` are tried in order; `hosts` are host names that it is recognised by.
+    `document_dialects` are those in which it takes documents, none where it takes none.
     `reasoning_inside`: chat usage counts reasoning inside the completion (only used where totals leave it
     open). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
     its own list, the richest first; `key_check` is a path that only a good key may read. `own_key` is sent in
@@ -28,6 +29,7 @@ class Gateway:
     hosts: tuple[str, ...] = ()
     dialects: tuple[str, ...] = ("chat_completions",)
     search_dialects: tuple[str, ...] = ("search_parameters", "responses")
+    document_dialects: tuple[str, ...] = ()
     affinity_header: str | None = None
     prompt_cache_key: bool = False
     max_tokens_field: str = "max_tokens"
@@ -48,6 +50,7 @@ _XAI = Gateway(
     hosts=("api.x.ai",),
     dialects=("responses", "chat_completions"),
     search_dialects=("responses",),
+    document_dialects=("responses",),
     affinity_header="x-grok-conv-id",
     prompt_cache_key=True,
     max_tokens_field="max_completion_tokens",
@@ -74,6 +77,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             title="Nebula",
             base_url="https://llm.ai-nebula.com/v1",
             hosts=("llm.ai-nebula.com",),
+            document_dialects=("responses",),
             models=("grok-4", "grok-4-fast-reasoning", "grok-3", "grok-3-fast"),
         ),
         Gateway(
@@ -111,6 +115,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             base_url="https://openrouter.ai/api/v1",
             hosts=("openrouter.ai",),
             search_dialects=("openrouter",),
+            document_dialects=("chat_completions",),
             default_model="x-ai/grok-4.7",
             models=("x-ai/grok-4.7",),
         ),
@@ -120,6 +125,7 @@ GATEWAYS: Mapping[str, Gateway] = {
             base_url=None,
             dialects=("chat_completions", "responses"),
             search_dialects=("responses", "search_parameters"),
+            document_dialects=("responses", "chat_completions"),
             default_model="grok-4.7",
         ),
         replace(

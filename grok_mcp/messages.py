@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from grok_mcp.errors import GrokError
@@ -65,6 +66,10 @@ class Call:
         self.caller = caller
         self.observe = observe
         self.wait_s = wait_s
+        self.file_roots: tuple[Path, ...] = ()
+        """The folders that its files may be read from."""
+        self.reads_anywhere = False
+        """Whether absolute paths may lead out of them, as for a person at her own shell."""
         self.request_id = secrets.token_hex(4)
         self.meter = UsageMeter()
         self.begin: Callable[[], Awaitable[None]] | None = None
@@ -124,6 +129,18 @@ class FunctionCall(NamedTuple):
         return self._replace(arguments=json.dumps({"invalid_arguments": self.arguments}))
 
 
+class Document(NamedTuple):
+    """A document that goes to the endpoint as it is: its name, and its https address or a data URI."""
+
+    name: str
+    url: str
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the document itself goes out, and not only its address."""
+        return self.url.startswith("data:")
+
+
 class Message(NamedTuple):
     """One turn. `images` are URLs or data URIs; `reasoning` holds encrypted items to send back unread."""
 
@@ -133,6 +150,7 @@ class Message(NamedTuple):
     tool_calls: tuple[FunctionCall, ...] = ()
     tool_call_id: str = ""
     reasoning: tuple[Mapping[str, Any], ...] = ()
+    documents: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +264,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[str, ...] = ()
     reasoning: tuple[Mapping[str, Any], ...] = ()
+    files: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The published form: JSON values by their published names, without what is empty."""
@@ -255,7 +274,7 @@ class Answer:
         plain["citations"] = [citation.to_dict() for citation in self.citations]
         plain["tool_calls"] = [call.to_dict() for call in self.tool_calls]
         plain["usage"] = self.usage.to_dict()
-        for name in ("alternatives", "search_queries", "warnings"):
+        for name in ("alternatives", "search_queries", "warnings", "files"):
             plain[name] = list(plain[name])
         published = {name: value for name, value in plain.items() if value not in (None, "", [], {})}
         return {"data": self.data.value, **published} if self.data else published

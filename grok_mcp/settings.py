@@ -22,6 +22,8 @@ from grok_mcp.foreign import read_text
 from grok_mcp.gateways import GATEWAYS
 
 PREFIX = "GROK_MCP_"
+FILE_ROOT_WORDS = ("cwd", "none")
+"""What stands for the working folder, and for no folder at all, in `file_roots`."""
 WATCHED_WAIT_S = 230.0
 UNWATCHED_WAIT_S = 50.0
 
@@ -172,6 +174,20 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="folders that image files may be read from, separated as in PATH"),
     ] = ()
+    file_roots: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="folders that `files` may be read from, separated as in PATH; `cwd` is the working "
+            "folder, `none` forbids it; else, on stdio, the folders that the host declares"
+        ),
+    ] = ()
+    file_tokens: Annotated[
+        int,
+        Field(
+            ge=1_000, le=2_000_000, description="most tokens, by estimate, of the texts in `files` of a call"
+        ),
+    ] = 150_000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="what goes to stderr")
     ] = "warning"
@@ -269,6 +285,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return [_path(Path(bare(part))) for part in value.split(os.pathsep) if bare(part)]
         return value
+
+    @field_validator("file_roots", mode="before")
+    @classmethod
+    def _split_file_roots(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        named = [bare(part) for part in value.split(os.pathsep) if bare(part)]
+        return tuple(
+            word.lower() if word.lower() in FILE_ROOT_WORDS else str(_path(Path(word))) for word in named
+        )
 
     @field_validator("api_key_file", "state_dir", "token_file")
     @classmethod

@@ -10,7 +10,7 @@ import pytest
 from mcp_types import ElicitRequestFormParams, ElicitResult
 
 from grok_mcp.accounting import estimate as rules
-from grok_mcp.accounting.estimate import AGENTS, estimate
+from grok_mcp.accounting.estimate import AGENTS, estimate_cost
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.sandbox import SandboxServer
@@ -120,7 +120,7 @@ async def test_an_estimate_is_not_below_the_bill_and_within_a_factor_of_it(case:
 
 def cost_of(gateway: str = "xai", dialect: str = "responses", **request: Any) -> Decimal | None:
     asked = {"model": "grok-4.7", "messages": (Message("user", "Hi"),), **request}
-    estimated = estimate(ChatRequest(**asked), dialect, GATEWAYS[gateway])
+    estimated = estimate_cost(ChatRequest(**asked), dialect, GATEWAYS[gateway])
     return estimated and estimated.usd
 
 

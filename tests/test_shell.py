@@ -143,7 +143,7 @@ def shown_flags(command: str) -> set[str]:
 async def test_the_flags_are_the_arguments_of_the_tool(command: str) -> None:
     schema = TOOLS[COMMANDS[command]].input_schema
     (first, *_) = schema["required"]
-    expected = {"json", "help"}
+    expected = {"json", "help", "dry-run", "git-diff", "git-base"}
     for name, one in schema["properties"].items():
         if name != first and name not in CONTINUING:
             flag = name.replace("_", "-")

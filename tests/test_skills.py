@@ -203,10 +203,17 @@ def test_a_skill_names_tools_arguments_values_and_fields_that_exist(name: str) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_the_calls_and_schemas_of_a_skill_are_taken_without_a_warning(name: str) -> None:
+async def test_the_calls_and_schemas_of_a_skill_are_taken_without_a_warning(
+    name: str, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"results": "structured", "file_roots": (str(tmp_path),)}
     with SandboxServer(pace=0) as sandbox:
-        async with host_on(sandbox.url, gateway="sandbox", results="structured") as host:
+        async with host_on(sandbox.url, gateway="sandbox", **settings) as host:
             for block in examples(name):
+                for file in block.get("files", ()):
+                    path = tmp_path / file.partition(":")[0]
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_text("a line\n" * 200)
                 call = {"prompt": "Extract.", "schema": block} if "type" in block else block
                 result = await host.call(TOOL[name], **call)
                 assert not result.raw.is_error, result.text

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from grok_mcp.accounting.estimate import Estimate, amount, estimate, short
+from grok_mcp.accounting.estimate import Estimate, amount, estimate_cost, short
 from grok_mcp.errors import CallLimitError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Consent
@@ -32,7 +32,7 @@ class CallLimit:
 
     def check(self, request: ChatRequest, dialect: str, consent: Consent) -> list[str]:
         """Let the request pass, with notes for its answer. Raises CallLimitError."""
-        estimated = estimate(request, dialect, self._gateway)
+        estimated = estimate_cost(request, dialect, self._gateway)
         if estimated is None:
             model = short(request.model)
             return [f"The price of {model} is unknown, so {VARIABLE} ({self._limit} USD) was not checked."]
@@ -85,13 +85,13 @@ class CallLimit:
             )
 
     def _fits(self, request: ChatRequest, dialect: str) -> bool:
-        estimated = estimate(request, dialect, self._gateway)
+        estimated = estimate_cost(request, dialect, self._gateway)
         return estimated is not None and estimated.usd <= self.limit_usd
 
     def _room(self, request: ChatRequest, dialect: str) -> int:
         """The largest round `max_output_tokens` within the limit, 0 for none."""
         least, most = (
-            estimate(replace(request, max_output_tokens=tokens), dialect, self._gateway)
+            estimate_cost(replace(request, max_output_tokens=tokens), dialect, self._gateway)
             for tokens in (1, _FAR)
         )
         assert least is not None and most is not None  # as that of the same model

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from grok_mcp import bounds
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import ChatRequest, Message
+from grok_mcp.messages import ChatRequest, Document, Message
 from grok_mcp.models import LONG_CONTEXT_TOKENS, RETIRED, Model, find_model
 from grok_mcp.redaction import one_line
 from grok_mcp.usage import Usage, with_cost_estimate
@@ -22,6 +22,12 @@ BYTES_PER_TOKEN = 3
 """Of UTF-8: English prose has four and more, code and other languages mostly three."""
 IMAGE_TOKENS = 1_792
 """The largest image (docs.x.ai, image understanding)."""
+DOCUMENT_TOKENS = 20_000
+"""A document of which only the address is known, or a short one: some twenty pages."""
+DOCUMENT_BYTES_PER_TOKEN = 20
+"""Of a PDF: a page of text has some 500 tokens in 10 KB and more."""
+DOCUMENT_USD = Decimal("0.01")
+"""A search of what is attached, one for each document (docs.x.ai, pricing)."""
 TEXT_TOKENS = 1_000
 """The text of a usual answer, or its JSON."""
 THOUGHT_TOKENS = {"none": 0, "low": 1_000, "medium": 2_000, "high": 4_000, "xhigh": 8_000}
@@ -91,7 +97,7 @@ def short(model: str) -> str:
     return one_line(model)[:MODEL_CHARACTERS]
 
 
-def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
+def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
     """What the request may cost in this wire dialect; None where the model has no known price."""
     name = request.model.rsplit("/", 1)[-1]
     model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
@@ -99,6 +105,7 @@ def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate |
     beyond = dialect == "chat_completions" and not gateway.reasoning_inside
     output = _output(request, thoughts, thoughts if beyond else 0)
     read, search_usd = _search(request)
+    search_usd += DOCUMENT_USD * sum(len(message.documents) for message in request.messages)
     asked = _input(request)
     input_tokens = asked + read
     corrected = request.response_format is not None and request.response_format.schema is not None
@@ -146,11 +153,19 @@ def _input(request: ChatRequest) -> int:
     texts: list[str] = [request.instructions, *map(_json, request.tools)]
     if request.response_format is not None and request.response_format.schema is not None:
         texts.append(_json(request.response_format.schema))
-    images = 0
+    images, documents = 0, 0
     for message in request.messages:
         texts += _texts(message)
         images += len(message.images)
-    return math.ceil(sum(map(_bytes, texts)) / BYTES_PER_TOKEN) + images * IMAGE_TOKENS
+        documents += sum(map(_document, message.documents))
+    return math.ceil(sum(map(_bytes, texts)) / BYTES_PER_TOKEN) + images * IMAGE_TOKENS + documents
+
+
+def _document(document: Document) -> int:
+    """Tokens that are read of a document: nobody knows its pages before."""
+    if not document.is_inline:
+        return DOCUMENT_TOKENS
+    return max(DOCUMENT_TOKENS, len(document.url) * 3 // 4 // DOCUMENT_BYTES_PER_TOKEN)
 
 
 def _texts(message: Message) -> Iterable[str]:

@@ -13,23 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import click
 
 from grok_mcp.cli.console import BAD_USAGE, FAILED
+from grok_mcp.cli.git import git_diff
 from grok_mcp.cli.terminal import ShellView
 from grok_mcp.environment import read_settings
 from grok_mcp.errors import CallLimitError, GrokError, InternalError, InvalidArgumentError
-from grok_mcp.events import Observer
+from grok_mcp.events import Observer, ignore
 from grok_mcp.logs import configure_logging
 from grok_mcp.messages import Answer, Call, Consent
 from grok_mcp.pipeline import Grok
 from grok_mcp.serving import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
 from grok_mcp.streams import StdoutError, check_stdout
-from grok_mcp.tools import PUBLISHED, TOOLS, ToolSpec, read_named_image, run_counted
+from grok_mcp.tools import PUBLISHED, TOOLS, DryRun, ToolSpec, read_named_image, run_counted, run_dry
 
 _TYPES = {"integer": click.INT, "number": click.FLOAT}
 _METAVARS = {"integer": "N", "number": "NUMBER", "object": "JSON|FILE"}
@@ -40,6 +41,15 @@ CONTINUING = ("conversation_id", "tool_results")
 logger = logging.getLogger(__name__)
 
 
+class Own(NamedTuple):
+    """What a command takes beside its tool's arguments."""
+
+    git_diff: bool
+    git_base: str
+    dry_run: bool
+    as_json: bool
+
+
 class CallCommand(click.Command):
     """One tool as a command."""
 
@@ -48,7 +58,7 @@ class CallCommand(click.Command):
         self._tool = tool
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The question, a flag for each other argument, `--json` and `--help`."""
+        """The question, a flag for each other argument, those of `Own`, and `--help`."""
         return [*self._arguments, *super().get_params(ctx)]
 
     @cached_property
@@ -60,11 +70,19 @@ class CallCommand(click.Command):
             for name, property in schema["properties"].items()
             if name != subject and name not in CONTINUING
         ]
-        as_json = click.Option(["as_json", "--json"], is_flag=True, help="print the whole answer as JSON")
-        return [click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]"), *flags, as_json]
+        own = [
+            click.Option(["git_diff", "--git-diff"], is_flag=True, help="add the changes since --git-base"),
+            click.Option(["git_base", "--git-base"], default="HEAD", metavar="REV", help="default HEAD"),
+            click.Option(
+                ["dry_run", "--dry-run"], is_flag=True, help="show files, tokens and cost; send nothing"
+            ),
+            click.Option(["as_json", "--json"], is_flag=True, help="print the whole answer as JSON"),
+        ]
+        return [click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]"), *flags, *own]
 
-    def _run(self, /, words: tuple[str, ...], as_json: bool, **flags: Any) -> None:
-        status = call_tool(self._tool, words, flags, as_json=as_json)
+    def _run(self, /, words: tuple[str, ...], **flags: Any) -> None:
+        own = Own(*(flags.pop(name) for name in Own._fields))
+        status = call_tool(self._tool, words, flags, own)
         click.get_current_context().exit(status)
 
 
@@ -91,7 +109,7 @@ def subject_of(schema: Mapping[str, Any]) -> str:
     return str(schema["required"][0])
 
 
-def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_json: bool) -> int:
+def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], own: Own) -> int:
     """Call a tool with the arguments of the command line; returns the exit status."""
     settings = read_settings()
     if settings is None:
@@ -102,12 +120,15 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_j
     configure_logging(settings)
     configure_telemetry()
     spec = TOOLS[tool]
-    view = ShellView(data_only=spec.renders == "data", as_json=as_json)
+    view = ShellView(data_only=spec.renders == "data", as_json=own.as_json)
     try:
-        outcome = anyio.run(_outcome, spec, settings, words, flags, view)
+        outcome = anyio.run(_outcome, spec, settings, words, flags, own, view)
         if isinstance(outcome, GrokError):
             view.fail(outcome)
             return BAD_USAGE if outcome.code == InvalidArgumentError.code else FAILED
+        if isinstance(outcome, DryRun):
+            view.preview(outcome)
+            return 0
         view.conclude(outcome)
         return FAILED if outcome.finish_reason == "interrupted" else 0
     finally:
@@ -116,13 +137,23 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], *, as_j
 
 
 async def _outcome(
-    spec: ToolSpec, settings: Settings, words: Sequence[str], flags: Mapping[str, Any], view: ShellView
-) -> Answer | GrokError:
+    spec: ToolSpec,
+    settings: Settings,
+    words: Sequence[str],
+    flags: Mapping[str, Any],
+    own: Own,
+    view: ShellView,
+) -> Answer | DryRun | GrokError:
     """The answer, or any error: nothing else catches all."""
     try:
         raw = read_arguments(spec.input_schema, words, flags)
+        if own.git_diff:
+            subject = subject_of(spec.input_schema)
+            raw[subject] = "\n\n".join(filter(None, (raw[subject], git_diff(own.git_base))))
         grok = Grok(settings)
         try:
+            if own.dry_run:
+                return await run_dry(spec, grok, raw, _call(spec))
             answer = await _answer(spec, grok, raw, view)
         finally:
             await grok.aclose()
@@ -139,11 +170,18 @@ async def _outcome(
         )
 
 
+def _call(spec: ToolSpec, observe: Observer = ignore) -> Call:
+    """A call by the person at this shell, who may name any file."""
+    call = Call(spec.name, observe=observe)
+    call.file_roots, call.reads_anywhere = (Path(),), True
+    return call
+
+
 async def _answer(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], view: ShellView) -> Answer:
     """The answer; whoever sits at a terminal can agree to a cost above the limit."""
 
     async def answer(observe: Observer) -> Answer:
-        call = Call(spec.name, observe=observe)
+        call = _call(spec, observe)
         call.may_ask, call.consent = may_ask, consent
         return await run_counted(spec, grok, raw, call)
 
@@ -172,6 +210,8 @@ def read_arguments(
         elif property["type"] == "array" and property["items"]["type"] == "object":
             values = [_json(text, name) for text in value]
             raw[name] = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        elif name == "files":  # whose names may hold commas
+            raw[name] = list(value)
         elif property["type"] == "array":  # a single text may hold several, with commas between them
             raw[name] = value[0] if len(value) == 1 else list(value)
     return {subject_of(schema): _question(words), **raw}

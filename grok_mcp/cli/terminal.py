@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from grok_mcp import events
+from grok_mcp.accounting import amount
 from grok_mcp.cli.console import note
 from grok_mcp.errors import GrokError
 from grok_mcp.events import Observer
@@ -32,6 +33,13 @@ from grok_mcp.rendering import (
     supplements,
     usage_facts,
 )
+from grok_mcp.tools import DryRun
+
+_HEADS = ("file", "bytes", "tokens")
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
 
 
 class ShellView:
@@ -167,6 +175,26 @@ class ShellView:
             Console().print_json(data=value, ensure_ascii=False)
         else:
             self._write(json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    def preview(self, run: DryRun) -> None:
+        """Print what a call would send and may cost."""
+        self._end_status()
+        if self._as_json:
+            self._print_json(run.to_dict())
+            return
+        rows = [(file.path, _count(file.bytes), _count(file.tokens)) for file in run.files]
+        if rows:
+            widths = [max(map(len, column)) for column in zip(_HEADS, *rows, strict=True)]
+            for path, size, tokens in (_HEADS, *rows):
+                self._write(f"{path:<{widths[0]}}  {size:>{widths[1]}}  {tokens:>{widths[2]}}\n")
+            self._write("\n")
+        for warning in run.notes:
+            self._write(self._cleaned(f"Note: {warning}\n"))
+        if run.estimate is None:
+            self._write(f"The price of {run.model} is unknown.\n")
+        else:
+            self._write(f"May cost {amount(run.estimate.usd)} USD ({run.estimate.parts}).\n")
+        self._write("Nothing was sent.\n")
 
     def fail(self, error: GrokError) -> None:
         """Report what failed, what to do, and what it cost."""

@@ -120,9 +120,14 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
 def _message(message: Message) -> dict[str, Any]:
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.tool_call_id, "content": message.text}
-    if message.images:
+    if message.images or message.documents:
         images = [{"type": "image_url", "image_url": {"url": url}} for url in message.images]
-        return {"role": message.role, "content": [*images, {"type": "text", "text": message.text}]}
+        files = [
+            {"type": "file", "file": {"filename": document.name, "file_data": document.url}}
+            for document in message.documents
+        ]
+        text = {"type": "text", "text": message.text}
+        return {"role": message.role, "content": [*images, *files, text]}
     built: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.tool_calls:
         built["tool_calls"] = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import ChatRequest, Message, Search
+from grok_mcp.messages import ChatRequest, Document, Message, Search
 
 PATH = "/responses"
 
@@ -54,9 +54,11 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
         yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": message.text}
         return
     yield from (dict(item) for item in message.reasoning)
-    if message.images:
+    if message.images or message.documents:
         images = [{"type": "input_image", "image_url": url} for url in message.images]
-        yield {"role": message.role, "content": [*images, {"type": "input_text", "text": message.text}]}
+        files = [_file(document) for document in message.documents]
+        text = {"type": "input_text", "text": message.text}
+        yield {"role": message.role, "content": [*images, *files, text]}
     elif message.text or not message.tool_calls:
         yield {"role": message.role, "content": message.text}
     for call in message.tool_calls:
@@ -66,6 +68,12 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
             "name": call.name,
             "arguments": call.arguments,
         }
+
+
+def _file(document: Document) -> dict[str, Any]:
+    if document.is_inline:
+        return {"type": "input_file", "filename": document.name, "file_data": document.url}
+    return {"type": "input_file", "file_url": document.url}
 
 
 def _tool_choice(choice: str | None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from grok_mcp import errors, events
-from grok_mcp.accounting import CallLimit, open_books
+from grok_mcp.accounting import CallLimit, Estimate, estimate_cost, open_books
 from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
@@ -74,6 +74,11 @@ class Grok:
     def default_model(self) -> str:
         """The model for calls that name none."""
         return self.settings.model or self.gateway.default_model
+
+    def estimate(self, request: ChatRequest) -> Estimate | None:
+        """What the request may cost in the form that it would go out in; None where no price is known."""
+        form = Plan(request, self.gateway, self.settings, self._refusals).form
+        return estimate_cost(form.request, form.dialect, self.gateway)
 
     async def complete(self, request: ChatRequest, call: Call | None = None) -> Answer:
         """Send one request of a call and return its answer, partial and marked where it broke after some

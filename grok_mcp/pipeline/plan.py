@@ -28,6 +28,9 @@ _FORMAT = re.compile(
 )
 
 
+_FILE = re.compile(r"\bfiles?\b|file_(?:data|url|id)|input_file|attachment|document|\bpdf\b", re.IGNORECASE)
+
+
 class Refusals:
     """What the endpoint does not speak; remembered for the process, shared by all calls."""
 
@@ -138,7 +141,14 @@ class Plan:
         if self._request.search is None or self._request.search.mode == "off":
             return ()
         known = search_dialects(self._gateway, self._settings.search_dialect)
-        return tuple(name for name in known if name not in self._ruled_out_searches)
+        usable = tuple(name for name in known if name not in self._ruled_out_searches)
+        if not self._has_documents:
+            return usable
+        return tuple(name for name in usable if WIRE[name] in self._gateway.document_dialects)
+
+    @property
+    def _has_documents(self) -> bool:
+        return any(message.documents for message in self._request.messages)
 
     @property
     def _ruled_out_searches(self) -> set[str]:
@@ -147,6 +157,13 @@ class Plan:
     def _wire_dialect(self) -> str:
         request = self._request
         known = tuple(filter(None, (self._settings.dialect, *self._gateway.dialects)))
+        if self._has_documents:
+            known = self._gateway.document_dialects
+            if not known:
+                raise errors.InvalidArgumentError(
+                    f"files: {self._gateway.title} takes no documents, only texts and images.",
+                    "Leave PDFs and addresses out, or copy their text into the prompt.",
+                )
         ruled_out = [
             name
             for name in known
@@ -252,9 +269,24 @@ class Plan:
     def _other_dialect(self, error: GrokError) -> bool:
         if not isinstance(error, errors.EndpointError) or self.other_dialect is None:
             return False
+        if self._has_documents and self.other_dialect not in self._gateway.document_dialects:
+            return False
         self._suspects.dialects.add(self.form.dialect)
         self._use_other_dialect(f"The endpoint does not speak {self.form.dialect}")
         return True
+
+    def _documents_refused(self, error: GrokError) -> GrokError:
+        documents = [one for message in self._request.messages for one in message.documents]
+        inline = [one.name for one in documents if one.is_inline]
+        advice = "Check that anybody can fetch the address, or copy the text into the prompt."
+        if inline:
+            advice = f"Give the https address of {inline[0]}, which the endpoint fetches, or copy its text."
+        return errors.BadRequestError(
+            f"files: {self._gateway.title} refused the document: {error.message}",
+            advice,
+            status=error.status,
+            request_id=error.request_id,
+        )
 
     def worked(self) -> None:
         """Remember for the calls to come what this one found out: its present form has brought an answer."""
@@ -262,6 +294,8 @@ class Plan:
 
     def final_error(self, error: GrokError) -> GrokError:
         """The error to report for a refusal that no other form could avoid."""
+        if self._has_documents and isinstance(error, errors.BadRequestError) and _FILE.search(error.message):
+            return self._documents_refused(error)
         if not self._refuses_search(error) or isinstance(error, errors.SearchUnavailableError):
             return error
         return errors.SearchUnavailableError(

@@ -6,7 +6,7 @@ Nothing that fails inside reaches the SDK: no traceback and no secret can get to
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,8 +38,9 @@ from grok_mcp.rendering import (
 from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
 from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
+from grok_mcp.server.roots import Roots
 from grok_mcp.server.tasks import created, takes_tasks
-from grok_mcp.tools import ToolSpec, run_tool
+from grok_mcp.tools import ToolSpec, file_names, fingerprint, run_tool
 from grok_mcp.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -57,11 +58,17 @@ AT_ONCE_S = 0.1
 class ToolCall:
     """One call of a tool by a host."""
 
-    def __init__(self, spec: ToolSpec, grok: Grok, params: CallToolRequestParams, ctx: Context) -> None:
+    def __init__(
+        self, spec: ToolSpec, grok: Grok, params: CallToolRequestParams, ctx: Context, roots: Roots
+    ) -> None:
         self._spec = spec
         self._grok = grok
         self._arguments: Mapping[str, Any] = params.arguments or {}
+        self._params = params
         self._ctx = ctx
+        self._roots = roots
+        self._files: str | None = ""
+        """What tells apart two calls that name the same files; None where they can't be read."""
         self._progress = self._requested_progress()
         wait_s = grok.settings.wait_s(watched=self._progress is not None)
         self._kind = self._expected_kind()
@@ -119,6 +126,13 @@ class ToolCall:
     async def _result(self) -> Result:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
+            if names := self._file_names():
+                roots = await self._roots.of(self._ctx, self._params)
+                if isinstance(roots, InputRequiredResult):
+                    return roots
+                self._call.file_roots = roots
+                if self._call.wait_s is not None:
+                    self._files = await fingerprint(names, self._call)
             outcome = await self._outcome()
             if self._call.may_ask and isinstance(outcome, CallLimitError):
                 answer = await self._ask(outcome)
@@ -155,13 +169,22 @@ class ToolCall:
             status=self._phase,
         )
 
-    def _request(self) -> str:
-        """The same for the same tool with the same arguments at the same endpoint.
+    def _file_names(self) -> Sequence[str]:
+        """The files that the arguments name, as far as they can be read."""
+        return (
+            file_names(self._arguments.get("files")) if "files" in self._spec.arguments.model_fields else ()
+        )
 
-        Empty for arguments that are no Unicode.
+    def _request(self) -> str:
+        """The same for the same tool with the same arguments, and files as they are, at the same endpoint.
+
+        Empty for arguments that are no Unicode, and for files that can't be read.
         """
+        if self._files is None:
+            return ""
+        known = [self._grok.identity, self._spec.name, self._files, sorted(self._arguments.items())]
         try:
-            asked = to_json([self._grok.identity, self._spec.name, sorted(self._arguments.items())])
+            asked = to_json(known)
         except ValueError:
             return ""
         return hashlib.sha256(asked).hexdigest()

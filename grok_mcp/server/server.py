@@ -21,6 +21,7 @@ from mcp_types import (
     DiscoverResult,
     Icon,
     ListToolsResult,
+    NotificationParams,
     PaginatedRequestParams,
     RequestParams,
     ServerCapabilities,
@@ -36,6 +37,7 @@ from grok_mcp.server.call import Result, ToolCall
 from grok_mcp.server.connection import Context
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
+from grok_mcp.server.roots import Roots
 from grok_mcp.server.skills import SKILLS_EXTENSION, GetSkillRequestParams, get_skill, list_skills
 from grok_mcp.server.tasks import TASKS_EXTENSION, TaskParams, Tasks
 from grok_mcp.tools import TOOLS, ToolSpec
@@ -113,6 +115,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     if not grok.settings.holds:
         tools = {name: spec for name, spec in tools.items() if not spec.collects}
     structured = grok.settings.results == "structured"
+    roots = Roots(grok.settings)
     listed = ListToolsResult(tools=[publish(spec, structured=structured) for spec in tools.values()])
     # Over HTTP the SDK compares headers with arguments: it need not where no schema asks for that.
     schemas = {tool.name: tool.input_schema for tool in listed.tools if _HEADER in str(tool.input_schema)}
@@ -125,7 +128,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
         spec = tools.get(params.name)
         if spec is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
-        result = await ToolCall(spec, grok, params, ctx).run()
+        result = await ToolCall(spec, grok, params, ctx, roots).run()
         if not isinstance(result, CallToolResult):
             return result
         if (whole := _with_whole_text(result.structured_content)) is not result.structured_content:
@@ -154,6 +157,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     if grok.settings.wait != 0:
         _add_tasks(server, Tasks(grok))
     server.extensions[SKILLS_EXTENSION] = {}  # the SDK declares none before 2026-07-28
+    server.add_notification_handler("notifications/roots/list_changed", NotificationParams, roots.changed)
     server.add_request_handler("skills/list", PaginatedRequestParams, list_skills)
     server.add_request_handler("skills/get", GetSkillRequestParams, get_skill)
     server.middleware.append(_on_the_wire)

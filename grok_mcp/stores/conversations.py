@@ -121,4 +121,5 @@ def _size(part: _Part) -> int:
         return len(json.dumps(part, default=dict)) if part else 0
     sealed = (value for item in part.reasoning for value in item.values() if isinstance(value, str))
     arguments = (call.arguments for call in part.tool_calls)
-    return len(part.text) + sum(map(len, (*part.images, *arguments, *sealed)))
+    documents = (document.url for document in part.documents)
+    return len(part.text) + sum(map(len, (*part.images, *documents, *arguments, *sealed)))

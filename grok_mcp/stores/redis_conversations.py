@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from grok_mcp.errors import OverloadedError
-from grok_mcp.messages import FunctionCall, Message
+from grok_mcp.messages import Document, FunctionCall, Message
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.stores.conversations import (
     LIFETIME_S,
@@ -57,7 +57,9 @@ class RedisConversations:
         """Store a conversation; returns its handle, None where it is too large or Redis does not take it."""
         handle = new_handle()
         size = sum(
-            len(turn.text) + sum(map(len, turn.images)) + 5_000 * len(turn.reasoning)
+            len(turn.text)
+            + sum(map(len, (*turn.images, *(document.url for document in turn.documents))))
+            + 5_000 * len(turn.reasoning)
             for turn in conversation.messages
         )
         try:
@@ -74,12 +76,23 @@ class RedisConversations:
 def _pack(conversation: Conversation, prefix: str) -> tuple[bytes, dict[str, bytes]]:
     """A conversation as it is stored, and its images by their keys, which begin with `prefix`."""
     images: dict[str, bytes] = {}
-    turns = [
-        {**turn._asdict(), "images": [_put_apart(image, images, prefix) for image in turn.images]}
-        for turn in conversation.messages
-    ]
+    turns = [_turn(turn, images, prefix) for turn in conversation.messages]
     document = {"version": _VERSION, **conversation._asdict(), "messages": turns}
     return pack(join_surrogates(json.dumps(document, ensure_ascii=False, default=dict))), images
+
+
+def _turn(turn: Message, images: dict[str, bytes], prefix: str) -> dict[str, Any]:
+    """One turn as it is stored; documents only where there are any, which older processes don't know."""
+    document = {**turn._asdict(), "images": [_put_apart(image, images, prefix) for image in turn.images]}
+    del document["documents"]
+    if turn.documents:
+        document["documents"] = [(one.name, _put_apart(one.url, images, prefix)) for one in turn.documents]
+    return document
+
+
+def _urls(turn: Mapping[str, Any]) -> list[str | list[Any]]:
+    """The images and documents of a stored turn: data URIs are put apart."""
+    return [*turn["images"], *(url for _, url in turn.get("documents", ()))]
 
 
 def _read(stored: bytes) -> tuple[dict[str, Any], dict[str, int]]:
@@ -87,13 +100,15 @@ def _read(stored: bytes) -> tuple[dict[str, Any], dict[str, int]]:
     document = json.loads(unpack(stored))
     if document["version"] != _VERSION:
         raise ValueError
-    images = (image for turn in document["messages"] for image in turn["images"])
+    images = (image for turn in document["messages"] for image in _urls(turn))
     return document, {image[1]: image[2] for image in images if not isinstance(image, str)}
 
 
 def _unpack(document: dict[str, Any], images: Mapping[str, bytes | None]) -> Conversation:
     for turn in document["messages"]:
         turn["images"] = tuple(_put_back(image, images) for image in turn["images"])
+        documents = turn.get("documents", ())
+        turn["documents"] = tuple(Document(name, _put_back(url, images)) for name, url in documents)
         turn["tool_calls"] = tuple(FunctionCall(*call) for call in turn["tool_calls"])
         turn["reasoning"] = tuple(turn["reasoning"])
     messages = tuple(Message(**turn) for turn in document["messages"])

@@ -13,8 +13,9 @@ from grok_mcp.messages import Answer, Call, Message
 from grok_mcp.pipeline import Grok
 from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments, SamplingOptions
+from grok_mcp.tools.files import attach
 from grok_mcp.tools.spec import ToolSpec
-from grok_mcp.tools.turns import keep_turn, load_images, open_turn
+from grok_mcp.tools.turns import OpenTurn, keep_turn, load_images, open_turn
 
 NO_OUTPUT = "(no output)"
 """What goes out for an empty output: endpoints refuse a message without content."""
@@ -40,6 +41,13 @@ class AskArguments(Arguments):
 
     prompt: str
     images: Annotated[tuple[str, ...], Field(description="URL, data URI or path")] = ()
+    files: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Sent with the prompt, so don't copy them: path, path:10-40 (lines), glob "
+            "(src/**/*.py), folder, https URL of a PDF"
+        ),
+    ] = ()
     tools: Annotated[
         tuple[dict[str, Any], ...],
         Field(description="OpenAI functions"),
@@ -87,8 +95,8 @@ def _function(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
-    """Answer one `ask_grok` call."""
+async def open_ask(grok: Grok, arguments: AskArguments, call: Call) -> OpenTurn:
+    """The turn that one `ask_grok` call asks for."""
     conversation = await grok.conversations.open(arguments.conversation_id, call.caller)
     tools = arguments.tools or conversation.tools
     names = [tool["name"] for tool in tools]
@@ -99,9 +107,10 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
             "Correct it and call again.",
         )
     messages = _results(arguments, conversation)
-    if arguments.prompt.strip() or arguments.images:
+    attached = await attach(arguments.files, grok, call)
+    if arguments.prompt.strip() or arguments.images or arguments.files:
         images = await load_images(arguments.images, grok.settings.image_roots)
-        messages += (Message("user", arguments.prompt, images=images),)
+        messages += (attached.message(arguments.prompt, images),)
     request = open_turn(
         grok,
         arguments,
@@ -112,8 +121,14 @@ async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
-    answer = await grok.complete(request, call)
-    return await keep_turn(grok, conversation, request, answer, call)
+    return OpenTurn(conversation, request, attached)
+
+
+async def ask(grok: Grok, arguments: AskArguments, call: Call) -> Answer:
+    """Answer one `ask_grok` call."""
+    turn = await open_ask(grok, arguments, call)
+    answer = turn.attached.noted(await grok.complete(turn.request, call))
+    return await keep_turn(grok, turn.conversation, turn.request, answer, call)
 
 
 def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Message, ...]:
@@ -140,5 +155,6 @@ ASK = ToolSpec(
     description="Ask Grok (xAI): second opinion, reasoning, images, function calls.",
     arguments=AskArguments,
     run=ask,
+    open=open_ask,
     always_load=True,
 )

@@ -11,7 +11,7 @@ from grok_mcp.messages import Answer, Call, Message, Search, SearchMode, SourceK
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import ZERO_IS_ABSENT, Arguments, Count, SamplingOptions, not_blank
 from grok_mcp.tools.spec import ToolSpec
-from grok_mcp.tools.turns import keep_turn, open_conversation, open_turn
+from grok_mcp.tools.turns import OpenTurn, keep_turn, open_conversation, open_turn
 
 _HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,126}[a-z0-9-]{2,63}")
 
@@ -142,8 +142,8 @@ class SearchArguments(Arguments):
         )
 
 
-async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
-    """Answer one `grok_search` call."""
+async def open_search(grok: Grok, arguments: SearchArguments, call: Call) -> OpenTurn:
+    """The turn that one `grok_search` call asks for."""
     conversation = await open_conversation(grok, arguments, call)
     sampling = arguments.options.model_dump(include=set(SamplingOptions.model_fields), exclude_none=True)
     request = open_turn(
@@ -154,6 +154,12 @@ async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
         search=arguments.search(),
         options=sampling,
     )
+    return OpenTurn(conversation, request)
+
+
+async def search(grok: Grok, arguments: SearchArguments, call: Call) -> Answer:
+    """Answer one `grok_search` call."""
+    conversation, request, _ = await open_search(grok, arguments, call)
     answer = await grok.complete(request, call)
     return await keep_turn(grok, conversation, request, answer, call)
 
@@ -164,6 +170,7 @@ SEARCH = ToolSpec(
     description="Grok searches the live web and X posts now, with sources.",
     arguments=SearchArguments,
     run=search,
+    open=open_search,
     always_load=True,
     searches=True,
 )

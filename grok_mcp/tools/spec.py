@@ -10,10 +10,12 @@ from grok_mcp.messages import Answer, Call, Collected
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import ToolArguments
 from grok_mcp.tools.published import PUBLISHED
+from grok_mcp.tools.turns import OpenTurn
 
 
 class ToolSpec(NamedTuple):
-    """One tool. `renders` says whether its answer is rendered as Markdown or as JSON.
+    """One tool. `renders` says whether its answer is rendered as Markdown or as JSON; `open` makes what it
+    would send.
 
     A tool that `collects` asks Grok for nothing: it waits for what another call has begun. One that
     `searches` always does, and takes its time.
@@ -24,6 +26,7 @@ class ToolSpec(NamedTuple):
     description: str
     arguments: type[ToolArguments]
     run: Callable[[Grok, Any, Call], Awaitable[Answer | Collected]]
+    open: Callable[[Grok, Any, Call], Awaitable[OpenTurn]] | None = None
     renders: Literal["text", "data"] = "text"
     output_schema: Mapping[str, Any] | None = None
     always_load: bool = False

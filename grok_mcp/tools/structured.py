@@ -10,9 +10,10 @@ from grok_mcp import bounds, errors, events
 from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
+from grok_mcp.tools.files import attach
 from grok_mcp.tools.json_schema import SchemaCheck
 from grok_mcp.tools.spec import ToolSpec
-from grok_mcp.tools.turns import keep_turn, load_images, open_conversation, open_turn
+from grok_mcp.tools.turns import OpenTurn, keep_turn, load_images, open_conversation, open_turn
 
 
 class StructuredArguments(Arguments):
@@ -23,6 +24,7 @@ class StructuredArguments(Arguments):
     name: str = "result"
     search: Annotated[bool, Field(description="Web and X first")] = False
     images: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     options: SamplingOptions = SamplingOptions()
 
@@ -41,28 +43,40 @@ class StructuredArguments(Arguments):
         return plain[:64] or "result"
 
 
-async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> Answer:
-    """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
-    conversation = await open_conversation(grok, arguments, call)
+async def open_structured(grok: Grok, arguments: StructuredArguments, call: Call) -> OpenTurn:
+    """The turn that one `grok_structured` call asks for."""
     check = await anyio.to_thread.run_sync(SchemaCheck.compile, arguments.json_schema)
+    return await _open(grok, arguments, call, check)
+
+
+async def _open(grok: Grok, arguments: StructuredArguments, call: Call, check: SchemaCheck) -> OpenTurn:
+    conversation = await open_conversation(grok, arguments, call)
+    attached = await attach(arguments.files, grok, call)
     images = await load_images(arguments.images, grok.settings.image_roots)
     request = open_turn(
         grok,
         arguments,
         conversation,
-        (Message("user", arguments.prompt, images=images),),
+        (attached.message(arguments.prompt, images),),
         search=Search() if arguments.search else None,
         response_format=ResponseFormat(arguments.name, check.fitted),
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
-    answer = await _complete(grok, request, call)
+    return OpenTurn(conversation, request, attached)
+
+
+async def structured(grok: Grok, arguments: StructuredArguments, call: Call) -> Answer:
+    """Answer one `grok_structured` call; a mismatch gets one turn to be repaired."""
+    check = await anyio.to_thread.run_sync(SchemaCheck.compile, arguments.json_schema)
+    conversation, request, attached = await _open(grok, arguments, call, check)
+    answer = attached.noted(await _complete(grok, request, call))
     if mismatches := await _mismatches(check, answer):
         first = answer
         request = _repair(request, first, mismatches)
         call.observe(events.Restarted("correcting the JSON"), "")
         try:
-            answer = await _complete(grok, request, call)
+            answer = attached.noted(await _complete(grok, request, call))
         except errors.GrokError as error:
             error.usage = first.usage + error.usage if error.usage else first.usage
             raise
@@ -144,6 +158,7 @@ STRUCTURED = ToolSpec(
     description="Grok (xAI): JSON valid against your schema.",
     arguments=StructuredArguments,
     run=structured,
+    open=open_structured,
     renders="data",
     output_schema={"type": "object", "required": ["data"]},
 )

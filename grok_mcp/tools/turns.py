@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -12,7 +12,16 @@ from grok_mcp.messages import Answer, Call, ChatRequest, Message, ResponseFormat
 from grok_mcp.pipeline import Grok
 from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments
+from grok_mcp.tools.files import Attached
 from grok_mcp.tools.images import read_images
+
+
+class OpenTurn(NamedTuple):
+    """A turn before it is sent: what it continues, what is asked, and the files that go with it."""
+
+    conversation: Conversation
+    request: ChatRequest
+    attached: Attached = Attached()
 
 
 async def load_images(images: tuple[str, ...], roots: tuple[Path, ...]) -> tuple[str, ...]:

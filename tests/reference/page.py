@@ -32,7 +32,7 @@ async def page() -> str:
             tools = (await host.client.list_tools()).tools
             sections = [SECTIONS["head"], SECTIONS["reading"]]
             sections += [await _tool(tool, host) for tool in tools]
-            sections += [_options(), _results(), _errors()]
+            sections += [SECTIONS["files"], _options(), _results(), _errors()]
             sections.append(_prompts((await host.client.list_prompts()).prompts))
             sections.append(_skills((await asked(host.client, "skills/list"))["skills"]))
             sections.append(SECTIONS["tasks"])

@@ -111,6 +111,7 @@ async def host_on(
     legacy: bool = False,
     extensions: Any = None,
     elicitation: Any = None,
+    roots: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Host]:
     """A host whose server uses this endpoint; `settings` by the names of the settings model."""
@@ -122,6 +123,7 @@ async def host_on(
             mode="legacy" if legacy else "auto",
             extensions=extensions,
             elicitation_callback=elicitation,
+            list_roots_callback=roots,
         ) as client:
             yield Host(client, grok)
     finally:

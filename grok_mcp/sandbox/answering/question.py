@@ -1,6 +1,7 @@
 """What a request asks for, in the words of neither dialect."""
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +20,15 @@ class Function:
 
 @dataclass(frozen=True)
 class Turn:
-    """One message of the conversation: its text, and the number of its images."""
+    """One message of the conversation: its text, the number of its images, the names of its documents."""
 
     role: str
     text: str
     images: int = 0
+    documents: tuple[str, ...] = ()
+
+
+_END_OF_FILES = "=== end of the files ==="
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,18 @@ class Question:
 
     @property
     def prompt(self) -> str:
-        """The user's last message."""
+        """The user's last message, without the files that stand before it."""
+        return self._message.rpartition(_END_OF_FILES)[2].lstrip()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files in that message, each with its lines, and the documents that came with it."""
+        before, end, _ = self._message.rpartition(_END_OF_FILES)
+        named = tuple(re.findall(r"^=== (.+) ===$", before, re.MULTILINE)) if end else ()
+        return (*named, *next((turn.documents for turn in reversed(self.turns) if turn.role == "user"), ()))
+
+    @property
+    def _message(self) -> str:
         return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
 
     @property

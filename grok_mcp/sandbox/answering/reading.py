@@ -22,7 +22,20 @@ def turn(role: str, content: Any) -> Turn:
         url = image["url"] if isinstance(image, dict) else image
         if not re.match(r"https://|data:image/(png|jpe?g);base64,", url):
             raise RefusalError(400, "Unsupported image: give a https address or a png or jpeg data URI.")
-    return Turn(role, "\n".join(texts), len(images))
+    files = [part for part in content if part.get("type") in ("input_file", "file")]
+    return Turn(role, "\n".join(texts), len(images), tuple(map(_document, files)))
+
+
+def _document(part: JSON) -> str:
+    """The name of a document; in the responses dialect it is given flat, in chat under `file`."""
+    file = part.get("file", part)
+    if file.get("file_url"):
+        if not str(file["file_url"]).startswith("https://"):
+            raise RefusalError(400, "file_url must be an https address.")
+        return str(file["file_url"])
+    if not re.match(r"data:[\w.+/-]+;base64,", str(file.get("file_data"))):
+        raise RefusalError(400, "A file needs file_url, or file_data as a data URI.")
+    return str(file.get("filename") or "a document")
 
 
 def functions(tools: list[JSON]) -> tuple[Function, ...]:

@@ -72,6 +72,8 @@ def introduce(question: Question, number: int) -> str:
     parts.append(f": you asked “{_quote(question.prompt)}”.")
     if question.images:
         parts.append(f" {question.images} image{'s' if question.images > 1 else ''} came with it.")
+    if question.files:
+        parts.append(f" It came with {'; '.join(question.files)}.")
     if question.results:
         parts.append(f" Your functions returned: {'; '.join(question.results)}.")
     return "".join(parts)
