@@ -5,7 +5,6 @@ more, so that nobody gets half of one version and half of another.
 """
 
 import codecs
-import mimetypes
 import os
 import re
 import stat
@@ -176,6 +175,8 @@ def read_file(file: FoundFile) -> Text | Binary | None:
     if unnamed:
         return None
     if kind is None:
+        import mimetypes  # reads files of the system
+
         guess = mimetypes.guess_type(file.place.path.name)[0]
         raise name.error(
             f"{shown} is binary{f' ({guess})' if guess else ''}: only text, PDFs, PNGs and JPEGs are sent.",

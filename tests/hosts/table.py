@@ -23,6 +23,7 @@ COLUMNS = (
     "no key",
     "progress",
     "slow call",
+    "files",
     "time limit",
     "interrupt",
     "seen on",
