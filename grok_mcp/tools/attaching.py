@@ -1,7 +1,7 @@
 """Makes of the files of a call what goes out: texts become a part of the question, below their paths.
 
-Each line has its number, so that none can be taken for a heading, whatever stands in the file. PDFs, images and
-addresses of documents go as they are. All of it is bounded before anything is sent.
+Each line has its number, so that none can be taken for a heading, whatever stands in the file. PDFs, images
+and addresses of documents go as they are. All of it is bounded before anything is sent.
 """
 
 import base64
