@@ -40,7 +40,7 @@ from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.server.roots import Roots
 from grok_mcp.server.tasks import created, takes_tasks
-from grok_mcp.tools import ToolSpec, file_names, fingerprint, run_tool
+from grok_mcp.tools import ToolSpec, file_names, run_tool, state_of_files
 from grok_mcp.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class ToolCall:
                     return roots
                 self._call.file_roots = roots
                 if self._call.wait_s is not None:
-                    self._files = await fingerprint(names, self._call)
+                    self._files = await state_of_files(names, self._call)
             outcome = await self._outcome()
             if self._call.may_ask and isinstance(outcome, CallLimitError):
                 answer = await self._ask(outcome)

@@ -13,9 +13,8 @@ from grok_mcp.messages import Answer, Call, Message
 from grok_mcp.pipeline import Grok
 from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments, SamplingOptions
-from grok_mcp.tools.files import attach
 from grok_mcp.tools.spec import ToolSpec
-from grok_mcp.tools.turns import OpenTurn, keep_turn, load_images, open_turn
+from grok_mcp.tools.turns import OpenTurn, keep_turn, load_files, load_images, open_turn
 
 NO_OUTPUT = "(no output)"
 """What goes out for an empty output: endpoints refuse a message without content."""
@@ -107,7 +106,7 @@ async def open_ask(grok: Grok, arguments: AskArguments, call: Call) -> OpenTurn:
             "Correct it and call again.",
         )
     messages = _results(arguments, conversation)
-    attached = await attach(arguments.files, grok, call)
+    attached = await load_files(arguments.files, grok, call)
     if arguments.prompt.strip() or arguments.images or arguments.files:
         images = await load_images(arguments.images, grok.settings.image_roots)
         messages += (attached.message(arguments.prompt, images),)

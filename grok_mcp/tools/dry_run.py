@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from grok_mcp.accounting import Estimate
 from grok_mcp.messages import Call
 from grok_mcp.pipeline import Grok
-from grok_mcp.tools.files import ReadFile
+from grok_mcp.tools.attached import ReadFile
 from grok_mcp.tools.spec import ToolSpec
 
 

@@ -10,10 +10,9 @@ from grok_mcp import bounds, errors, events
 from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
 from grok_mcp.pipeline import Grok
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
-from grok_mcp.tools.files import attach
 from grok_mcp.tools.json_schema import SchemaCheck
 from grok_mcp.tools.spec import ToolSpec
-from grok_mcp.tools.turns import OpenTurn, keep_turn, load_images, open_conversation, open_turn
+from grok_mcp.tools.turns import OpenTurn, keep_turn, load_files, load_images, open_conversation, open_turn
 
 
 class StructuredArguments(Arguments):
@@ -51,7 +50,7 @@ async def open_structured(grok: Grok, arguments: StructuredArguments, call: Call
 
 async def _open(grok: Grok, arguments: StructuredArguments, call: Call, check: SchemaCheck) -> OpenTurn:
     conversation = await open_conversation(grok, arguments, call)
-    attached = await attach(arguments.files, grok, call)
+    attached = await load_files(arguments.files, grok, call)
     images = await load_images(arguments.images, grok.settings.image_roots)
     request = open_turn(
         grok,

@@ -1,6 +1,6 @@
 """One turn of a conversation, the same for all tools: open it, ask, keep the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from grok_mcp.messages import Answer, Call, ChatRequest, Message, ResponseFormat
 from grok_mcp.pipeline import Grok
 from grok_mcp.stores import Conversation
 from grok_mcp.tools.arguments import Arguments
-from grok_mcp.tools.files import Attached
+from grok_mcp.tools.attached import Attached
 from grok_mcp.tools.images import read_images
 
 
@@ -27,6 +27,22 @@ class OpenTurn(NamedTuple):
 async def load_images(images: tuple[str, ...], roots: tuple[Path, ...]) -> tuple[str, ...]:
     """The images in the form that endpoints take; files are read in a thread."""
     return await anyio.to_thread.run_sync(read_images, images, roots) if images else ()
+
+
+async def load_files(files: tuple[str, ...], grok: Grok, call: Call) -> Attached:
+    """The files in the form in which they go out; raises InvalidArgumentError."""
+    if not files:
+        return Attached()
+    from grok_mcp.tools.files import attach
+
+    return await attach(files, grok, call)
+
+
+async def state_of_files(names: Sequence[str], call: Call) -> str | None:
+    """What tells apart two calls that name the same files, where these have changed; None for an error."""
+    from grok_mcp.tools.files import state_of
+
+    return await state_of(names, call)
 
 
 async def open_conversation(grok: Grok, arguments: Arguments, call: Call) -> Conversation:

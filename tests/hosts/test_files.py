@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from npm_packages import UnavailableError
@@ -38,7 +39,7 @@ async def reviewed(host: Host, home: Path, **settings: str) -> tuple[FakeModel, 
     file.parent.mkdir(parents=True)
     file.write_text(TEXT)
     async with Endpoint(chat("In line 3.")) as endpoint, FakeModel(REVIEW) as model:
-        variables = {"XAI_API_KEY": KEY, "XAI_BASE_URL": endpoint.url, **settings}
+        variables: dict[str, Any] = {"XAI_API_KEY": KEY, "XAI_BASE_URL": endpoint.url, **settings}
         for _ in range(2):  # one whose first turn did not wait for the server is repeated once
             async with running(host, on_stdio(home, model.url, **variables)) as run:
                 await run.end()
