@@ -196,6 +196,11 @@ class ChatRequest:
     cache_key: str | None = None
     omit: frozenset[str] = frozenset()
 
+    @property
+    def uses_server_tools(self) -> bool:
+        """Whether the endpoint's own tools may work on the answer."""
+        return self.search is not None and self.search.mode != "off"
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:

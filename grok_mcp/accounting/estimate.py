@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from grok_mcp import bounds
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Message
-from grok_mcp.models import LONG_CONTEXT_TOKENS, RETIRED, Model, find_model
+from grok_mcp.models import LONG_CONTEXT_TOKENS, MOVING, RETIRED, Model, find_model
 from grok_mcp.redaction import one_line
 from grok_mcp.usage import Usage, with_cost_estimate
 
@@ -94,7 +94,7 @@ def short(model: str) -> str:
 def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
     """What the request may cost in this wire dialect; None where the model has no known price."""
     name = request.model.rsplit("/", 1)[-1]
-    model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
+    model = find_model({**RETIRED, **MOVING}.get(name, name) if gateway.serves_xai_models else name)
     thoughts = _thoughts(request, model)
     beyond = dialect == "chat_completions" and not gateway.reasoning_inside
     output = _output(request, thoughts, thoughts if beyond else 0)
@@ -109,7 +109,9 @@ def estimate(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate |
     priced = _price(request.model, model, input_tokens, output)
     if priced is None:
         return None
-    tier = PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
+    tier = gateway.price_factor * (
+        PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
+    )
     return Estimate(
         short(request.model), input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
     )

@@ -18,7 +18,7 @@ from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import endpoint_url, resolve
 from grok_mcp.messages import Answer, Call, ChatRequest
-from grok_mcp.models import is_known
+from grok_mcp.models import RETIRED, find_model
 from grok_mcp.pipeline import telemetry
 from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.pace import Pace
@@ -58,7 +58,7 @@ class Grok:
         self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
         self._upstream = Upstream(self._endpoint, key, timeouts)
-        self.catalog = Catalog(self.gateway, self._get)
+        self.catalog = Catalog(self.gateway, self._get, settings.model)
         self.readiness = Readiness(self.gateway, self._get)
         self.ledger, self.budget = open_books(settings)
         limit = settings.call_limit_usd
@@ -73,7 +73,7 @@ class Grok:
     @property
     def default_model(self) -> str:
         """The model for calls that name none."""
-        return self.settings.model or self.gateway.default_model
+        return self.catalog.default_model
 
     async def complete(self, request: ChatRequest, call: Call | None = None) -> Answer:
         """Send one request of a call and return its answer, partial and marked where it broke after some
@@ -152,7 +152,8 @@ class Grok:
             return plan.adapt(error)
         # A new model may at first be served in one dialect only (observed in 2026); its name is in the list.
         model = plan.form.request.model
-        if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
+        known = find_model(model) or (self.gateway.serves_xai_models and model in RETIRED)
+        if plan.other_dialect and not known and await self.catalog.offers(model):
             plan.switch_dialect()
             return True
         error.advice = f"{self.catalog.advice(model)}{error.advice}"

@@ -76,7 +76,7 @@ _PACKAGES = ("mcp", "httpx2", "pydantic")
 
 
 async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    return await grok.catalog.published(grok.default_model)
+    return await grok.catalog.published()
 
 
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
@@ -85,6 +85,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     No key and no password leaves here. Whose server it is, where its files lie and who else may call it is
     none of the business of others.
     """
+    await grok.catalog.settle_default()
     settings, gateway = grok.settings, grok.gateway
     document: dict[str, Any] = {
         "server": {"name": "grok-mcp-server", "version": __version__},
