@@ -108,7 +108,7 @@ async def test_a_search_is_said_to_leave_the_region(
     answering = with_list(listing("grok-4.6"), chat("{}"))
     async with Endpoint(choose=answering) as endpoint, host_on(endpoint, gateway="xai-us") as host:
         result = await host.call(tool, **arguments)
-    assert (NOTE in str(result.raw.meta)) == noted
+    assert (NOTE in str(result.raw)) == noted
 
 
 def test_an_estimate_knows_that_tokens_cost_a_tenth_more_and_searches_do_not() -> None:
