@@ -152,6 +152,7 @@ class Search:
     max_turns: int | None = None
     image_understanding: bool | None = None
     video_understanding: bool | None = None
+    image_search: bool | None = None
     safe_search: bool | None = None
     min_likes: int | None = None
     min_views: int | None = None

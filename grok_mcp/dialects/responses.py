@@ -100,6 +100,7 @@ def _server_tools(search: Search) -> list[dict[str, Any]]:
                 type="web_search",
                 filters=filters or None,
                 enable_image_understanding=search.image_understanding,
+                enable_image_search=search.image_search,
             )
         )
     if "x" in search.sources:
