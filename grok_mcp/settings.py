@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.foreign import read_text
-from grok_mcp.gateways import GATEWAYS
+from grok_mcp.gateways import GATEWAYS, resolve
 
 PREFIX = "GROK_MCP_"
 WATCHED_WAIT_S = 230.0
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     GatewayName = str
 else:
     GatewayName = Literal[tuple(GATEWAYS)]
+GUIDELINES = ("nsfw", "violence", "profanity")
+"""What xAI can be made to decline (docs.x.ai, custom moderation, as read until 2026-11-29)."""
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
@@ -139,6 +141,16 @@ class Settings(BaseSettings):
         Literal["responses", "search_parameters", "openrouter", "none"] | None,
         Field(description="way of searching that is tried first; `none` never searches"),
     ] = None
+    guidelines: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description=f"what xAI is told to decline, of {', '.join(GUIDELINES)}, separated by commas"),
+    ] = ()
+    collections: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="ids of xAI's collections that each call may search, separated by commas"),
+    ] = ()
     timeout: Annotated[float, Field(gt=0, description="deadline of a whole call, retries included")] = 900
     idle_timeout: Annotated[float, Field(gt=0, description="longest silence of the endpoint")] = 120
     connect_timeout: Annotated[float, Field(gt=0, description="longest wait for a connection")] = 10
@@ -258,6 +270,14 @@ class Settings(BaseSettings):
             description="sessions that a caller may have open; ten times as many for all together",
         ),
     ] = 100
+    safety_identifier: Annotated[
+        Literal["on", "off"],
+        Field(description="tell xAI callers with a token apart, by a keyed hash of each one's name"),
+    ] = "on"
+    safety_key: Annotated[
+        SecretStr | None,
+        Field(description="secret of 16 characters or more that keys this hash; else the API key does"),
+    ] = None
     insecure_no_auth: Annotated[
         bool,
         Field(description="serve the network without authentication: anyone may spend your money"),
@@ -275,10 +295,37 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path | None) -> Path | None:
         return value and _path(value)
 
-    @field_validator("oauth_scopes", "allowed_hosts", "allowed_origins", mode="before")
+    @field_validator(
+        "oauth_scopes", "allowed_hosts", "allowed_origins", "guidelines", "collections", mode="before"
+    )
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("guidelines")
+    @classmethod
+    def _check_guidelines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.lower() for word in value))
+        if set(words) - set(GUIDELINES):
+            raise ValueError(f"must be words of {', '.join(GUIDELINES)}")
+        return words
+
+    @field_validator("collections")
+    @classmethod
+    def _check_collections(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ids = tuple(dict.fromkeys(value))
+        if not all(re.fullmatch(rf"[\w.:-]{{1,{bounds.COLLECTION_CHARACTERS}}}", id, re.ASCII) for id in ids):
+            raise ValueError("must be ids as in collection_4f1c, separated by commas")
+        if len(ids) > bounds.COLLECTIONS:
+            raise ValueError(f"at most {bounds.COLLECTIONS} collections")
+        return ids
+
+    @field_validator("safety_key")
+    @classmethod
+    def _check_safety_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not 16 <= len(value.get_secret_value()) <= bounds.KEY_CHARACTERS:
+            raise ValueError(f"must have 16 to {bounds.KEY_CHARACTERS} characters")
+        return value
 
     @field_validator("base_url", "public_url", "oauth_issuer", "oauth_jwks_url")
     @classmethod
@@ -320,6 +367,17 @@ class Settings(BaseSettings):
             raise ValueError(f"{name}: the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
         if self.gateway == "sandbox" and self.base_url and not is_loopback(urlsplit(self.base_url).hostname):
             raise ValueError(f"{name}: the sandbox runs on this machine: take XAI_BASE_URL away")
+        return self
+
+    @model_validator(mode="after")
+    def _check_taker(self) -> "Settings":
+        """Guidelines that nobody applies are worse than none."""
+        gateway = resolve(self)
+        if self.guidelines and "guidelines" not in gateway.extensions:
+            raise ValueError(
+                f"GROK_MCP_GUIDELINES: only xAI applies guidelines, and the gateway is {gateway.name}: unset "
+                "it, or set GROK_MCP_GATEWAY=xai where xAI is behind that address"
+            )
         return self
 
     @field_validator("redis_url")

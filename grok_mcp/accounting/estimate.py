@@ -8,6 +8,7 @@ and in the README's table, which a test compares.
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ READ_TOKENS = 5_000
 POSTS = 8
 SEARCH_USD = Decimal("0.005")
 """A search of the web, or a post on X that was read (docs.x.ai, pricing, since 2026-09-21)."""
+COLLECTION_SEARCH_USD = Decimal("0.0025")
+"""A search of the operator's collections (docs.x.ai, pricing)."""
 LIVE_SOURCES = 15
 LIVE_SOURCE_USD = Decimal("0.025")
 """A source of the older live search, which reads so many where no other number is asked for."""
@@ -174,6 +177,9 @@ def _bytes(text: str) -> int:
 def _search(request: ChatRequest) -> tuple[int, Decimal]:
     """Tokens that a usual search reads, and its fees."""
     search = request.search
+    if request.collections:
+        read, usd = _search(replace(request, collections=()))
+        return read + SEARCH_TURNS * READ_TOKENS, usd + SEARCH_TURNS * COLLECTION_SEARCH_USD
     if search is None or search.mode == "off":
         return 0, Decimal(0)
     if request.search_dialect == "search_parameters":

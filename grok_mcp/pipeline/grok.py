@@ -7,6 +7,7 @@ form, and what to do with an answer that broke.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,7 +18,7 @@ from grok_mcp.dialects import DIALECTS, parse
 from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import endpoint_url, resolve
-from grok_mcp.messages import Answer, Call, ChatRequest
+from grok_mcp.messages import LOCAL, Answer, Call, ChatRequest
 from grok_mcp.models import RETIRED, find_model
 from grok_mcp.pipeline import telemetry
 from grok_mcp.pipeline.in_flight import InFlight
@@ -25,6 +26,7 @@ from grok_mcp.pipeline.pace import Pace
 from grok_mcp.pipeline.places import Places
 from grok_mcp.pipeline.plan import Plan, Refusals
 from grok_mcp.pipeline.runs import Runs
+from grok_mcp.pipeline.safety import safety_identifier
 from grok_mcp.pipeline.turn import Turn
 from grok_mcp.settings import Settings
 from grok_mcp.stores import open_stores
@@ -64,6 +66,11 @@ class Grok:
         limit = settings.call_limit_usd
         self.call_limit = CallLimit(limit, self.gateway) if limit is not None else None
         self._has_key = key is not None
+        own = settings.safety_key
+        self._safety_key = own.get_secret_value() if own else key or ""
+        self._identifies = (
+            settings.safety_identifier == "on" and "safety_identifier" in self.gateway.extensions
+        )
         self._places = Places(settings.max_concurrency)
         self._starting = anyio.Lock()
         self._refusals = Refusals()
@@ -83,6 +90,9 @@ class Grok:
         """
         self._check_key()
         call = call or Call()
+        if self._identifies and call.caller != LOCAL:
+            identifier = safety_identifier(call.caller, self._safety_key)
+            request = replace(request, safety_identifier=identifier)
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         form = turn.plan.form
         notes = () if call.admit is None else await call.admit(form.request, form.dialect)

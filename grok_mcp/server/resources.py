@@ -64,7 +64,7 @@ class ResourceSpec(NamedTuple):
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
     *("max_retries", "progress", "results", "wait", "max_result_chars", "max_body_bytes"),
-    *("budget_usd_per_day", "call_limit_usd"),
+    *("budget_usd_per_day", "call_limit_usd", "guidelines"),
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 

@@ -56,8 +56,8 @@ class SearchArguments(Arguments):
     options: Annotated[
         SearchOptions,
         Field(
-            description="max_turns image_understanding video_understanding image_search safe_search min_likes "
-            "min_views rss_links, ask_grok's"
+            description="max_turns image_understanding video_understanding image_search safe_search "
+            "min_likes min_views rss_links, ask_grok's"
         ),
     ] = SearchOptions()
 

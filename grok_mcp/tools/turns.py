@@ -58,6 +58,8 @@ def open_turn(
         temperature=temperature,
         options=options or {},
         cache_key=conversation.root,
+        guidelines=grok.settings.guidelines,
+        collections=grok.settings.collections,
     )
 
 
