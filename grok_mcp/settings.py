@@ -70,7 +70,10 @@ def key_problem(key: str) -> str | None:
     return None
 
 
-def _read_key(path: Path) -> tuple[str, str | None]:
+KEY_FILE = "GROK_MCP_API_KEY_FILE"
+
+
+def read_key(path: Path) -> tuple[str, str | None]:
     """The key in a file, and what is wrong with it, as the end of a sentence about the setting."""
     try:
         key = bare(read_text(path, bounds.KEY_FILE_BYTES))
@@ -405,21 +408,29 @@ class Settings(BaseSettings):
         """The variable that the key comes from, or should come from."""
         return next((name for name, _, problem in self._keys() if problem is None), "XAI_API_KEY")
 
-    def missing_key_reason(self) -> str:
-        """Why there is no key, as the beginning of a sentence."""
-        for variable, key, problem in self._keys():
-            if key or variable == "GROK_MCP_API_KEY_FILE":
+    def missing_key_reason(self, in_file: tuple[str, str | None] | None = None) -> str:
+        """Why there is no key, as the beginning of a sentence; `in_file` is what is known of the file."""
+        for variable, key, problem in self._keys(in_file):
+            if key or variable == KEY_FILE:
                 return f"{variable} {problem}"
         return "There is no API key"
 
-    def _keys(self) -> Iterator[tuple[str, str, str | None]]:
-        """What is set as a key, by variable, in the order of preference; and what is wrong with it."""
+    def key_in_variables(self) -> tuple[str, str] | None:
+        """The first variable that holds a usable key, and that key; the file is not looked at."""
+        found = self._keys(("", "is not looked at"))
+        return next(((name, key) for name, key, problem in found if problem is None), None)
+
+    def _keys(self, in_file: tuple[str, str | None] | None = None) -> Iterator[tuple[str, str, str | None]]:
+        """What is set as a key, by variable, in the order of preference; and what is wrong with it.
+
+        The file is read where `in_file` is None.
+        """
         for variable, secret in (("XAI_API_KEY", self.xai_api_key), ("GROK_MCP_API_KEY", self.api_key)):
             if secret is not None:
                 key = bare(secret.get_secret_value())
                 yield variable, key, key_problem(key)
         if self.api_key_file is not None:
-            yield "GROK_MCP_API_KEY_FILE", *_read_key(self.api_key_file)
+            yield KEY_FILE, *(in_file or read_key(self.api_key_file))
 
     @property
     def shared(self) -> bool:

@@ -86,6 +86,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     none of the business of others.
     """
     await grok.catalog.settle_default()
+    await grok.keys.settle()
     settings, gateway = grok.settings, grok.gateway
     document: dict[str, Any] = {
         "server": {"name": "grok-mcp-server", "version": __version__},
@@ -98,7 +99,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         return document
     document["server"] |= {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     document["gateway"] = _gateway(grok)
-    document["key"] = _key(settings, gateway)
+    document["key"] = _key(grok)
     document["settings"] = {
         name: {"value": _plain(getattr(settings, name)), "from": origin_of(name, settings)}
         for name in Settings.model_fields
@@ -122,13 +123,13 @@ def _gateway(grok: Grok) -> dict[str, Any]:
     }
 
 
-def _key(settings: Settings, gateway: Gateway) -> dict[str, Any]:
+def _key(grok: Grok) -> dict[str, Any]:
     """Whether there is a key and where it is from; nothing of the key."""
-    if gateway.own_key is not None:
+    if grok.gateway.own_key is not None:
         return {"usable": True, "from": "the sandbox takes any"}
-    if settings.key() is not None:
-        return {"usable": True, "from": settings.key_variable()}
-    return {"usable": False, "reason": settings.missing_key_reason()}
+    if grok.keys.key is not None:
+        return {"usable": True, "from": grok.keys.variable}
+    return {"usable": False, "reason": grok.keys.missing_reason}
 
 
 def _plain(value: Any) -> Any:
