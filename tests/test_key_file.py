@@ -14,7 +14,7 @@ from grok_mcp.endpoint import Keys
 from grok_mcp.settings import Settings
 from tests.support.endpoint import Endpoint, Reply, Request, body, chat
 from tests.support.host import Host, host_on
-from tests.support.pace import within
+from tests.support.pace import until, within
 
 pytestmark = pytest.mark.anyio
 
@@ -140,10 +140,15 @@ async def test_an_answer_that_has_begun_is_not_asked_for_again(tmp_path: Path) -
     assert len(endpoint.requests) == 1
 
 
+def make_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 WRONG: dict[str, Callable[[Path], object]] = {
     "empty": lambda file: file.write_text(" \n"),
     "gone": lambda file: file.unlink(),
-    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a folder": make_folder,
     "a placeholder": lambda file: file.write_text("${XAI_API_KEY}"),
     "several lines": lambda file: file.write_text("one key\nanother key\n"),
     "not text": lambda file: file.write_bytes(b"\xff\xfe\x00\xd8\xff"),
@@ -213,9 +218,7 @@ async def test_a_call_in_flight_goes_on_with_the_key_that_it_was_sent_with(tmp_p
 
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
-            with within(10):
-                while not endpoint.requests:
-                    await anyio.sleep(0.01)
+            await until(lambda: bool(endpoint.requests))
             file.write_text(NEW)
             assert await host.grok.keys.renew(OLD)
             assert (await host.ask("Quick?")).text.startswith("Hi.")

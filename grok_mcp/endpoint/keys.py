@@ -62,8 +62,7 @@ class Keys:
         self._variable, held = settings.key_in_variables() or ("", None)
         self.key = own_key or held
         """The key to send, None where there is none."""
-        self.users_key = held
-        """That of the settings, where another one is sent in its place."""
+        self._held = held
         self._path = settings.api_key_file if self.key is None else None
         self._stamp: _Stamp | None = None
         self._problem: str | None = None
@@ -82,6 +81,12 @@ class Keys:
     def variable(self) -> str:
         """The variable that the key comes from, or should come from."""
         return self._variable or (KEY_FILE if self._path is not None and self.key else "XAI_API_KEY")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no sentence may show: the user's key, also where the gateway's own is sent in its place."""
+        users = self.key if self._path is not None else self._held
+        return (users,) if users else ()
 
     @property
     def missing_reason(self) -> str:

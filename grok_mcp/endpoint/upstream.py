@@ -60,9 +60,9 @@ class Upstream:
         self, endpoint: Endpoint, key: str | None, timeouts: Timeouts, *, idle_s: float = IDLE_S
     ) -> None:
         self.endpoint = endpoint
-        self.key: str | None = None
+        self.key = key
         self._own = {"User-Agent": f"grok-mcp-server/{__version__}", "Accept-Encoding": "gzip, deflate"}
-        self.use_key(key)
+        self._authorize()
         self._timeouts = timeouts
         self._idle_s = idle_s
         self._transport: httpx2.AsyncBaseTransport | None = None
@@ -70,13 +70,15 @@ class Upstream:
     def use_key(self, key: str | None, variable: str | None = None) -> None:
         """Send this key, of that variable, with the requests to come; those in flight go on with theirs."""
         self.key = key
-        authorization = {"Authorization": f"Bearer {key}"} if key else {}
-        others = {name: value for name, value in self._own.items() if name != "Authorization"}
-        self._own = others | authorization
+        self._authorize()
         if key and key not in self.endpoint.secrets:
             secrets = (key, *self.endpoint.secrets)[: OLD_SECRETS + 1]
             variable = variable or self.endpoint.key_variable
             self.endpoint = self.endpoint._replace(secrets=secrets, key_variable=variable)
+
+    def _authorize(self) -> None:
+        others = {name: value for name, value in self._own.items() if name != "Authorization"}
+        self._own = others | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
     @asynccontextmanager
     async def stream(

@@ -56,8 +56,7 @@ class Grok:
         )
         """What tells this server's answers apart from those of another one with the same store."""
         self.keys = Keys(settings, self.gateway.own_key)
-        secrets = (self.keys.users_key,) if self.keys.users_key else ()
-        endpoint = Endpoint(self.gateway.title, self.keys.variable, secrets)
+        endpoint = Endpoint(self.gateway.title, self.keys.variable, self.keys.secrets)
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
         self._upstream = Upstream(endpoint, self.keys.key, timeouts)
         self.catalog = Catalog(self.gateway, self._get, settings.model)
