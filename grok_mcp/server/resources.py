@@ -5,6 +5,7 @@ names, are Markdown.
 """
 
 import json
+import logging
 import platform
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +28,15 @@ from mcp_types import (
 from pydantic import SecretStr
 
 from grok_mcp import __version__
-from grok_mcp.accounting import SANDBOX, Totals, add_up, json_values, read_totals
+from grok_mcp.accounting import (
+    SANDBOX,
+    Totals,
+    add_speeds,
+    add_up,
+    json_values,
+    read_speeds,
+    read_totals,
+)
 from grok_mcp.environment import origin_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
@@ -40,6 +49,8 @@ from grok_mcp.settings import Settings
 
 if TYPE_CHECKING:
     import sqlite3
+
+logger = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 
@@ -76,7 +87,17 @@ _PACKAGES = ("mcp", "httpx2", "pydantic")
 
 
 async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    return await grok.catalog.published()
+    """Callers on the network see the speed of their own calls, as they see what these have used."""
+    document = await grok.catalog.published()
+    caller = reader.caller if reader.remote else None
+    sandbox = grok.gateway.name == SANDBOX
+    try:
+        speeds = await grok.ledger.read(lambda db: read_speeds(db, caller=caller, sandbox=sandbox))
+    except Exception:  # no speed is known where the ledger can't be read, whatever it is
+        logger.info("the speed of models is unknown", exc_info=True)
+    else:
+        add_speeds(document, speeds)
+    return document
 
 
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
@@ -196,7 +217,7 @@ RESOURCES: Mapping[str, ResourceSpec] = {
             "grok://models",
             "models",
             "Grok models",
-            "The models of this endpoint with prices, context windows and reasoning efforts.",
+            "The models of this endpoint: what each is good for, prices, context windows, efforts, speed.",
             _models,
         ),
         ResourceSpec(
