@@ -78,7 +78,7 @@ class CallLimit:
                 if other is not model and fits and (other.images or not images):
                     yield f"the model {other.id}"
                     break
-        if estimated.search_usd:
+        if estimated.search_usd and request.search is not None and request.search.mode != "off":
             yield "options.max_turns of 1, fewer sources, or no search"
         if estimated.input_usd * 4 >= estimated.usd:
             yield (

@@ -169,7 +169,7 @@ class _Probe:
             model = model.partition("!")[0]
         names = {name for entry in published["models"] for name in (entry["id"], *entry.get("aliases", ()))}
         known = find_model(model)
-        if gateway.serves_xai_models and model in RETIRED:
+        if gateway.serves_xai_models and model in RETIRED and not gateway.models:
             message = f"{model} was retired on {RETIRED_ON}; {RETIRED[model]} answers in its place"
             checks = [doubtful("model", message, f"Set GROK_MCP_MODEL={RETIRED[model]}.")]
         elif published["source"] != "endpoint":
