@@ -122,6 +122,12 @@ DOMAINS = 5
 """xAI's limit (docs.x.ai, web search)."""
 HANDLES = 20
 """xAI's limit (docs.x.ai, X search)."""
+COLLECTIONS = 10
+"""Collections of documents that an operator names: each is searched by every call."""
+COLLECTION_CHARACTERS = 128
+"""The id of one: the longest known has a third of that."""
+DOCUMENTS_FOUND = 10
+"""Pieces of documents that one search of them may bring."""
 FUNCTIONS = 128
 """xAI's limit of tools in one request."""
 LINE_BYTES = 48 * 1024 * 1024

@@ -1,11 +1,12 @@
 """The endpoints that we know, as data: one frozen record each. To add a gateway, add a record.
 
 Facts: docs.x.ai, docs.openai-nebula.com, docs.console.zenlayer.com, docs.acedata.cloud, docs.surgeai.one
-and openrouter.ai/docs, as read until 2026-11-22.
+and openrouter.ai/docs, as read until 2026-11-29.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -20,7 +21,10 @@ class Gateway:
     open). `models` are those that it documents, empty where models.py has them; `model_lists` the paths of
     its own list, the richest first; `key_check` is a path that only a good key may read. `own_key` is sent in
     place of the user's. `serves_xai_models`: what models.py knows holds here; elsewhere an old id may still
-    be an old model. `notice` is a warning on every answer.
+    be an old model. `price_factor` is what tokens cost in its place, times their price in models.py;
+    `lists_default` says that `default_model` is only what it is without its own list. `extensions` are fields
+    of xAI's that it takes: `safety_identifier`, `guidelines`, `collections`. `notice` is a warning on every
+    answer, `tools_notice` one on those that its own tools (search, collections) may have worked on.
     """
 
     name: str
@@ -40,6 +44,10 @@ class Gateway:
     key_check: str = "/models"
     own_key: str | None = None
     serves_xai_models: bool = False
+    price_factor: Decimal = Decimal(1)
+    lists_default: bool = False
+    extensions: tuple[str, ...] = ()
+    tools_notice: str | None = None
     notice: str | None = None
 
 
@@ -59,6 +67,7 @@ _XAI = Gateway(
     model_lists=("/language-models", "/models"),
     key_check="/api-key",
     serves_xai_models=True,
+    extensions=("safety_identifier", "guidelines", "collections"),
 )
 
 GATEWAYS: Mapping[str, Gateway] = {
@@ -71,6 +80,12 @@ GATEWAYS: Mapping[str, Gateway] = {
             title="xAI (US)",
             base_url="https://us.api.x.ai/v1",
             hosts=("us.api.x.ai",),
+            default_model="grok-4.6",
+            models=("grok-4.6",),  # by the newest page about it, which may be older than grok-4.7
+            price_factor=Decimal("1.1"),
+            lists_default=True,
+            tools_notice="A search leaves the region: the guarantee of this endpoint's place does not cover "
+            "its search and other server-side tools.",
         ),
         Gateway(
             name="nebula",

@@ -170,6 +170,7 @@ class Search:
     max_turns: int | None = None
     image_understanding: bool | None = None
     video_understanding: bool | None = None
+    image_search: bool | None = None
     safe_search: bool | None = None
     min_likes: int | None = None
     min_views: int | None = None
@@ -196,7 +197,9 @@ class ChatRequest:
     """Everything that a dialect needs to build a request body.
 
     `options` holds sampling options under their wire names; `omit` names parameters that the endpoint
-    has refused; `cache_key` keeps the turns of one conversation on one upstream machine.
+    has refused; `cache_key` keeps the turns of one conversation on one upstream machine. `guidelines` are
+    what the endpoint is told to decline, `collections` documents there that it may search, and
+    `safety_identifier` stands for the caller: all three are the operator's, not the caller's.
     """
 
     model: str
@@ -213,6 +216,15 @@ class ChatRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     cache_key: str | None = None
     omit: frozenset[str] = frozenset()
+    guidelines: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    safety_identifier: str | None = None
+
+    @property
+    def uses_server_tools(self) -> bool:
+        """Whether the endpoint's own tools may work on the answer."""
+        searches = self.search is not None and self.search.mode != "off"
+        return searches or bool(self.collections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.foreign import read_text
-from grok_mcp.gateways import GATEWAYS
+from grok_mcp.gateways import GATEWAYS, resolve
 
 PREFIX = "GROK_MCP_"
 FILE_ROOT_WORDS = ("cwd", "none")
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     GatewayName = str
 else:
     GatewayName = Literal[tuple(GATEWAYS)]
+GUIDELINES = ("nsfw", "violence", "profanity")
+"""What xAI can be made to decline (docs.x.ai, custom moderation, as read until 2026-11-29)."""
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
@@ -70,7 +72,10 @@ def key_problem(key: str) -> str | None:
     return None
 
 
-def _read_key(path: Path) -> tuple[str, str | None]:
+KEY_FILE = "GROK_MCP_API_KEY_FILE"
+
+
+def read_key(path: Path) -> tuple[str, str | None]:
     """The key in a file, and what is wrong with it, as the end of a sentence about the setting."""
     try:
         key = bare(read_text(path, bounds.KEY_FILE_BYTES))
@@ -141,6 +146,16 @@ class Settings(BaseSettings):
         Literal["responses", "search_parameters", "openrouter", "none"] | None,
         Field(description="way of searching that is tried first; `none` never searches"),
     ] = None
+    guidelines: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description=f"what xAI is told to decline, of {', '.join(GUIDELINES)}, separated by commas"),
+    ] = ()
+    collections: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="ids of xAI's collections that each call may search, separated by commas"),
+    ] = ()
     timeout: Annotated[float, Field(gt=0, description="deadline of a whole call, retries included")] = 900
     idle_timeout: Annotated[float, Field(gt=0, description="longest silence of the endpoint")] = 120
     connect_timeout: Annotated[float, Field(gt=0, description="longest wait for a connection")] = 10
@@ -274,6 +289,14 @@ class Settings(BaseSettings):
             description="sessions that a caller may have open; ten times as many for all together",
         ),
     ] = 100
+    safety_identifier: Annotated[
+        Literal["on", "off"],
+        Field(description="tell xAI callers with a token apart, by a keyed hash of each one's name"),
+    ] = "on"
+    safety_key: Annotated[
+        SecretStr | None,
+        Field(description="secret of 16 characters or more that keys this hash; else the API key does"),
+    ] = None
     insecure_no_auth: Annotated[
         bool,
         Field(description="serve the network without authentication: anyone may spend your money"),
@@ -301,10 +324,37 @@ class Settings(BaseSettings):
     def _expand(cls, value: Path | None) -> Path | None:
         return value and _path(value)
 
-    @field_validator("oauth_scopes", "allowed_hosts", "allowed_origins", mode="before")
+    @field_validator(
+        "oauth_scopes", "allowed_hosts", "allowed_origins", "guidelines", "collections", mode="before"
+    )
     @classmethod
     def _split_words(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("guidelines")
+    @classmethod
+    def _check_guidelines(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.lower() for word in value))
+        if set(words) - set(GUIDELINES):
+            raise ValueError(f"must be words of {', '.join(GUIDELINES)}")
+        return words
+
+    @field_validator("collections")
+    @classmethod
+    def _check_collections(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ids = tuple(dict.fromkeys(value))
+        if not all(re.fullmatch(rf"[\w.:-]{{1,{bounds.COLLECTION_CHARACTERS}}}", id, re.ASCII) for id in ids):
+            raise ValueError("must be ids as in collection_4f1c, separated by commas")
+        if len(ids) > bounds.COLLECTIONS:
+            raise ValueError(f"at most {bounds.COLLECTIONS} collections")
+        return ids
+
+    @field_validator("safety_key")
+    @classmethod
+    def _check_safety_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not 16 <= len(value.get_secret_value()) <= bounds.KEY_CHARACTERS:
+            raise ValueError(f"must have 16 to {bounds.KEY_CHARACTERS} characters")
+        return value
 
     @field_validator("base_url", "public_url", "oauth_issuer", "oauth_jwks_url")
     @classmethod
@@ -348,6 +398,17 @@ class Settings(BaseSettings):
             raise ValueError(f"{name}: the sandbox runs on this machine: take XAI_BASE_URL away")
         return self
 
+    @model_validator(mode="after")
+    def _check_taker(self) -> "Settings":
+        """Guidelines that nobody applies are worse than none."""
+        gateway = resolve(self)
+        if self.guidelines and "guidelines" not in gateway.extensions:
+            raise ValueError(
+                f"GROK_MCP_GUIDELINES: only xAI applies guidelines, and the gateway is {gateway.name}: unset "
+                "it, or set GROK_MCP_GATEWAY=xai where xAI is behind that address"
+            )
+        return self
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -373,21 +434,29 @@ class Settings(BaseSettings):
         """The variable that the key comes from, or should come from."""
         return next((name for name, _, problem in self._keys() if problem is None), "XAI_API_KEY")
 
-    def missing_key_reason(self) -> str:
-        """Why there is no key, as the beginning of a sentence."""
-        for variable, key, problem in self._keys():
-            if key or variable == "GROK_MCP_API_KEY_FILE":
+    def missing_key_reason(self, in_file: tuple[str, str | None] | None = None) -> str:
+        """Why there is no key, as the beginning of a sentence; `in_file` is what is known of the file."""
+        for variable, key, problem in self._keys(in_file):
+            if key or variable == KEY_FILE:
                 return f"{variable} {problem}"
         return "There is no API key"
 
-    def _keys(self) -> Iterator[tuple[str, str, str | None]]:
-        """What is set as a key, by variable, in the order of preference; and what is wrong with it."""
+    def key_in_variables(self) -> tuple[str, str] | None:
+        """The first variable that holds a usable key, and that key; the file is not looked at."""
+        found = self._keys(("", "is not looked at"))
+        return next(((name, key) for name, key, problem in found if problem is None), None)
+
+    def _keys(self, in_file: tuple[str, str | None] | None = None) -> Iterator[tuple[str, str, str | None]]:
+        """What is set as a key, by variable, in the order of preference; and what is wrong with it.
+
+        The file is read where `in_file` is None.
+        """
         for variable, secret in (("XAI_API_KEY", self.xai_api_key), ("GROK_MCP_API_KEY", self.api_key)):
             if secret is not None:
                 key = bare(secret.get_secret_value())
                 yield variable, key, key_problem(key)
         if self.api_key_file is not None:
-            yield "GROK_MCP_API_KEY_FILE", *_read_key(self.api_key_file)
+            yield KEY_FILE, *(in_file or read_key(self.api_key_file))
 
     @property
     def shared(self) -> bool:

@@ -155,8 +155,11 @@ def _split_output(
     return completion + reasoning, completion
 
 
-def with_cost_estimate(usage: Usage, model: str) -> Usage:
-    """The usage with a cost from public price lists, where the endpoint gave counts but no cost."""
+def with_cost_estimate(usage: Usage, model: str, factor: Decimal = Decimal(1)) -> Usage:
+    """The usage with a cost from public price lists, where the endpoint gave counts but no cost.
+
+    `factor` is what tokens cost at this endpoint, times these prices.
+    """
     if usage.cost_usd is not None or usage.input_tokens is None or usage.output_tokens is None:
         return usage
     import genai_prices  # 25 ms that only an endpoint without prices costs
@@ -170,7 +173,7 @@ def with_cost_estimate(usage: Usage, model: str) -> Usage:
         price = genai_prices.calc_price(counts, model.rsplit("/", 1)[-1], provider_id="x-ai")
     except LookupError:
         return usage
-    return replace(usage, cost_usd=price.total_price, cost_source="estimated")
+    return replace(usage, cost_usd=price.total_price * factor, cost_source="estimated")
 
 
 def count(value: Any) -> int | None:

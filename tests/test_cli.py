@@ -21,6 +21,7 @@ from tests.support.cli import BOUND_S, environment, run
 
 COMMANDS = (
     *("serve", "demo", "sandbox", "token", "ask", "search", "structured", "doctor", "install", "uninstall"),
+    "models",
     "usage",
 )
 INITIALIZE = {

@@ -150,6 +150,7 @@ def test_a_caller_on_the_network_sees_only_what_its_own_calls_depend_on(
         "max_body_bytes": 32 * 1024 * 1024,
         "budget_usd_per_day": 0.5,
         "call_limit_usd": None,
+        "guidelines": [],
     }
     assert set(document) == {"server", "gateway", "model", "settings", "note"}
     assert document["gateway"] == {"name": "generic", "title": "The endpoint"}

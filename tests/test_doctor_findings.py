@@ -88,6 +88,20 @@ async def test_an_effort_that_the_model_does_not_take_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "ok", "words"),
+    [(None, True, "grok-4.7 is one of 2"), ("grok-3", False, "the endpoint has no grok-3")],
+    ids=["the newest that it lists", "a retired one, which is not served there"],
+)
+async def test_the_us_endpoint_s_own_list_decides_about_its_model(
+    model: str | None, ok: bool, words: str
+) -> None:
+    listed = gets(body({"data": [{"id": "grok-4.6"}, {"id": "grok-4.7"}]}))
+    found = (await asked(listed, gateway="xai-us", model=model))["model"]
+    assert found.ok == ok and words in found.message
+    assert ok or "use grok-4." in found.fix
+
+
+@pytest.mark.parametrize(
     ("url", "variables", "name", "ok", "words"),
     [
         ("https://api.x.ai:99999/v1", {}, "base url", False, "port"),

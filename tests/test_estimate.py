@@ -176,6 +176,8 @@ def test_the_readme_gives_the_figures_of_the_rule() -> None:
         f"{rules.POSTS} posts where X is searched, at {rules.SEARCH_USD} USD each",
         f"{rules.SEARCH_TURNS * rules.READ_TOKENS:,} tokens that are read, and {rules.LIVE_SOURCES} sources",
         f"at {rules.LIVE_SOURCE_USD} USD",
+        f"{rules.SEARCH_TURNS * rules.READ_TOKENS:,} tokens that are read and {rules.SEARCH_TURNS} searches",
+        f"at {rules.COLLECTION_SEARCH_USD} USD",
     ):
         assert figures in section
     assert rules.PRIORITY_FACTOR == 2 and "twice the price" in section

@@ -61,6 +61,7 @@ async def test_the_endpoint_s_own_list_is_merged_with_what_is_known() -> None:
     assert named(models, "grok-4.7") == {
         "id": "grok-4.7",
         "aliases": ["grok-latest"],
+        "good_for": MODELS["grok-4.7"].good_for,
         "context_window": 600_000,
         "input_usd_per_million": 2.1,
         "cached_usd_per_million": 0.5,
@@ -163,6 +164,10 @@ def test_a_retired_model_is_served_by_one_that_is_not() -> None:
         ("grok-4.20", "grok-4.20-0309-non-reasoning", True),
         ("grok-4.3-latest", "grok-4.3", False),
         ("grok-latest", "grok-4.7", False),
+        ("grok-build-latest", "grok-4.5", False),
+        ("grok-4.6-latest", "grok-4.6", False),
+        ("grok-4.20-multi-agent-beta-0309", "grok-4.20-multi-agent-0309", False),
+        ("grok-4.20-0309", "grok-4.20-0309-reasoning", False),
         ("grok-4", "grok-4-0709", False),
         ("grok-4", "grok-4.3", True),
         ("grok-3", "grok-3-beta", False),
@@ -190,11 +195,14 @@ async def test_a_retired_model_is_said_to_be_served_by_the_one_that_answers(answ
     assert f"grok-code-fast-1 was retired on 2026-05-15; {told} answers and is billed." in text
 
 
-async def test_a_retired_model_that_is_refused_is_answered_with_its_successor() -> None:
-    async with Endpoint(MISSING) as endpoint, host_on(endpoint, gateway="xai-us") as host:
+@pytest.mark.parametrize(("gateway", "successor"), [("xai", "grok-4.3"), ("xai-us", "grok-4.6")])
+async def test_a_retired_model_that_is_refused_is_answered_with_one_that_the_endpoint_has(
+    gateway: str, successor: str
+) -> None:
+    async with Endpoint(MISSING) as endpoint, host_on(endpoint, gateway=gateway) as host:
         text = (await host.ask(model="grok-3")).text
     assert text.startswith("[model_not_found]")
-    assert "It was retired on 2026-05-15: use grok-4.3." in text
+    assert f"It was retired on 2026-05-15: use {successor}." in text
     assert len(endpoint.requests) == 1
 
 
@@ -227,3 +235,31 @@ async def test_a_name_that_the_endpoint_does_not_list_is_posted_once() -> None:
         text = (await host.ask(model="grok-6")).text
     assert "Did you mean grok-5" in text
     assert [request.method for request in endpoint.requests] == ["POST", "GET"]
+
+
+RETIRED_NAMES = (
+    *("grok-4", "grok-4-latest", "grok-4-fast", "grok-4-1-fast", "grok-3-latest", "grok-3-mini"),
+    *("grok-3-mini-fast", "grok-code-fast"),
+)
+
+
+@pytest.mark.parametrize("name", RETIRED_NAMES)
+async def test_a_short_name_of_a_retired_model_is_said_to_be_retired_where_xai_serves_it(name: str) -> None:
+    target = "grok-build-0.1" if "code" in name else "grok-4.3"
+    reply = body({"model": name, "choices": [{"message": {"content": "Hi."}, "finish_reason": "stop"}]})
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway="xai") as host:
+        text = (await host.ask(model=name)).text
+    assert f"{name} was retired on 2026-05-15; {target} answers and is billed." in text
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway="nebula") as host:
+        assert "retired" not in (await host.ask(model=name)).text
+
+
+@pytest.mark.parametrize("name", ["grok-4.5", "grok-4.6", "grok-4.7", "grok-4.7-latest"])
+async def test_no_effort_is_left_out_for_models_that_always_think(name: str) -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, host_on(endpoint, gateway="xai") as host:
+        text = (await host.ask(model=name, reasoning_effort="none")).text
+        await host.ask(model=name, reasoning_effort="xhigh")
+        await host.ask(model="grok-4.3", reasoning_effort="none")
+    efforts = [request.body.get("reasoning") for request in endpoint.requests]
+    assert efforts == [None, {"effort": "xhigh"}, {"effort": "none"}]
+    assert f"reasoning_effort was left out: {name.removesuffix('-latest')} does not take it." in text

@@ -49,6 +49,7 @@ SAMPLES: dict[str, list[tuple[Search, str]]] = {
     "`max_turns`": [(Search(max_turns=13), "13")],
     "`image_understanding`": [(Search(image_understanding=True), "image")],
     "`video_understanding`": [(Search(video_understanding=True), "video")],
+    "`image_search`": [(Search(**WEB, image_search=True), "image_search")],
     "`safe_search`": [(Search(safe_search=True), "safe_search")],
     "`min_likes`, `min_views`": [(Search(**X, min_likes=19), "19"), (Search(**X, min_views=23), "23")],
     "`rss_links`": [(Search(**FEEDS), "feed.example")],

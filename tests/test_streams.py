@@ -139,6 +139,7 @@ def test_a_host_that_never_reads_the_log_gets_its_answers_and_later_the_number_o
 COMMANDS = [
     ["ask", "hi"],
     ["usage"],
+    ["models"],
     ["doctor", "--offline"],
     ["install", "cursor", "--print"],
     ["token", "somebody"],

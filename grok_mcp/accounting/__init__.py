@@ -25,6 +25,7 @@ from grok_mcp.accounting.records import (
     ledger_path as ledger_path,
     midnight as midnight,
 )
+from grok_mcp.accounting.speeds import add_speeds as add_speeds, read_speeds as read_speeds
 from grok_mcp.accounting.totals import (
     Key as Key,
     Totals as Totals,

@@ -72,12 +72,13 @@ class CallLimit:
             yield "reasoning_effort low"
         if self._gateway.serves_xai_models:
             images = any(message.images for message in request.messages)
-            for other in MODELS.values():
+            served = self._gateway.models or MODELS
+            for other in (MODELS[name] for name in served if name in MODELS):
                 fits = self._fits(replace(request, model=other.id, reasoning_effort=None), dialect)
                 if other is not model and fits and (other.images or not images):
                     yield f"the model {other.id}"
                     break
-        if estimated.search_usd:
+        if estimated.search_usd and request.search is not None and request.search.mode != "off":
             yield "options.max_turns of 1, fewer sources, or no search"
         if estimated.input_usd * 4 >= estimated.usd:
             yield (

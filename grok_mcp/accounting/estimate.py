@@ -8,13 +8,14 @@ and in the README's table, which a test compares.
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from grok_mcp import bounds
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Document, Message
-from grok_mcp.models import LONG_CONTEXT_TOKENS, RETIRED, Model, find_model
+from grok_mcp.models import LONG_CONTEXT_TOKENS, MOVING, RETIRED, Model, find_model
 from grok_mcp.redaction import one_line
 from grok_mcp.usage import Usage, with_cost_estimate
 
@@ -45,6 +46,8 @@ READ_TOKENS = 5_000
 POSTS = 8
 SEARCH_USD = Decimal("0.005")
 """A search of the web, or a post on X that was read (docs.x.ai, pricing, since 2026-09-21)."""
+COLLECTION_SEARCH_USD = Decimal("0.0025")
+"""A search of the operator's collections (docs.x.ai, pricing)."""
 LIVE_SOURCES = 15
 LIVE_SOURCE_USD = Decimal("0.025")
 """A source of the older live search, which reads so many where no other number is asked for."""
@@ -100,7 +103,7 @@ def short(model: str) -> str:
 def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estimate | None:
     """What the request may cost in this wire dialect; None where the model has no known price."""
     name = request.model.rsplit("/", 1)[-1]
-    model = find_model(RETIRED.get(name, name) if gateway.serves_xai_models else name)
+    model = find_model({**RETIRED, **MOVING}.get(name, name) if gateway.serves_xai_models else name)
     thoughts = _thoughts(request, model)
     beyond = dialect == "chat_completions" and not gateway.reasoning_inside
     output = _output(request, thoughts, thoughts if beyond else 0)
@@ -116,7 +119,9 @@ def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estim
     priced = _price(request.model, model, input_tokens, output)
     if priced is None:
         return None
-    tier = PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
+    tier = gateway.price_factor * (
+        PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
+    )
     return Estimate(
         short(request.model), input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
     )
@@ -187,6 +192,9 @@ def _bytes(text: str) -> int:
 def _search(request: ChatRequest) -> tuple[int, Decimal]:
     """Tokens that a usual search reads, and its fees."""
     search = request.search
+    if request.collections:
+        read, usd = _search(replace(request, collections=()))
+        return read + SEARCH_TURNS * READ_TOKENS, usd + SEARCH_TURNS * COLLECTION_SEARCH_USD
     if search is None or search.mode == "off":
         return 0, Decimal(0)
     if request.search_dialect == "search_parameters":

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "ask": "grok_mcp.cli.call:ask",
     "doctor": "grok_mcp.cli.doctor:doctor",
     "install": "grok_mcp.cli.install:install",
+    "models": "grok_mcp.cli.models:models",
     "search": "grok_mcp.cli.call:search",
     "structured": "grok_mcp.cli.call:structured",
     "uninstall": "grok_mcp.cli.install:uninstall",

@@ -8,6 +8,7 @@ from typing import Any
 
 from grok_mcp import events
 from grok_mcp.dialects.citations import citation_list, citations_in
+from grok_mcp.dialects.policy import guidelines
 from grok_mcp.events import FIRST, Event, Place
 from grok_mcp.foreign import FAILURE_FIELDS, integer, is_thought, json_text, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
@@ -103,6 +104,8 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
         gateway.max_tokens_field: request.max_output_tokens,
         "reasoning_effort": request.reasoning_effort,
         "prompt_cache_key": request.cache_key if gateway.prompt_cache_key else None,
+        "guidelines": guidelines(request),
+        "safety_identifier": request.safety_identifier,
         **{name: request.options.get(name) for name in _OPTIONS},
     }
     if request.tools:

@@ -6,6 +6,8 @@ Field facts: docs.x.ai (REST reference, tools, structured outputs). Replies: `re
 from collections.abc import Iterator
 from typing import Any
 
+from grok_mcp import bounds
+from grok_mcp.dialects.policy import guidelines
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Document, Message, Search
 
@@ -30,6 +32,8 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
         "max_output_tokens": request.max_output_tokens,
         "reasoning": {"effort": request.reasoning_effort} if request.reasoning_effort else None,
         "prompt_cache_key": request.cache_key,
+        "guidelines": guidelines(request),
+        "safety_identifier": request.safety_identifier,
         **{name: request.options.get(name) for name in _OPTIONS},
     }
     tools = [{"type": "function", **tool} for tool in request.tools]
@@ -41,6 +45,9 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
         body["max_turns"] = request.search.max_turns
         if request.search.mode == "on":
             body["tool_choice"] = "required"
+    if request.collections:
+        tools.append(_file_search(request.collections))
+        body["include"].append("file_search_call.results")
     body["tools"] = tools or None
     if request.response_format:
         body["text"] = {"format": _text_format(request)}
@@ -108,6 +115,7 @@ def _server_tools(search: Search) -> list[dict[str, Any]]:
                 type="web_search",
                 filters=filters or None,
                 enable_image_understanding=search.image_understanding,
+                enable_image_search=search.image_search,
             )
         )
     if "x" in search.sources:
@@ -123,6 +131,14 @@ def _server_tools(search: Search) -> list[dict[str, Any]]:
             )
         )
     return tools
+
+
+def _file_search(collections: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "type": "file_search",
+        "vector_store_ids": list(collections),
+        "max_num_results": bounds.DOCUMENTS_FOUND,
+    }
 
 
 def _without_none(**values: Any) -> dict[str, Any]:

@@ -162,14 +162,14 @@ class _Probe:
 
     async def _models(self) -> list[Check]:
         gateway = self._gateway
-        model = self._settings.model or gateway.default_model
+        catalog = Catalog(gateway, self._get, self._settings.model)
+        published = await catalog.published()
+        model = catalog.default_model
         if gateway.name == "sandbox":
             model = model.partition("!")[0]
-        catalog = Catalog(gateway, self._get)
-        published = await catalog.published(model)
         names = {name for entry in published["models"] for name in (entry["id"], *entry.get("aliases", ()))}
         known = find_model(model)
-        if gateway.serves_xai_models and model in RETIRED:
+        if gateway.serves_xai_models and model in RETIRED and not gateway.models:
             message = f"{model} was retired on {RETIRED_ON}; {RETIRED[model]} answers in its place"
             checks = [doubtful("model", message, f"Set GROK_MCP_MODEL={RETIRED[model]}.")]
         elif published["source"] != "endpoint":

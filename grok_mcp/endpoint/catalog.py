@@ -15,7 +15,16 @@ from grok_mcp import bounds
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import integer, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
-from grok_mcp.models import LONG_CONTEXT_TOKENS, MODELS, RETIRED, RETIRED_ON, Model, find_model, similar
+from grok_mcp.models import (
+    LONG_CONTEXT_TOKENS,
+    MODELS,
+    RETIRED,
+    RETIRED_ON,
+    Model,
+    find_model,
+    newest,
+    similar,
+)
 from grok_mcp.redaction import one_line
 
 LISTED_FOR_S = 3600.0
@@ -38,24 +47,45 @@ Fetch = Callable[[str], Awaitable[Any]]
 
 
 class Catalog:
-    """The models of one endpoint, fetched at most once an hour."""
+    """The models of one endpoint, fetched at most once an hour, and which of them is the default."""
 
-    def __init__(self, gateway: Gateway, fetch: Fetch) -> None:
+    def __init__(self, gateway: Gateway, fetch: Fetch, model: str | None = None) -> None:
         self._gateway = gateway
         self._fetch = fetch
+        self._configured = model
+        self._newest: str | None = None
+        """Of the endpoint's own list, as far as we know its models."""
         self._live: Mapping[str, Mapping[str, Any]] = {}
         self._failure = ""
         self._fresh_until = 0.0
         self._hurried_until = 0.0
         self._asking = anyio.Lock()
 
-    async def published(self, default_model: str) -> dict[str, Any]:
-        """What `grok://models` shows; `source` says whose list it is."""
-        await self._refresh()
+    @property
+    def default_model(self) -> str:
+        """The model for calls that name none: that of the settings, else of the endpoint's list where that
+        decides and has been read, else of the gateway.
+        """
+        listed = self._newest if self._gateway.lists_default else None
+        return self._configured or listed or self._gateway.default_model
+
+    async def settle_default(self) -> None:
+        """Read the list where it decides, before a call that names no model; waits for a moment only."""
+        if self._gateway.lists_default and self._configured is None:
+            await self._refresh_soon()
+
+    async def published(self, within_s: float | None = None) -> dict[str, Any]:
+        """What `grok://models` shows; `source` says whose list it is. Waits `within_s` seconds for the list,
+        None for as long as it may take.
+        """
+        with anyio.move_on_after(within_s) as wait:
+            await self._refresh()
+        if wait.cancelled_caught:
+            self._failure = f"it did not come within {within_s:g} s."
         entries = [_entry(name, self._gateway, self._live.get(name, {})) for name in self._names()]
         document: dict[str, Any] = {
             "gateway": self._gateway.name,
-            "default_model": default_model,
+            "default_model": self.default_model,
             "source": "endpoint" if self._live else "built-in",
             "models": entries,
         }
@@ -67,12 +97,16 @@ class Catalog:
 
     async def names(self) -> list[str]:
         """Ids to choose from; those that are known, where the endpoint does not list its own soon."""
+        await self._refresh_soon()
+        return list(self._names())
+
+    async def _refresh_soon(self) -> None:
+        """Wait a moment for the list; one that did not come in it is not waited for again for a minute."""
         if time.monotonic() >= self._hurried_until:
             with anyio.move_on_after(LISTED_WITHIN_S) as wait:
                 await self._refresh()
             if wait.cancelled_caught:
                 self._hurried_until = time.monotonic() + FAILED_FOR_S
-        return list(self._names())
 
     async def offers(self, model: str) -> bool:
         """Whether the endpoint's own list names this model."""
@@ -82,7 +116,9 @@ class Catalog:
     def advice(self, model: str) -> str:
         """What to ask for in place of a model that this endpoint does not have; empty for no idea."""
         if self._gateway.serves_xai_models and model in RETIRED:
-            return f"It was retired on {RETIRED_ON}: use {RETIRED[model]}. "
+            served = list(self._names())
+            instead = RETIRED[model] if RETIRED[model] in served else served[0]
+            return f"It was retired on {RETIRED_ON}: use {instead}. "
         close = ", ".join(similar(model, self._names()))
         return f"Did you mean {close}? " if close else ""
 
@@ -104,6 +140,7 @@ class Catalog:
                     failure = ""
                     break
             self._live, self._failure = live, failure
+            self._newest = newest(live) or self._newest  # a list that fails later changes nothing
             self._fresh_until = time.monotonic() + (LISTED_FOR_S if self._live else FAILED_FOR_S)
 
 
@@ -121,26 +158,28 @@ def _entry(name: str, gateway: Gateway, live: Mapping[str, Any]) -> dict[str, An
     model = find_model(name)
     entry = {
         "id": name,
-        **(_known(model, priced=gateway.serves_xai_models) if model else {}),
+        **(_known(model, gateway) if model else {}),
         **_reported(live),
     }
     return {field: value for field, value in entry.items() if value not in (None, [], ())}
 
 
-def _known(model: Model, *, priced: bool) -> dict[str, Any]:
+def _known(model: Model, gateway: Gateway) -> dict[str, Any]:
     """What we know of a model; its prices are xAI's, and say nothing about other endpoints."""
+    factor = gateway.price_factor
     prices = {
-        "input_usd_per_million": float(model.input_usd),
-        "cached_usd_per_million": float(model.cached_usd),
-        "output_usd_per_million": float(model.output_usd),
-        "long_context_input_usd_per_million": float(2 * model.input_usd),
-        "long_context_output_usd_per_million": float(2 * model.output_usd),
+        "input_usd_per_million": float(model.input_usd * factor),
+        "cached_usd_per_million": float(model.cached_usd * factor),
+        "output_usd_per_million": float(model.output_usd * factor),
+        "long_context_input_usd_per_million": float(2 * model.input_usd * factor),
+        "long_context_output_usd_per_million": float(2 * model.output_usd * factor),
         "long_context_threshold": LONG_CONTEXT_TOKENS,
     }
     return {
         "aliases": list(model.aliases),
+        "good_for": model.good_for,
         "context_window": model.context_window,
-        **(prices if priced else {}),
+        **(prices if gateway.serves_xai_models else {}),
         "reasoning": model.reasoning,
         "reasoning_efforts": list(model.efforts),
         "default_reasoning_effort": model.efforts[0] if model.efforts else None,

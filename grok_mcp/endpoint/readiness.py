@@ -36,6 +36,10 @@ class Readiness:
             self.problem = _problem_in(error)
             self._keep(state)
 
+    def forget(self) -> None:
+        """Another key is used from now on."""
+        self._until = 0.0
+
     async def key_state(self) -> KeyState:
         """What the endpoint makes of the key; `unknown` where it can't be reached or does not say."""
         async with self._asking:

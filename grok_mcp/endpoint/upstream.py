@@ -49,6 +49,10 @@ def _parsed(url: str) -> httpx2.URL:
     return httpx2.URL(url)
 
 
+OLD_SECRETS = 8
+"""Keys that were in use before, which no sentence shows either: calls may still be in flight with them."""
+
+
 class Upstream:
     """One endpoint with its key; shared by all calls of the process, connects when first used."""
 
@@ -56,14 +60,25 @@ class Upstream:
         self, endpoint: Endpoint, key: str | None, timeouts: Timeouts, *, idle_s: float = IDLE_S
     ) -> None:
         self.endpoint = endpoint
-        self._own = {
-            "User-Agent": f"grok-mcp-server/{__version__}",
-            "Accept-Encoding": "gzip, deflate",
-            **({"Authorization": f"Bearer {key}"} if key else {}),
-        }
+        self.key = key
+        self._own = {"User-Agent": f"grok-mcp-server/{__version__}", "Accept-Encoding": "gzip, deflate"}
+        self._authorize()
         self._timeouts = timeouts
         self._idle_s = idle_s
         self._transport: httpx2.AsyncBaseTransport | None = None
+
+    def use_key(self, key: str | None, variable: str | None = None) -> None:
+        """Send this key, of that variable, with the requests to come; those in flight go on with theirs."""
+        self.key = key
+        self._authorize()
+        if key and key not in self.endpoint.secrets:
+            secrets = (key, *self.endpoint.secrets)[: OLD_SECRETS + 1]
+            variable = variable or self.endpoint.key_variable
+            self.endpoint = self.endpoint._replace(secrets=secrets, key_variable=variable)
+
+    def _authorize(self) -> None:
+        others = {name: value for name, value in self._own.items() if name != "Authorization"}
+        self._own = others | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
     @asynccontextmanager
     async def stream(

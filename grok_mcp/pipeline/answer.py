@@ -9,7 +9,7 @@ from typing import cast
 
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import Answer, ChatRequest, FinishReason, FunctionCall
-from grok_mcp.models import RETIRED, RETIRED_ON, find_model
+from grok_mcp.models import MOVING, RETIRED, RETIRED_ON, find_model
 from grok_mcp.pipeline.citations import cite
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import join_surrogates, one_line
@@ -47,6 +47,8 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     if nameless:
         warnings.append("A call of a function that the endpoint does not name was left out.")
     warnings += [gateway.notice] if gateway.notice else []
+    if gateway.tools_notice and request.uses_server_tools:
+        warnings.append(gateway.tools_notice)
     warnings += [
         f"The arguments of the call {one_line(call.name)} are not JSON: it was cut, or written badly."
         for call in answer.tool_calls
@@ -80,7 +82,7 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
     if fold.report is None:
         return Usage()
     usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
-    return with_cost_estimate(usage, fold.model or request.model)
+    return with_cost_estimate(usage, fold.model or request.model, gateway.price_factor)
 
 
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:
@@ -118,6 +120,8 @@ def _redirect(requested: str, answered: str, gateway: Gateway) -> list[str]:
 
 def _same(wanted: str, got: str) -> bool:
     """Whether two names mean one model; judged by the names alone."""
+    if wanted in MOVING:
+        return True
     model = find_model(wanted)
     if model is not None and find_model(got) is not None:
         return model == find_model(got)

@@ -7,6 +7,7 @@ form, and what to do with an answer that broke.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,17 +15,18 @@ import anyio
 from grok_mcp import errors, events
 from grok_mcp.accounting import CallLimit, Estimate, estimate_cost, open_books
 from grok_mcp.dialects import DIALECTS, parse
-from grok_mcp.endpoint import Catalog, Endpoint, Readiness, Timeouts, Upstream
+from grok_mcp.endpoint import Catalog, Endpoint, Keys, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import endpoint_url, resolve
-from grok_mcp.messages import Answer, Call, ChatRequest
-from grok_mcp.models import is_known
+from grok_mcp.messages import LOCAL, Answer, Call, ChatRequest
+from grok_mcp.models import RETIRED, find_model
 from grok_mcp.pipeline import telemetry
 from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.pace import Pace
 from grok_mcp.pipeline.places import Places
 from grok_mcp.pipeline.plan import Plan, Refusals
 from grok_mcp.pipeline.runs import Runs
+from grok_mcp.pipeline.safety import safety_identifier
 from grok_mcp.pipeline.turn import Turn
 from grok_mcp.settings import Settings
 from grok_mcp.stores import open_stores
@@ -53,17 +55,17 @@ class Grok:
             *(settings.dialect, settings.search_dialect),
         )
         """What tells this server's answers apart from those of another one with the same store."""
-        secret = settings.key()
-        key = self.gateway.own_key or secret
-        self._endpoint = Endpoint(self.gateway.title, settings.key_variable(), (secret,) if secret else ())
+        self.keys = Keys(settings, self.gateway.own_key)
+        endpoint = Endpoint(self.gateway.title, self.keys.variable, self.keys.secrets)
         timeouts = Timeouts(settings.connect_timeout, settings.idle_timeout)
-        self._upstream = Upstream(self._endpoint, key, timeouts)
-        self.catalog = Catalog(self.gateway, self._get)
+        self._upstream = Upstream(endpoint, self.keys.key, timeouts)
+        self.catalog = Catalog(self.gateway, self._get, settings.model)
         self.readiness = Readiness(self.gateway, self._get)
         self.ledger, self.budget = open_books(settings)
         limit = settings.call_limit_usd
         self.call_limit = CallLimit(limit, self.gateway) if limit is not None else None
-        self._has_key = key is not None
+        takes_identifier = "safety_identifier" in self.gateway.extensions
+        self._identifies = settings.safety_identifier == "on" and takes_identifier
         self._places = Places(settings.max_concurrency)
         self._starting = anyio.Lock()
         self._refusals = Refusals()
@@ -73,7 +75,7 @@ class Grok:
     @property
     def default_model(self) -> str:
         """The model for calls that name none."""
-        return self.settings.model or self.gateway.default_model
+        return self.catalog.default_model
 
     def estimate(self, request: ChatRequest) -> Estimate | None:
         """What the request may cost in the form that it would go out in; None where no price is known."""
@@ -86,8 +88,9 @@ class Grok:
 
         Raises GrokError where there is nothing to return; its `usage` is what was spent.
         """
-        self._check_key()
+        await self._check_key()
         call = call or Call()
+        request = self._with_identifier(request, call)
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         form = turn.plan.form
         notes = () if call.admit is None else await call.admit(form.request, form.dialect)
@@ -118,10 +121,19 @@ class Grok:
         self.readiness.record(turn.failure)
         return turn.conclude(self.gateway)
 
-    def _check_key(self) -> None:
-        if not self._has_key:
+    def _with_identifier(self, request: ChatRequest, call: Call) -> ChatRequest:
+        """The request with what stands for its caller, where there are several."""
+        if not self._identifies or call.caller == LOCAL:
+            return request
+        own = self.settings.safety_key
+        key = own.get_secret_value() if own else self.keys.key or ""
+        return replace(request, safety_identifier=safety_identifier(call.caller, key))
+
+    async def _check_key(self) -> None:
+        await self.keys.settle()
+        if self.keys.key is None:
             raise errors.ConfigurationError(
-                f"{self.settings.missing_key_reason()}: nothing was sent to {self.gateway.title}.",
+                f"{self.keys.missing_reason}: nothing was sent to {self.gateway.title}.",
                 "Set XAI_API_KEY (or GROK_MCP_API_KEY) in the host's configuration of this server and "
                 "restart it, or set GROK_MCP_GATEWAY=sandbox to try it without a key.",
             )
@@ -147,9 +159,26 @@ class Grok:
                 if turn.is_billed:
                     turn.plan.worked()
                     return
+                if await self._has_new_key(turn, error):
+                    continue
                 if not await self._adapt(turn.plan, error):
                     turn.failure = turn.plan.final_error(error)
                     return
+
+    async def _has_new_key(self, turn: Turn, error: GrokError) -> bool:
+        """Whether a call whose key was refused can be sent again with another one, which happens once."""
+        if not isinstance(error, errors.AuthenticationError) or turn.is_renewed:
+            return False
+        turn.is_renewed = await self.keys.renew(turn.key)
+        return turn.is_renewed
+
+    def _use_key(self) -> str | None:
+        """The key that goes out with the next request."""
+        key = self.keys.key
+        if key != self._upstream.key:
+            self._upstream.use_key(key, self.keys.variable)
+            self.readiness.forget()
+        return key
 
     async def _adapt(self, plan: Plan, error: GrokError) -> bool:
         """Another form for a request that was refused; False where there is none left to try."""
@@ -157,7 +186,8 @@ class Grok:
             return plan.adapt(error)
         # A new model may at first be served in one dialect only (observed in 2026); its name is in the list.
         model = plan.form.request.model
-        if plan.other_dialect and not is_known(model) and await self.catalog.offers(model):
+        known = find_model(model) or (self.gateway.serves_xai_models and model in RETIRED)
+        if plan.other_dialect and not known and await self.catalog.offers(model):
             plan.switch_dialect()
             return True
         error.advice = f"{self.catalog.advice(model)}{error.advice}"
@@ -207,6 +237,8 @@ class Grok:
         if turn.call.begin:
             await turn.call.begin()
         turn.call.meter.is_sending = True
+        await self.keys.settle()
+        turn.key = self._use_key()
         async with self._upstream.stream(url, body, self._headers(turn)) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
@@ -216,7 +248,7 @@ class Grok:
                         break
             turn.unreadable, turn.is_cut = reply.unreadable, reply.is_cut
             await reply.drain()
-        turn.check_end(self._endpoint, done=reply.done)
+        turn.check_end(self._upstream.endpoint, done=reply.done)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         header, key = self.gateway.affinity_header, turn.plan.form.request.cache_key
@@ -224,8 +256,16 @@ class Grok:
 
     async def _get(self, path: str) -> Any:
         """One of the endpoint's JSON documents."""
-        self._check_key()
-        return await self._upstream.get(endpoint_url(await self._address(), path))
+        await self._check_key()
+        url = endpoint_url(await self._address(), path)
+        key = self._use_key()
+        try:
+            return await self._upstream.get(url)
+        except errors.AuthenticationError:
+            if not await self.keys.renew(key):
+                raise
+        self._use_key()
+        return await self._upstream.get(url)
 
     async def _address(self) -> str:
         """The base URL; the sandbox is started here, with the first call that needs it."""

@@ -133,8 +133,26 @@ class Plan:
             if dropped:
                 options = {name: value for name, value in request.options.items() if name not in dropped}
                 request = replace(request, options=options)
+        request, unsent = self._without_unsendable(request, dialect)
+        warnings += unsent
         request, inexpressible = prepare(request, search_dialect)
         return Form(request, dialect, search_dialect, searches[1:], (*warnings, *inexpressible))
+
+    def _without_unsendable(self, request: ChatRequest, dialect: str) -> tuple[ChatRequest, list[str]]:
+        """Take out what the operator has set and this form can't have, with a note on each."""
+        notes = []
+        takes_collections = "collections" in self._gateway.extensions and dialect == "responses"
+        if request.collections and not takes_collections:
+            notes.append(f"No collection was searched: {self._gateway.title} does not do that by {dialect}.")
+            request = replace(request, collections=())
+        multi_agent = "a multi-agent model" if "multi-agent" in request.model else None
+        stop = "stop" if "stop" in request.options and "stop" not in request.omit else None
+        if request.guidelines and (without := multi_agent or stop):
+            notes.append(
+                f"This server's guidelines were not sent: {self._gateway.title} takes none with {without}."
+            )
+            request = replace(request, guidelines=())
+        return request, notes
 
     def _usable_searches(self) -> tuple[str, ...]:
         """The ways to search that are left to try, in order; none where nothing is to be searched."""

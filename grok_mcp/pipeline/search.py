@@ -55,6 +55,8 @@ def _not_in_responses(search: Search) -> Iterator[tuple[str, str]]:
         yield "dates of web pages", _dates(search, "web pages")
     if kinds & {"news", "rss"} and "web" not in kinds:
         yield "news and RSS sources", f"On the web, use only {_kinds(search)}."
+    if search.image_search and kinds == {"x"}:
+        yield from _images(search)
     yield from _country(search)
     if search.max_results:
         yield "max_results", f"Use at most {search.max_results} sources."
@@ -71,6 +73,7 @@ def _not_in_search_parameters(search: Search) -> Iterator[tuple[str, str]]:
         yield from _feeds(search)
     if search.image_understanding or search.video_understanding:
         yield "image and video understanding", "Look at images and videos where they matter."
+    yield from _images(search)
     if search.max_turns:
         yield "max_turns", f"Search at most {search.max_turns} times."
 
@@ -95,6 +98,7 @@ def _not_in_openrouter(search: Search) -> Iterator[tuple[str, str]]:
     yield from _feeds(search)
     if search.image_understanding or search.video_understanding:
         yield "image and video understanding", "Look at images and videos where they matter."
+    yield from _images(search)
     if search.max_turns:
         yield "max_turns", f"Search at most {search.max_turns} times."
 
@@ -112,6 +116,11 @@ def _dates(search: Search, what: str) -> str:
 def _country(search: Search) -> Iterator[tuple[str, str]]:
     if search.country:
         yield "country", f"Search as from the country {search.country}."
+
+
+def _images(search: Search) -> Iterator[tuple[str, str]]:
+    if search.image_search:
+        yield "image_search", "Look for images too, and put the best ones into the answer as Markdown images."
 
 
 def _safety(search: Search) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,10 @@ class Turn:
         self.is_cut = False
         self.started = time.monotonic()
         self.first_content: float | None = None
+        self.key: str | None = None
+        """The key that the present attempt was sent with."""
+        self.is_renewed = False
+        """Whether it was sent again with another key."""
         self._earlier: list[Fold] = []
 
     def restart(self) -> None:

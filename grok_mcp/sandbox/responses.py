@@ -29,7 +29,7 @@ def _read(body: JSON, conversation: str) -> Question:
         _read_turns(body.get("instructions"), body.get("input")),
         functions,
         choice,
-        tuple(_read_scope(tool) for tool in tools if tool.get("type") != "function"),
+        tuple(_read_scope(tool) for tool in tools if tool.get("type") not in ("function", "file_search")),
         {"required": "on", "none": "off"}.get(choice, "auto"),
         format=kind,
         schema=schema,

@@ -250,7 +250,8 @@ async def complete(grok: Grok, params: CompleteRequestParams) -> CompleteResult:
 async def _values(grok: Grok, argument: ArgumentSpec, texts_by_name: Mapping[str, str]) -> Sequence[str]:
     """All values of an argument, the likeliest first."""
     if argument.name == MODEL.name:
-        return list(dict.fromkeys((grok.default_model, *await grok.catalog.names())))
+        names = await grok.catalog.names()
+        return list(dict.fromkeys((grok.default_model, *names)))
     if argument.name == EFFORT.name:
         model = find_model(texts_by_name.get(MODEL.name, "").strip() or grok.default_model)
         return model.efforts if model and model.efforts else argument.choices

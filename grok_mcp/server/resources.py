@@ -5,6 +5,7 @@ names, are Markdown.
 """
 
 import json
+import logging
 import platform
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +28,15 @@ from mcp_types import (
 from pydantic import SecretStr
 
 from grok_mcp import __version__
-from grok_mcp.accounting import SANDBOX, Totals, add_up, json_values, read_totals
+from grok_mcp.accounting import (
+    SANDBOX,
+    Totals,
+    add_speeds,
+    add_up,
+    json_values,
+    read_speeds,
+    read_totals,
+)
 from grok_mcp.environment import origin_of
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
@@ -40,6 +49,8 @@ from grok_mcp.settings import Settings
 
 if TYPE_CHECKING:
     import sqlite3
+
+logger = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 
@@ -64,7 +75,7 @@ class ResourceSpec(NamedTuple):
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
     *("max_retries", "progress", "results", "wait", "max_result_chars", "max_body_bytes"),
-    *("budget_usd_per_day", "call_limit_usd"),
+    *("budget_usd_per_day", "call_limit_usd", "guidelines"),
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 
@@ -76,7 +87,17 @@ _PACKAGES = ("mcp", "httpx2", "pydantic")
 
 
 async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    return await grok.catalog.published(grok.default_model)
+    """Callers on the network see the speed of their own calls, as they see what these have used."""
+    document = await grok.catalog.published()
+    caller = reader.caller if reader.remote else None
+    sandbox = grok.gateway.name == SANDBOX
+    try:
+        speeds = await grok.ledger.read(lambda db: read_speeds(db, caller=caller, sandbox=sandbox))
+    except Exception:  # no speed is known where the ledger can't be read, whatever it is
+        logger.info("the speed of models is unknown", exc_info=True)
+    else:
+        add_speeds(document, speeds)
+    return document
 
 
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
@@ -85,6 +106,8 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     No key and no password leaves here. Whose server it is, where its files lie and who else may call it is
     none of the business of others.
     """
+    await grok.catalog.settle_default()
+    await grok.keys.settle()
     settings, gateway = grok.settings, grok.gateway
     document: dict[str, Any] = {
         "server": {"name": "grok-mcp-server", "version": __version__},
@@ -97,7 +120,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         return document
     document["server"] |= {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     document["gateway"] = _gateway(grok)
-    document["key"] = _key(settings, gateway)
+    document["key"] = _key(grok)
     document["settings"] = {
         name: {"value": _plain(getattr(settings, name)), "from": origin_of(name, settings)}
         for name in Settings.model_fields
@@ -121,13 +144,13 @@ def _gateway(grok: Grok) -> dict[str, Any]:
     }
 
 
-def _key(settings: Settings, gateway: Gateway) -> dict[str, Any]:
+def _key(grok: Grok) -> dict[str, Any]:
     """Whether there is a key and where it is from; nothing of the key."""
-    if gateway.own_key is not None:
+    if grok.gateway.own_key is not None:
         return {"usable": True, "from": "the sandbox takes any"}
-    if settings.key() is not None:
-        return {"usable": True, "from": settings.key_variable()}
-    return {"usable": False, "reason": settings.missing_key_reason()}
+    if grok.keys.key is not None:
+        return {"usable": True, "from": grok.keys.variable}
+    return {"usable": False, "reason": grok.keys.missing_reason}
 
 
 def _plain(value: Any) -> Any:
@@ -194,7 +217,7 @@ RESOURCES: Mapping[str, ResourceSpec] = {
             "grok://models",
             "models",
             "Grok models",
-            "The models of this endpoint with prices, context windows and reasoning efforts.",
+            "The models of this endpoint: what each is good for, prices, context windows, efforts, speed.",
             _models,
         ),
         ResourceSpec(

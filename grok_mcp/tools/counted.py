@@ -47,6 +47,8 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
     try:
         arguments, warnings = spec.read(raw)
         assert isinstance(arguments, Arguments)  # as those of all tools that ask Grok
+        if not arguments.model:
+            await grok.catalog.settle_default()
         account.open(arguments.model or grok.default_model)
         answer = await spec.run(grok, arguments, call)
         assert isinstance(answer, Answer)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from grok_mcp.accounting import Estimate
 from grok_mcp.messages import Call
 from grok_mcp.pipeline import Grok
+from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.attached import ReadFile
 from grok_mcp.tools.spec import ToolSpec
 
@@ -52,7 +53,9 @@ async def run_dry(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: Call
     """
     subject = spec.input_schema["required"][0]
     arguments, warnings = spec.read({**raw, subject: raw.get(subject) or "…"})
-    assert spec.open is not None
+    assert isinstance(arguments, Arguments) and spec.open is not None
+    if not arguments.model:
+        await grok.catalog.settle_default()
     turn = await spec.open(grok, arguments, call)
     notes = (*warnings, *turn.attached.notes)
     return DryRun(turn.attached.files, notes, turn.request.model, grok.estimate(turn.request))

@@ -22,6 +22,7 @@ class SearchOptions(SamplingOptions):
     max_turns: Count = None
     image_understanding: bool | None = None
     video_understanding: bool | None = None
+    image_search: bool | None = None
     safe_search: bool | None = None
     min_likes: Annotated[int | None, Field(ge=0)] = None
     min_views: Annotated[int | None, Field(ge=0)] = None
@@ -55,8 +56,8 @@ class SearchArguments(Arguments):
     options: Annotated[
         SearchOptions,
         Field(
-            description="max_turns image_understanding video_understanding safe_search min_likes min_views "
-            "rss_links, ask_grok's"
+            description="max_turns image_understanding video_understanding image_search safe_search "
+            "min_likes min_views rss_links, ask_grok's"
         ),
     ] = SearchOptions()
 

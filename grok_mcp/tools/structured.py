@@ -148,7 +148,8 @@ def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> Chat
         ]
     )
     answered = Message("assistant", answer.text, reasoning=answer.reasoning)
-    return replace(request, messages=(*request.messages, answered, Message("user", complaint)), search=None)
+    messages = (*request.messages, answered, Message("user", complaint))
+    return replace(request, messages=messages, search=None, collections=())
 
 
 STRUCTURED = ToolSpec(

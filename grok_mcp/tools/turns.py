@@ -83,6 +83,8 @@ def open_turn(
         temperature=temperature,
         options=options or {},
         cache_key=conversation.root,
+        guidelines=grok.settings.guidelines,
+        collections=grok.settings.collections,
     )
 
 

@@ -93,7 +93,8 @@ async def test_a_base_url_belongs_to_its_gateway_and_leads_to_this_address(
 ) -> None:
     async with Endpoint(chat("Hi."), chat("Found."), body("Stop.", status=403)) as endpoint:
         monkeypatch.setenv("HTTP_PROXY", endpoint.url.removesuffix("/v1"))
-        async with host_on(base.url.replace("https:", "http:")) as host:
+        # The US endpoint would be asked for its models first.
+        async with host_on(base.url.replace("https:", "http:"), model="grok-4.6") as host:
             asked = await host.ask()
             searched = await host.search()
             refused = await host.ask()
@@ -134,7 +135,7 @@ async def test_without_a_base_url_a_gateway_is_reached_by_tls_and_a_proxy_sees_n
 ) -> None:
     async with Endpoint(body("No.", status=403)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removesuffix("/v1"))
-        async with host_on(None, gateway=gateway, max_retries=0) as host:
+        async with host_on(None, gateway=gateway, model="grok-4.6", max_retries=0) as host:
             result = await host.ask()
     assert result.error["code"] == "connection"
     (request,) = proxy.requests

@@ -121,7 +121,7 @@ def test_a_retired_model_is_served_by_its_target(grok: Endpoint) -> None:
     assert body["model"] == "grok-4.3"
     assert grok.chat("Why?", model="grok-code-fast-1")["model"] == "grok-build-0.1"
     assert grok.chat("Why?", model="x-ai/grok-4.3-latest")["model"] == "grok-4.3"
-    assert grok.chat("Why?", model="x-ai/grok-latest")["model"] == "grok-4.7"
+    assert grok.chat("Why?", model="x-ai/grok-latest")["model"] == "grok-4.6"
 
 
 def test_the_service_tier_is_echoed(grok: Endpoint) -> None:

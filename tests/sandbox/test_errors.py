@@ -106,7 +106,8 @@ def test_the_model_lists_name_prices_and_abilities(grok: Endpoint) -> None:
     assert (plain["object"], first["id"], first["prompt_text_token_price"]) == ("list", "grok-4.7", 20_000)
     rich = {model["id"]: model for model in grok.client.get("language-models").json()["models"]}
     assert rich["grok-4.3"]["capabilities"]["reasoning_effort"] == ["none", "low", "medium", "high", "xhigh"]
-    assert rich["grok-4.3"]["aliases"] == ["grok-4.3-latest", "grok-4-latest", "grok-4"]
+    assert rich["grok-4.3"]["aliases"] == ["grok-4.3-latest"]
+    assert rich["grok-4.6"]["aliases"] == ["grok-4.6-latest", "grok-latest"]
     assert rich["grok-4.3"]["context_length"] == 1_000_000
 
 

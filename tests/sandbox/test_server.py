@@ -30,7 +30,7 @@ def test_every_name_that_is_served_and_not_retired_stands_in_the_list_of_models(
     server = SandboxServer(pace=0)
     listed = httpx2.get(f"{server.start()}/language-models", headers=KEY).json()["models"]
     served = {name for model in listed for name in (model["id"], *model["aliases"])}
-    for name in ("grok-latest", "grok-4", "grok-4-latest", "grok-4.20-reasoning"):
+    for name in ("grok-latest", "grok-build-latest", "grok-4.7-latest", "grok-4.20-reasoning"):
         body = {"model": name, "messages": [{"role": "user", "content": "Hi"}]}
         answered = httpx2.post(f"{server.url}/chat/completions", json=body, headers=KEY).json()
         assert name in served and answered["choices"]

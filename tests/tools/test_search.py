@@ -51,13 +51,16 @@ FILTERS: dict[str, Any] = {
 
 async def test_the_responses_dialect_gets_server_tools_with_their_filters() -> None:
     async with Endpoint(payload_reply(FOUND)) as endpoint, host_on(endpoint, gateway="xai") as host:
-        result = await host.search(**FILTERS, options={"max_turns": 3, "image_understanding": True})
+        result = await host.search(
+            **FILTERS, options={"max_turns": 3, "image_understanding": True, "image_search": True}
+        )
     sent = endpoint.requests[0].body
     assert sent["tools"] == [
         {
             "type": "web_search",
             "filters": {"allowed_domains": ["city.example", "transit.example"]},
             "enable_image_understanding": True,
+            "enable_image_search": True,
         },
         {
             "type": "x_search",
@@ -362,7 +365,7 @@ WISHES: list[tuple[str, dict[str, Any], list[str]]] = [
             "excluded_domains": ["a.example"],
             "allowed_x_handles": ["xai"],
             "country": "US",
-            "options": {"min_likes": 1, "image_understanding": True, "max_turns": 1},
+            "options": {"min_likes": 1, "image_understanding": True, "image_search": True, "max_turns": 1},
         },
         [
             "X posts, RSS feeds",
@@ -371,6 +374,7 @@ WISHES: list[tuple[str, dict[str, Any], list[str]]] = [
             "country US",
             "at least 1 likes",
             "images and videos",
+            "Markdown images",
             "at most 1 times",
         ],
     ),

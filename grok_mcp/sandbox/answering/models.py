@@ -6,6 +6,7 @@ from grok_mcp.models import (
     EVERY_EFFORT,
     LONG_CONTEXT_TOKENS,
     MODELS,
+    MOVING,
     NON_REASONING_ONLY,
     RETIRED,
     Model,
@@ -15,8 +16,7 @@ from grok_mcp.sandbox.errors import JSON, RefusalError, no_model
 
 CREATED = 1_795_300_000
 
-_MOVING = {"grok-latest": "grok-4.7", "grok-4-latest": "grok-4.3", "grok-4": "grok-4.3"}
-_TARGETS = {**RETIRED, **_MOVING}
+_TARGETS = {**RETIRED, **MOVING}
 
 
 def serving_model(name: object) -> Model:
@@ -77,7 +77,7 @@ def _entry(model: Model) -> JSON:
         "object": "model",
         "created": CREATED,
         "owned_by": "xai",
-        "aliases": [*model.aliases, *(name for name, target in _MOVING.items() if target == model.id)],
+        "aliases": [*model.aliases, *(name for name, target in MOVING.items() if target == model.id)],
         "input_modalities": ["text", "image"],
         "context_length": model.context_window,
         "capabilities": {"reasoning_effort": sorted(model.efforts, key=EVERY_EFFORT.index)},
