@@ -82,6 +82,7 @@ def _code(run: CodeRun) -> Iterator[str]:
 
 def _fenced(text: str, language: str) -> str:
     """A block whose fence is longer than any in the text."""
+    text = text.rstrip("\n")
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text}\n{fence}"
 
