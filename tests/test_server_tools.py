@@ -3,6 +3,7 @@ whole: in the answer, its usage and the notes while it comes.
 """
 
 import json
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from dirty_equals import IsPartialDict, IsStr
 
 from grok_mcp.dialects import parse
+from grok_mcp.logs import FIELDS
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.rendering import PhaseLine
 from tests.gateways.shapes import RESPONSE, Item, message, response_stream
 from tests.gateways.table import Json
 from tests.support.endpoint import Endpoint, Reply, body, chat, events
 from tests.support.host import Result, host_on
+from tests.support.ledger import rows
 
 pytestmark = pytest.mark.anyio
 
@@ -255,9 +258,12 @@ def whole(row: Row, usage: Json) -> Json:
 def streamed(row: Row, usage: Json) -> list[Json]:
     """The payloads of its stream, whose last one numbers items in another way, as entries are missing."""
     reply = response_stream("grok-4.7", row.item, message("Do", "ne."), usage=usage)
-    lines = [piece.partition(b"data: ")[2] for piece in reply.pieces if b"data: {" in piece]
-    *payloads, end = (json.loads(line) for line in lines)
+    *payloads, end = payloads_in(reply)
     return [*payloads, {**end, "response": whole(row, usage)}]
+
+
+def payloads_in(reply: Reply) -> list[Json]:
+    return [json.loads(piece.partition(b"data: ")[2]) for piece in reply.pieces if b"data: {" in piece]
 
 
 FORMS = ("streamed", "whole")
@@ -293,6 +299,34 @@ def test_each_item_is_a_phase_while_it_comes_and_for_who_watches_late(row: Row, 
     assert seen == expected
     late = [phase_of(PhaseLine("The endpoint"), event, added) for event, added in fold.replay()]
     assert set(row.phases[-1:]) <= set(late)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_an_item_that_the_end_of_a_stream_repeats_is_no_phase_again(row: Row) -> None:
+    reply = response_stream("grok-4.7", row.item, message("Do", "ne."), usage=usage_of(row))
+    line, fold = PhaseLine("The endpoint"), Fold()
+    for payload in payloads_in(reply):
+        for event in parse(payload):
+            line(event, fold.add(event))
+    assert line.message() == "writing, 5 characters: …Done."
+
+
+def test_runs_without_a_name_that_an_endpoint_numbers_with_gaps_are_told_once() -> None:
+    runs: list[Json] = [{"type": "code_interpreter_call", "code": f"print({number})"} for number in range(2)]
+    output = [None, runs[0], None, runs[1]]
+    payloads: list[Json] = [
+        *(
+            {"type": "response.output_item.done", "output_index": number, "item": item}
+            for number, item in enumerate(output)
+            if item
+        ),
+        {"type": "response.completed", "response": {**RESPONSE, "model": "grok-4.7", "output": output}},
+    ]
+    fold = Fold()
+    for payload in payloads:
+        for event in parse(payload):
+            fold.add(event)
+    assert [run.code for run in fold.code.values()] == ["print(0)", "print(1)"]
 
 
 OTHER_PHASES = ("waiting", "grok-4.7 has begun", "writing")
@@ -687,3 +721,24 @@ async def test_the_tier_and_the_id_that_the_endpoint_gives_come_back(form: str) 
     assert answer["response_id"] == IsStr(regex=r"9f0c 2b4ex+") and len(answer["response_id"]) <= 200
     assert answer["usage"] == IsPartialDict(service_tier="priority")
     assert " · priority · " in result.text
+
+
+async def test_the_ledger_the_usage_resource_and_the_log_have_the_counts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counts = {"code_interpreter_calls": 2, "x_posts_fetched": 8, "x_users_fetched": 1, "file_search_calls": 3}
+    response = {
+        **whole(ROWS[0], {**COUNTS, "server_side_tool_usage_details": counts}),
+        "service_tier": "priority",
+    }
+    caplog.set_level(logging.INFO, "grok_mcp.server.call")
+    async with Endpoint(body(response)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        (content,) = (await host.client.read_resource("grok://usage")).contents
+    used = {"code_runs": 2, "x_posts_fetched": 8, "x_users_fetched": 1, "documents_searched": 3}
+    (row,) = rows()
+    assert row == IsPartialDict({**used, "service_tier": "priority"})
+    total = json.loads(content.text)["all_time"]  # type: ignore[union-attr]  # a text
+    assert total == IsPartialDict({**used, "calls_with_priority": 1})
+    (ended,) = [getattr(record, FIELDS) for record in caplog.records if record.message == "call ended"]
+    assert ended == IsPartialDict({"code_runs": 2, "service_tier": "priority", "response_id": RESPONSE["id"]})

@@ -187,6 +187,8 @@ def test_the_table_has_a_bar_for_each_row_and_says_what_is_estimated_and_unknown
     told = " ".join(done.stdout.split())
     for sentence in (
         "Of the input 120 tokens were cached, of the output 20 were reasoning; 6 searches, 6 sources.",
+        "Tools at the endpoint: 16 posts of X, 4 runs of code, 2 searches of files.",
+        "Calls that were served with priority: 2.",
         "Calls that failed or were cancelled: 2.",
         "Of the cost 0.002000 USD are estimated from public prices",
         "Calls whose cost is unknown, and not in the sum: 1.",

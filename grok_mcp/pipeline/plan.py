@@ -149,8 +149,6 @@ class Plan:
         if self._request.search is None or self._request.search.mode == "off":
             return ()
         known = search_dialects(self._gateway, self._settings.search_dialect)
-        if self._prefers_code and not self._settings.search_dialect:
-            known = tuple(sorted(known, key=lambda name: name != "responses"))
         return tuple(name for name in known if name not in self._ruled_out_searches)
 
     @property
@@ -166,8 +164,8 @@ class Plan:
             if self._refusals.rule_out(name, request.model) or self._suspects.rule_out(name, request.model)
         ]
         usable = [name for name in known if name not in ruled_out] or list(known)
-        if self._prefers_code and "responses" in usable and not self._settings.dialect:
-            return "responses"
+        if self._may_run_code and "responses" in usable and not self._settings.dialect:
+            return "responses"  # the one that runs code
         chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
         if chat_only and "chat_completions" in usable and not self._settings.dialect:
             return "chat_completions"
@@ -178,11 +176,6 @@ class Plan:
         """Whether code is wanted, and nothing is known against it."""
         refused = self._refusals.code | self._suspects.code
         return self._request.code and self._request.model not in refused
-
-    @property
-    def _prefers_code(self) -> bool:
-        """Whether the one dialect that runs code comes first: the gateway has it, and code is wanted."""
-        return self._may_run_code and "responses" in self._gateway.dialects
 
     def _allow_no_code(self, reason: str) -> None:
         """Raise InvalidArgumentError where code has to run, and nothing but code can."""
