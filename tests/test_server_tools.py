@@ -596,6 +596,12 @@ REFUSALS = {
     ),
     "tools": body({"error": {"message": "tools is not supported with this model"}}, status=400),
     "parameter": body({"error": {"message": "Unsupported parameter: tools"}}, status=400),
+    "expected": body(
+        "tools[0].type: unknown variant `code_interpreter`, expected one of `function`, `web_search`",
+        status=422,
+        content_type="text/plain",
+    ),
+    "only": body({"error": {"message": "Only function tools are supported."}}, status=400),
 }
 
 
@@ -608,6 +614,24 @@ async def test_an_endpoint_that_refuses_the_tool_is_asked_once_more_without_it_a
         results = [await host.ask(code=True), await host.ask("And now?", code=True)]
     assert ["tools" in request.body for request in endpoint.requests] == [True, False, False]
     assert all(NO_CODE in result.text and result.text.count("Note:") == 1 for result in results)
+
+
+async def test_a_search_goes_on_by_its_tools_without_code_and_code_does_not_go_where_search_is_refused() -> (
+    None
+):
+    found = response_stream("grok-4.7", message("Hello."), usage=COUNTS)
+    refused = {
+        "code": "tools[2].type: unknown variant `code_interpreter`, expected one of `web_search`, `x_search`",
+        "search": "tools[0].type: unknown variant `web_search`, expected `function` or `code_interpreter`",
+    }
+    asked: Json = {"mode": "auto", "options": {"code": True}}
+    left = {}
+    for name, words in refused.items():
+        refusal = body(words, status=422, content_type="text/plain")
+        async with Endpoint(refusal, found) as endpoint, host_on(endpoint, gateway="xai") as host:
+            await host.search("Trams?", **asked)
+        left[name] = [tool["type"] for tool in endpoint.requests[1].body["tools"]]
+    assert left == {"code": ["web_search", "x_search"], "search": ["code_interpreter"]}
 
 
 @pytest.mark.parametrize("refused", REFUSALS.values(), ids=list(REFUSALS))

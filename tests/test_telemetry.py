@@ -218,7 +218,10 @@ async def test_what_tools_at_the_endpoint_did_is_told_with_the_name_and_tier_of_
 ) -> None:
     counts = {"code_interpreter_calls": 2, "x_posts_fetched": 8, "file_search_calls": 1}
     response = {
-        "object": "response", "id": "9f0c", "model": "grok-4.7", "service_tier": "priority",
+        "object": "response",
+        "id": "9f0c",
+        "model": "grok-4.7",
+        "service_tier": "priority",
         "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi."}]}],
         "usage": {"input_tokens": 1, "output_tokens": 1, "server_side_tool_usage_details": counts},
     }

@@ -23,7 +23,9 @@ CHAT_ONLY_OPTIONS = ("n", "seed", "stop", "presence_penalty", "frequency_penalty
 
 _CODE = re.compile(r"code_(?:interpreter|execution)(?!_call)", re.IGNORECASE)
 _TOOLS = re.compile(r"\btools?\b", re.IGNORECASE)
-_OTHER_TOOLS = re.compile(r"web_search|x_search|tool_choice|function", re.IGNORECASE)
+_OTHER_TOOLS = re.compile(r"web_search|x_search|tool_choice", re.IGNORECASE)
+_REFUSED_TOOL = (errors.BadRequestError, errors.SearchUnavailableError)
+"""What a refused tool is read as; the second where the refusal lists those of a search as expected."""
 _INCLUDED = ("reasoning.encrypted_content", "web_search_call.action.sources", CODE_OUTPUTS)
 _SEARCH_FIELDS = ("search_parameters", "plugins", "tools")
 _ENCRYPTED = re.compile(r"encrypted.{0,80}(?:content|reasoning)|decrypt", re.IGNORECASE)
@@ -226,10 +228,10 @@ class Plan:
 
     def _without_code(self, error: GrokError) -> bool:
         """Leave code out where the refusal names its tool, or tools as such."""
-        if not self.form.request.code or not isinstance(error, errors.BadRequestError):
+        if not self.form.request.code or not isinstance(error, _REFUSED_TOOL):
             return False
-        named = _CODE.search(error.message)
-        if not named and (not _TOOLS.search(error.message) or _OTHER_TOOLS.search(error.message)):
+        refused = error.message.partition("expected")[0]
+        if not _CODE.search(refused) and (not _TOOLS.search(refused) or _OTHER_TOOLS.search(refused)):
             return False
         self._suspects.code.add(self._request.model)
         return True
