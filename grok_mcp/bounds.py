@@ -17,6 +17,18 @@ ANSWER_CHARACTERS = 12_000_000
 """All that one answer holds: texts, arguments of calls, queries, addresses. Real ones have some thousands."""
 ANSWER_ITEMS = 1_000
 """Of each kind in one answer: texts, calls, searches, sources, citations."""
+CODE_RUNS = 50
+"""Runs of code in one answer that are kept: real ones have a few. What is behind is counted only."""
+CODE_CHARACTERS = 40_000
+"""The code of one run, and as much of its output: what is behind is cut, and counted."""
+CODE_IMAGES = 20
+"""Pictures that one run of code made."""
+QUERIES = 20
+"""Of one search: real ones have up to five."""
+FOUND_FILES = 50
+"""Documents of one search of files: the endpoint is asked for ten."""
+LABEL_CHARACTERS = 200
+"""A name that the endpoint gives: of a document, a tool, a reply, a status."""
 CITATIONS_AT_ONCE = 10_000
 """In one event: what is behind repeats what an answer of a thousand has, or is too much already."""
 ANSWER_INVISIBLE = 100_000

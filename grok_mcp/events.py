@@ -30,9 +30,14 @@ FIRST = Place()
 
 
 class Started(NamedTuple):
-    """The endpoint has taken the request; `model` is the one that answers."""
+    """The endpoint has taken the request; `model` is the one that answers.
+
+    `response_id` and `service_tier` are those that it gave, where it did.
+    """
 
     model: str
+    response_id: str = ""
+    service_tier: str = ""
 
 
 class TextDelta(NamedTuple):
@@ -80,11 +85,71 @@ class ToolCallDelta(NamedTuple):
 
 
 class SearchStep(NamedTuple):
-    """A server-side search began or became known better; `query` may be empty."""
+    """A server-side search began or became known better; one search may have several queries, or none yet."""
 
     key: str
     kind: Literal["web", "x"]
-    query: str = ""
+    queries: tuple[str, ...] = ()
+
+
+class PageStep(NamedTuple):
+    """A page that is opened at the endpoint; `pattern` is what is looked for in it."""
+
+    key: str
+    url: str
+    pattern: str = ""
+
+
+class CodeStep(NamedTuple):
+    """Code that runs at the endpoint, or became known better; what is empty is not known yet.
+
+    `item` is the endpoint's own name for it, `images` are addresses, `status` is a word of the endpoint's.
+    """
+
+    key: str
+    item: str = ""
+    code: str = ""
+    logs: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    status: str = ""
+
+
+class CodeDelta(NamedTuple):
+    """A further piece of the code that is going to run."""
+
+    key: str
+    text: str
+
+
+class FoundFile(NamedTuple):
+    """A document that a search of files met; `score` is None where the endpoint gives none."""
+
+    id: str
+    name: str
+    score: float | None = None
+
+
+class FileStep(NamedTuple):
+    """A search of files at the endpoint began or became known better."""
+
+    key: str
+    queries: tuple[str, ...] = ()
+    found: tuple[FoundFile, ...] = ()
+
+
+class McpStep(NamedTuple):
+    """A tool of another MCP server is called by the endpoint."""
+
+    key: str
+    server: str = ""
+    name: str = ""
+
+
+class MediaStep(NamedTuple):
+    """An image or a video is viewed, or an image drawn, at the endpoint."""
+
+    key: str
+    kind: Literal["image", "video", "drawing"]
 
 
 class SourcesFound(NamedTuple):
@@ -153,6 +218,12 @@ Event = (
     | EncryptedReasoning
     | ToolCallDelta
     | SearchStep
+    | PageStep
+    | CodeStep
+    | CodeDelta
+    | FileStep
+    | McpStep
+    | MediaStep
     | SourcesFound
     | CitationFound
     | UsageReported
@@ -164,7 +235,10 @@ Event = (
     | Restarted
 )
 
-CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, SearchStep)
+STEPS = (SearchStep, PageStep, CodeStep, CodeDelta, FileStep, McpStep, MediaStep)
+"""What tools at the endpoint do."""
+
+CONTENT = (TextDelta, TextDone, ReasoningDelta, EncryptedReasoning, ToolCallDelta, *STEPS)
 """Events that a caller is billed for: after the first of them nothing is sent again."""
 
 Observer = Callable[[Event, str], None]

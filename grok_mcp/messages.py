@@ -196,10 +196,11 @@ class ResponseFormat(NamedTuple):
 class ChatRequest:
     """Everything that a dialect needs to build a request body.
 
-    `options` holds sampling options under their wire names; `omit` names parameters that the endpoint
-    has refused; `cache_key` keeps the turns of one conversation on one upstream machine. `guidelines` are
-    what the endpoint is told to decline, `collections` documents there that it may search, and
-    `safety_identifier` stands for the caller: all three are the operator's, not the caller's.
+    `options` holds sampling options under their wire names; `omit` names parameters, and values of
+    `include`, that the endpoint has refused; `cache_key` keeps the turns of one conversation on one upstream
+    machine; `code`: the model may run Python at the endpoint. `guidelines` are what the endpoint is told to
+    decline, `collections` documents there that it may search, and `safety_identifier` stands for the caller:
+    all three are the operator's, not the caller's.
     """
 
     model: str
@@ -215,6 +216,7 @@ class ChatRequest:
     temperature: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     cache_key: str | None = None
+    code: bool = False
     omit: frozenset[str] = frozenset()
     guidelines: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
@@ -224,7 +226,8 @@ class ChatRequest:
     def uses_server_tools(self) -> bool:
         """Whether the endpoint's own tools may work on the answer."""
         searches = self.search is not None and self.search.mode != "off"
-        return searches or bool(self.collections)
+        documents = any(message.documents for message in self.messages)
+        return searches or documents or self.code or bool(self.collections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +256,37 @@ class Citation:
         return published | {"from_text": True} if self.from_text else published
 
 
+class CodeRun(NamedTuple):
+    """Code that ran at the endpoint, and what it wrote; `images` are the addresses of pictures that it made.
+
+    `status` is the endpoint's word for a run that did not complete, else empty.
+    """
+
+    code: str = ""
+    output: str = ""
+    images: tuple[str, ...] = ()
+    status: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published form; images and status only where there are any."""
+        published: dict[str, Any] = {"code": self.code, "output": self.output}
+        if self.images:
+            published["images"] = list(self.images)
+        return published | {"status": self.status} if self.status else published
+
+
+class FoundDocument(NamedTuple):
+    """A document that a search of files met; `score` is the endpoint's, None where it gives none."""
+
+    id: str
+    name: str = ""
+    score: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published form, without what the endpoint did not give."""
+        return {name: value for name, value in self._asdict().items() if value not in (None, "")}
+
+
 class Data(NamedTuple):
     """A JSON value that was requested: null is one too."""
 
@@ -269,10 +303,14 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     searched: bool | None = None
     search_queries: tuple[str, ...] = ()
+    pages_read: tuple[str, ...] = ()
+    documents: tuple[FoundDocument, ...] = ()
+    code_runs: tuple[CodeRun, ...] = ()
     tool_calls: tuple[FunctionCall, ...] = ()
     finish_reason: FinishReason = "stop"
     conversation_id: str | None = None
     model: str = ""
+    response_id: str = ""
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[str, ...] = ()
     reasoning: tuple[Mapping[str, Any], ...] = ()
@@ -283,10 +321,10 @@ class Answer:
         plain: dict[str, Any] = {
             one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("data", "reasoning")
         }
-        plain["citations"] = [citation.to_dict() for citation in self.citations]
-        plain["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        for name in ("citations", "documents", "code_runs", "tool_calls"):
+            plain[name] = [one.to_dict() for one in plain[name]]
         plain["usage"] = self.usage.to_dict()
-        for name in ("alternatives", "search_queries", "warnings", "files"):
+        for name in ("alternatives", "search_queries", "pages_read", "files", "warnings"):
             plain[name] = list(plain[name])
         published = {name: value for name, value in plain.items() if value not in (None, "", [], {})}
         return {"data": self.data.value, **published} if self.data else published

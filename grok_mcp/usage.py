@@ -15,6 +15,16 @@ TICKS_PER_USD = 10_000_000_000
 """`cost_in_usd_ticks`: 10^10 ticks are one USD (docs.x.ai/developers/cost-tracking)."""
 
 
+SEARCH_USD = POST_USD = CODE_USD = Decimal("0.005")
+"""A search of the web, a post on X that was fetched, a run of code (docs.x.ai, pricing, since 2026-09-21)."""
+PROFILE_USD = ATTACHMENT_USD = Decimal("0.010")
+"""A profile on X that was fetched, a search of attached files."""
+COLLECTION_USD = Decimal("0.0025")
+"""A search of collections."""
+PRIORITY_FACTOR = 2
+"""What tokens cost more in the service tier `priority` (docs.x.ai, priority processing)."""
+
+
 class UsageReport(NamedTuple):
     """Counts as an endpoint gave them; None is unknown.
 
@@ -31,8 +41,15 @@ class UsageReport(NamedTuple):
     sources_used: int | None = None
     web_searches: int | None = None
     x_searches: int | None = None
+    x_posts_fetched: int | None = None
+    x_users_fetched: int | None = None
+    code_runs: int | None = None
+    collection_searches: int | None = None
+    attachment_searches: int | None = None
     cost_usd: Decimal | None = None
     reasoning_inside: bool = False
+    service_tier: str = ""
+    """As the endpoint wrote it."""
 
     @property
     def says_nothing(self) -> bool:
@@ -47,7 +64,8 @@ class Usage:
     """Tokens, cost in USD and seconds of one call; a count that the endpoint did not give is None.
 
     `cached_tokens` are inside `input_tokens`; `reasoning_tokens` and `text_tokens` add up to
-    `output_tokens`. `cost_usd` None means unknown, never free.
+    `output_tokens`. `cost_usd` None means unknown, never free. `documents_searched` counts searches of files,
+    `service_tier` is the one that was granted.
     """
 
     input_tokens: int | None = None
@@ -60,8 +78,13 @@ class Usage:
     sources_used: int | None = None
     web_searches: int | None = None
     x_searches: int | None = None
+    x_posts_fetched: int | None = None
+    x_users_fetched: int | None = None
+    code_runs: int | None = None
+    documents_searched: int | None = None
     cost_usd: Decimal | None = None
     cost_source: Literal["reported", "estimated"] | None = None
+    service_tier: str | None = None
     duration_s: float | None = None
     time_to_first_token_s: float | None = None
 
@@ -77,6 +100,7 @@ class Usage:
             **summed,
             cost_usd=cost,
             cost_source=source,
+            service_tier=_same(self.service_tier, other.service_tier),
             duration_s=_sum(self.duration_s, other.duration_s),
         )
 
@@ -119,6 +143,10 @@ def normalise(report: UsageReport, *, reasoning_inside: bool) -> Usage:
         sources_used=report.sources_used or None,
         web_searches=report.web_searches or None,
         x_searches=report.x_searches or None,
+        x_posts_fetched=report.x_posts_fetched or None,
+        x_users_fetched=report.x_users_fetched or None,
+        code_runs=report.code_runs or None,
+        documents_searched=(report.collection_searches or 0) + (report.attachment_searches or 0) or None,
         cost_usd=report.cost_usd,
         cost_source=None if report.cost_usd is None else "reported",
     )
@@ -155,10 +183,26 @@ def _split_output(
     return completion + reasoning, completion
 
 
-def with_cost_estimate(usage: Usage, model: str, factor: Decimal = Decimal(1)) -> Usage:
+def fees(report: UsageReport) -> Decimal:
+    """What tools at the endpoint cost beside the tokens, by xAI's prices (docs.x.ai, pricing, 2026-11)."""
+    counts = (
+        (report.web_searches, SEARCH_USD),
+        (report.x_posts_fetched, POST_USD),
+        (report.x_users_fetched, PROFILE_USD),
+        (report.code_runs, CODE_USD),
+        (report.collection_searches, COLLECTION_USD),
+        (report.attachment_searches, ATTACHMENT_USD),
+    )
+    return sum(((count or 0) * price for count, price in counts), Decimal(0))
+
+
+def with_cost_estimate(
+    usage: Usage, model: str, factor: Decimal = Decimal(1), extra_usd: Decimal = Decimal(0)
+) -> Usage:
     """The usage with a cost from public price lists, where the endpoint gave counts but no cost.
 
-    `factor` is what tokens cost at this endpoint, times these prices.
+    `factor` is what tokens cost at this endpoint, times these prices; in the tier `priority` they cost more.
+    `extra_usd` is what is billed beside them.
     """
     if usage.cost_usd is not None or usage.input_tokens is None or usage.output_tokens is None:
         return usage
@@ -173,7 +217,9 @@ def with_cost_estimate(usage: Usage, model: str, factor: Decimal = Decimal(1)) -
         price = genai_prices.calc_price(counts, model.rsplit("/", 1)[-1], provider_id="x-ai")
     except LookupError:
         return usage
-    return replace(usage, cost_usd=price.total_price * factor, cost_source="estimated")
+    if usage.service_tier == "priority":
+        factor *= PRIORITY_FACTOR
+    return replace(usage, cost_usd=price.total_price * factor + extra_usd, cost_source="estimated")
 
 
 def count(value: Any) -> int | None:
@@ -232,6 +278,11 @@ def _sum(one: Any, other: Any) -> Any:
     if one is None:
         return other
     return one if other is None else one + other
+
+
+def _same(one: str | None, other: str | None) -> str | None:
+    """What both say, or the only one that says anything; None where they differ."""
+    return one if other in (None, one) else other if one is None else None
 
 
 class UsageMeter:

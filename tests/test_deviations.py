@@ -121,10 +121,13 @@ SAME = [
     Same("nooutput", RESPONSES),
     Same("twice", RESPONSES),
     Same("itemtext;twice", RESPONSES),
-    Same("olditems", RESPONSES),
-    Same("olditems;json", RESPONSES),
-    Same("noaction", RESPONSES),
-    Same("emptyquery", RESPONSES),
+    Same("olditems", RESPONSES, about=("search_queries",)),  # which has one query a search
+    Same("olditems;json", RESPONSES, about=("search_queries",)),
+    Same("noaction", RESPONSES, about=("search_queries", "pages_read")),
+    Same("emptyquery", RESPONSES, about=("search_queries",)),
+    Same("also=files", RESPONSES, about=("search_queries", "documents")),
+    Same("also=mcp", RESPONSES),
+    Same("also=media;json", RESPONSES),
     Same("toplist", RESPONSES, about=("spans",)),
     Same("sealed", RESPONSES),
     Same("unknown", RESPONSES),
@@ -145,7 +148,12 @@ SAME = [
     Same("wrapped;json", CHAT),
     Same("openrouter", CHAT, about=("usage.sources_used",)),
     Same("openrouter;json", CHAT, about=("usage.sources_used",)),
-    Same("rebuilt", ("chat",), about=("usage.cost_source",), questions=("text", "calls", "data")),
+    Same(
+        "rebuilt",
+        ("chat",),
+        about=("usage.cost_source", "usage.service_tier"),
+        questions=("text", "calls", "data"),
+    ),
     Same("inclusive", CHAT),
     Same("misspelt", CHAT),
     Same("finishusage", CHAT),
@@ -367,7 +375,7 @@ def content(result: Result, about: tuple[str, ...] = ()) -> JSON:
     return {
         name: value
         for name, value in {**found, "usage": usage}.items()
-        if name not in ("conversation_id", *about)
+        if name not in ("conversation_id", "response_id", *about)
     }
 
 
@@ -388,7 +396,9 @@ async def test_the_plain_answers_hold_what_a_deviation_could_take_away(url: str,
         data = (await put(host, "data")).structured
     assert len(found["citations"]) == 5
     assert any(citation["spans"] for citation in found["citations"]) == (form != "chat")
-    assert found.get("search_queries", []) == (["latest tram extension"] if form == "responses" else [])
+    queries = ["latest tram extension", "latest tram extension background"]
+    assert found.get("search_queries", []) == (queries if form == "responses" else [])
+    assert bool(found.get("pages_read")) == (form == "responses")
     assert [call["name"] for call in calls["tool_calls"]] == ["weather", "tides"]
     assert all(call["arguments"]["city"] for call in calls["tool_calls"])
     assert data["data"]["city"]

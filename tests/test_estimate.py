@@ -14,6 +14,7 @@ from grok_mcp.accounting.estimate import AGENTS, estimate_cost
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.sandbox import SandboxServer
+from grok_mcp.usage import CODE_USD, COLLECTION_USD, PRIORITY_FACTOR, SEARCH_USD
 from tests.support.host import host_on
 from tests.support.pages import ROOT
 
@@ -65,6 +66,9 @@ CASES = {
     "functions": Case(1.5, {"prompt": "Hi", "tools": [FUNCTION], "max_output_tokens": 100}),
     "a conversation, which is mostly cached": Case(
         5, {"prompt": "And then?", "max_output_tokens": 100}, before=PROSE
+    ),
+    "code, of which the sandbox runs less": Case(
+        6, {"prompt": "Compute the sum of 1 to 100.", "code": True, "max_output_tokens": 1000}
     ),
     "a usual search, of which the sandbox makes a short one": Case(
         16, {"query": "tram extension"}, "grok_search"
@@ -173,11 +177,12 @@ def test_the_readme_gives_the_figures_of_the_rule() -> None:
         f"{rules.TEXT_TOKENS:,} tokens and its thoughts: {thoughts}",
         f"{AGENTS['low']} or {AGENTS['xhigh']} times",
         f"up to {rules.SEARCH_TURNS} turns (`max_turns`), each of {rules.READ_TOKENS:,} tokens",
-        f"{rules.POSTS} posts where X is searched, at {rules.SEARCH_USD} USD each",
+        f"{rules.POSTS} posts where X is searched, at {SEARCH_USD} USD each",
         f"{rules.SEARCH_TURNS * rules.READ_TOKENS:,} tokens that are read, and {rules.LIVE_SOURCES} sources",
         f"at {rules.LIVE_SOURCE_USD} USD",
         f"{rules.SEARCH_TURNS * rules.READ_TOKENS:,} tokens that are read and {rules.SEARCH_TURNS} searches",
-        f"at {rules.COLLECTION_SEARCH_USD} USD",
+        f"at {COLLECTION_USD} USD",
+        f"{rules.CODE_RUNS} runs, each of {rules.CODE_TOKENS:,} tokens that are read, at {CODE_USD} USD",
     ):
         assert figures in section
-    assert rules.PRIORITY_FACTOR == 2 and "twice the price" in section
+    assert PRIORITY_FACTOR == 2 and "twice the price" in section

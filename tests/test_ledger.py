@@ -23,11 +23,11 @@ import pytest
 from dirty_equals import IsFloat, IsPartialDict
 from mcp.shared.exceptions import MCPError
 
-from grok_mcp.accounting import books, ledger as writing
+from grok_mcp.accounting import books, ledger as writing, read_totals
 from grok_mcp.accounting.disks import is_local
 from grok_mcp.accounting.ledger import Ledger
 from grok_mcp.accounting.records import Begun, Entry
-from grok_mcp.accounting.sqlite import VERSION, Store
+from grok_mcp.accounting.sqlite import VERSION, Store, read_file
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import COUNTS, TICKS_PER_USD, Usage
 from tests.support.cli import run, unmeasured
@@ -327,10 +327,16 @@ async def test_a_row_is_on_disk_while_the_server_lives_and_when_it_is_ended(numb
 # --- ledgers of earlier versions
 
 
-def first_version(path: Path, calls: int) -> None:
-    """A ledger as version 0.1.0 wrote it."""
+FIRST_COUNTS = (
+    *("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "text_tokens", "total_tokens"),
+    *("image_tokens", "sources_used", "web_searches", "x_searches"),
+)
+
+
+def earlier(path: Path, version: int, calls: int) -> None:
+    """A ledger as one of the first two versions wrote it."""
     path.parent.mkdir()
-    counts = ", ".join(f"{name} INTEGER" for name in COUNTS)
+    counts = ", ".join(f"{name} INTEGER" for name in FIRST_COUNTS)
     with closing(sqlite3.connect(path)) as db:
         db.executescript(
             f"""
@@ -346,18 +352,27 @@ def first_version(path: Path, calls: int) -> None:
                 id TEXT PRIMARY KEY, caller TEXT NOT NULL, sandbox INTEGER NOT NULL, ticks INTEGER NOT NULL,
                 expires_at REAL NOT NULL
             );
-            PRAGMA user_version = 1;
+            PRAGMA user_version = {version};
             """
         )
+        if version == 2:
+            db.execute(
+                "CREATE TABLE in_flight (id TEXT PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, "
+                "caller TEXT NOT NULL, gateway TEXT NOT NULL, model_asked TEXT NOT NULL, ticks INTEGER, "
+                "sent INTEGER NOT NULL, owner TEXT NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID"
+            )
         row = (time.time(), "ask_grok", "local", "generic", "grok-4", "grok-4.7", CENT, "reported", 1.5)
         names = "at, tool, caller, gateway, model_asked, model, cost_ticks, cost_source, duration_s"
         db.executemany(f"INSERT INTO calls ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row] * calls)
         db.commit()
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @pytest.mark.parametrize("budget", [None, 1.0])
-async def test_a_ledger_of_the_first_version_is_read_and_written_on(budget: float | None) -> None:
-    first_version(file(), 3)
+async def test_a_ledger_of_an_earlier_version_is_read_and_written_on(
+    version: int, budget: float | None
+) -> None:
+    earlier(file(), version, 3)
     old = closing(sqlite3.connect(file(), isolation_level=None))
     before = await anyio.to_thread.run_sync(run, "usage", "--json")
     with old as db:  # of a server of that version, which is still at work
@@ -368,8 +383,19 @@ async def test_a_ledger_of_the_first_version_is_read_and_written_on(budget: floa
             (content,) = (await host.client.read_resource("grok://usage")).contents
     assert [row["cost_ticks"] for row in rows()] == [CENT, CENT, CENT, 2]
     assert query("PRAGMA user_version") == [{"user_version": VERSION}]
-    assert json.loads(before.stdout) == IsPartialDict(calls=3, cost_usd=0.03, calls_with_unknown_end=0)
+    assert json.loads(before.stdout) == IsPartialDict(
+        calls=3, cost_usd=0.03, calls_with_unknown_end=0, code_runs=0, calls_with_priority=0
+    )
     assert json.loads(content.text)["all_time"]["calls"] == 4  # type: ignore[union-attr]  # a text
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_an_earlier_version_is_read_with_rows_beside_it(version: int) -> None:
+    earlier(file(), version, 3)
+    usage = Usage(1, 0, 1, code_runs=2, service_tier="priority")
+    beside = [Entry(time.time(), "ask_grok", "local", "generic", usage=usage).values()]
+    (sums,) = read_file(file(), lambda db: read_totals(db, caller="local"), (beside, [])) or []
+    assert (sums.calls, sums.counts["code_runs"], sums.priority_calls) == (4, 2, 1)
 
 
 # --- a ledger that can't be used

@@ -244,7 +244,7 @@ def test_the_line_of_a_task_says_each_phase_in_words() -> None:
     said = [line.message()]
     for event in (
         events.Started("grok-4.7"),
-        events.SearchStep("1", "x", "What is new?"),
+        events.SearchStep("1", "x", ("What is new?",)),
         events.SourcesFound(("https://a.example/",)),
         events.ToolCallDelta("1", "call_1", "look_up"),
         events.Restarted("asking again"),

@@ -213,6 +213,32 @@ async def test_a_call_is_measured(told: Told) -> None:
     assert sum(point.value for point in points["grok_mcp.active_calls"]) == 0
 
 
+async def test_what_tools_at_the_endpoint_did_is_told_with_the_name_and_tier_of_the_answer(
+    told: Told,
+) -> None:
+    counts = {"code_interpreter_calls": 2, "x_posts_fetched": 8, "file_search_calls": 1}
+    response = {
+        "object": "response",
+        "id": "9f0c",
+        "model": "grok-4.7",
+        "service_tier": "priority",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hi."}]}],
+        "usage": {"input_tokens": 1, "output_tokens": 1, "server_side_tool_usage_details": counts},
+    }
+    async with Endpoint(body(response)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+    assert told.attributes == IsPartialDict(
+        {
+            "gen_ai.response.id": "9f0c",
+            "grok_mcp.code_runs": 2,
+            "grok_mcp.documents_searched": 1,
+            "grok_mcp.service_tier": "priority",
+            "grok_mcp.x_posts_fetched": 8,
+        }
+    )
+    assert "grok_mcp.x_users_fetched" not in told.attributes
+
+
 async def test_json_and_further_alternatives_are_told_as_such(told: Told) -> None:
     second = {"model": "grok-4.7", "choices": [{"index": 1, "delta": {"content": "B"}}]}
     end = {"choices": [{"index": 0, "finish_reason": "stop"}, {"index": 1, "finish_reason": "length"}]}

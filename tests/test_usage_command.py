@@ -31,7 +31,13 @@ from tests.support.ledger import file, fill, forget, garbage, query
 
 NOW = time.time()
 DAY_S = 86_400.0
-REPORTED = Usage(100, 60, 30, 10, 20, 130, None, 3, 2, 1, Decimal("0.0123456789"), "reported", 1.5)
+REPORTED = Usage(
+    *(100, 60, 30, 10, 20, 130, None, 3, 2, 1, 8, None, 2, 1),
+    cost_usd=Decimal("0.0123456789"),
+    cost_source="reported",
+    service_tier="priority",
+    duration_s=1.5,
+)
 ESTIMATED = Usage(50, 0, 20, 0, 20, 70, cost_usd=Decimal("0.002"), cost_source="estimated")
 TODAY = f"{datetime.fromtimestamp(NOW, UTC):%Y-%m-%d}"
 
@@ -91,11 +97,16 @@ def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
         "sources_used": 6,
         "web_searches": 4,
         "x_searches": 2,
+        "x_posts_fetched": 16,
+        "x_users_fetched": 0,
+        "code_runs": 4,
+        "documents_searched": 2,
         "cost_usd": Decimal("0.0266913578"),
         "estimated_cost_usd": Decimal("0.002"),
         "calls_with_estimated_cost": 1,
         "calls_without_cost": 1,
         "calls_with_unknown_end": 0,
+        "calls_with_priority": 2,
         "duration_s": Decimal("7.5"),
     }
     told = shown()
@@ -176,6 +187,8 @@ def test_the_table_has_a_bar_for_each_row_and_says_what_is_estimated_and_unknown
     told = " ".join(done.stdout.split())
     for sentence in (
         "Of the input 120 tokens were cached, of the output 20 were reasoning; 6 searches, 6 sources.",
+        "Tools at the endpoint: 16 posts of X, 4 runs of code, 2 searches of files.",
+        "Calls that were served with priority: 2.",
         "Calls that failed or were cancelled: 2.",
         "Of the cost 0.002000 USD are estimated from public prices",
         "Calls whose cost is unknown, and not in the sum: 1.",

@@ -17,7 +17,16 @@ from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, Document, Message
 from grok_mcp.models import LONG_CONTEXT_TOKENS, MOVING, RETIRED, Model, find_model
 from grok_mcp.redaction import one_line
-from grok_mcp.usage import Usage, with_cost_estimate
+from grok_mcp.usage import (
+    ATTACHMENT_USD,
+    CODE_USD,
+    COLLECTION_USD,
+    POST_USD,
+    PRIORITY_FACTOR,
+    SEARCH_USD,
+    Usage,
+    with_cost_estimate,
+)
 
 BYTES_PER_TOKEN = 3
 """Of UTF-8: English prose has four and more, code and other languages mostly three."""
@@ -27,27 +36,22 @@ DOCUMENT_TOKENS = 20_000
 """A document of which only the address is known, or a short one: some twenty pages."""
 DOCUMENT_BYTES_PER_TOKEN = 20
 """Of a PDF: a page of text has some 500 tokens in 10 KB and more."""
-DOCUMENT_USD = Decimal("0.01")
-"""A search of what is attached, one for each document (docs.x.ai, pricing)."""
 TEXT_TOKENS = 1_000
 """The text of a usual answer, or its JSON."""
 THOUGHT_TOKENS = {"none": 0, "low": 1_000, "medium": 2_000, "high": 4_000, "xhigh": 8_000}
 """What is thought before it, by effort: a hard question took 449 with low and 3,066 with xhigh (2026-11)."""
 AGENTS = {"none": 4, "low": 4, "medium": 4, "high": 16, "xhigh": 16}
 """How many a multi-agent model sets to work, each of which is billed (docs.x.ai, multi-agent)."""
-PRIORITY_FACTOR = 2
-"""What tokens cost more in the service tier `priority` (docs.x.ai, priority processing)."""
-
 SEARCH_TURNS = 4
 """Turns of a usual search; the figures below are for one. Two to five searches read 6,000 to 12,000 tokens
 (2026-08), which is less: pages differ.
 """
 READ_TOKENS = 5_000
 POSTS = 8
-SEARCH_USD = Decimal("0.005")
-"""A search of the web, or a post on X that was read (docs.x.ai, pricing, since 2026-09-21)."""
-COLLECTION_SEARCH_USD = Decimal("0.0025")
-"""A search of the operator's collections (docs.x.ai, pricing)."""
+CODE_RUNS = 2
+"""Runs of code of a usual call."""
+CODE_TOKENS = 1_000
+"""What is written for one run and read of its output."""
 LIVE_SOURCES = 15
 LIVE_SOURCE_USD = Decimal("0.025")
 """A source of the older live search, which reads so many where no other number is asked for."""
@@ -65,13 +69,14 @@ class Estimate(NamedTuple):
     input_usd: Decimal
     output_usd: Decimal
     search_usd: Decimal
+    code_usd: Decimal
     corrected: bool
     """Whether a correction of the JSON is in it."""
 
     @property
     def usd(self) -> Decimal:
         """All of it."""
-        return self.input_usd + self.output_usd + self.search_usd
+        return self.input_usd + self.output_usd + self.search_usd + self.code_usd
 
     @property
     def parts(self) -> str:
@@ -83,6 +88,8 @@ class Estimate(NamedTuple):
         parts = [f"{count:,} tokens of {name} for {amount(usd)} USD" for name, count, usd in tokens]
         if self.search_usd:
             parts.append(f"a search for {amount(self.search_usd)} USD")
+        if self.code_usd:
+            parts.append(f"runs of code for {amount(self.code_usd)} USD")
         correction = ", with a correction of the JSON" if self.corrected else ""
         return f"{self.model}, about {', '.join(parts)}{correction}"
 
@@ -108,8 +115,10 @@ def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estim
     beyond = dialect == "chat_completions" and not gateway.reasoning_inside
     output = _output(request, thoughts, thoughts if beyond else 0)
     read, search_usd = _search(request)
-    search_usd += DOCUMENT_USD * sum(len(message.documents) for message in request.messages)
+    search_usd += ATTACHMENT_USD * sum(len(message.documents) for message in request.messages)
     asked = _input(request)
+    runs = CODE_RUNS if request.code else 0
+    read += runs * CODE_TOKENS
     input_tokens = asked + read
     corrected = request.response_format is not None and request.response_format.schema is not None
     if corrected:  # the correction sends all of it again with the answer, and another is written
@@ -123,7 +132,14 @@ def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estim
         PRIORITY_FACTOR if request.options.get("service_tier") == "priority" else 1
     )
     return Estimate(
-        short(request.model), input_tokens, output, priced[0] * tier, priced[1] * tier, search_usd, corrected
+        short(request.model),
+        input_tokens,
+        output,
+        priced[0] * tier,
+        priced[1] * tier,
+        search_usd,
+        runs * CODE_USD,
+        corrected,
     )
 
 
@@ -194,15 +210,15 @@ def _search(request: ChatRequest) -> tuple[int, Decimal]:
     search = request.search
     if request.collections:
         read, usd = _search(replace(request, collections=()))
-        return read + SEARCH_TURNS * READ_TOKENS, usd + SEARCH_TURNS * COLLECTION_SEARCH_USD
+        return read + SEARCH_TURNS * READ_TOKENS, usd + SEARCH_TURNS * COLLECTION_USD
     if search is None or search.mode == "off":
         return 0, Decimal(0)
     if request.search_dialect == "search_parameters":
         sources = search.max_results or LIVE_SOURCES
         return SEARCH_TURNS * READ_TOKENS, sources * LIVE_SOURCE_USD
     turns = min(search.max_turns or SEARCH_TURNS, SEARCH_TURNS)
-    each = (1 if set(search.sources) - {"x"} else 0) + (POSTS if "x" in search.sources else 0)
-    return turns * READ_TOKENS, turns * each * SEARCH_USD
+    each = SEARCH_USD * bool(set(search.sources) - {"x"}) + POSTS * POST_USD * ("x" in search.sources)
+    return turns * READ_TOKENS, turns * each
 
 
 def _price(name: str, model: Model | None, input_tokens: int, output: int) -> tuple[Decimal, Decimal] | None:

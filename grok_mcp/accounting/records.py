@@ -26,7 +26,7 @@ LEAST_ESTIMATE = TICKS_PER_USD // 1_000
 COLUMNS = (
     *("at", "tool", "caller", "gateway", "model_asked", "model"),
     *COUNTS,
-    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error"),
+    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error", "service_tier"),
 )
 """The columns of an `Entry`, in the order of its `values`."""
 
@@ -72,7 +72,7 @@ class Entry(NamedTuple):
         return (
             *self[:6],
             *(None if count is None else min(count, bounds.COUNT) for count in counts),
-            *(self.ticks, source, self.duration_s, self.finish_reason, self.error),
+            *(self.ticks, source, self.duration_s, self.finish_reason, self.error, usage.service_tier),
         )
 
 

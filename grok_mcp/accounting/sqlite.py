@@ -32,17 +32,18 @@ from grok_mcp.accounting.records import (
     Standing,
 )
 from grok_mcp.state import make_private, transaction
-from grok_mcp.usage import COUNTS
 
-VERSION = 2
+VERSION = 3
 BUSY_S = 5.0
 """How long a write waits for those of other processes."""
 
 _NEWEST = 500  # calls that an estimate looks at
-_CALLS = f"""
+_CALLS = """
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL, gateway TEXT NOT NULL,
-    model_asked TEXT NOT NULL, model TEXT NOT NULL, {", ".join(f"{name} INTEGER" for name in COUNTS)},
+    model_asked TEXT NOT NULL, model TEXT NOT NULL, input_tokens INTEGER, cached_tokens INTEGER,
+    output_tokens INTEGER, reasoning_tokens INTEGER, text_tokens INTEGER, total_tokens INTEGER,
+    image_tokens INTEGER, sources_used INTEGER, web_searches INTEGER, x_searches INTEGER,
     cost_ticks INTEGER, cost_source TEXT, duration_s REAL NOT NULL, finish_reason TEXT, error TEXT
 );
 CREATE INDEX calls_at ON calls (at);
@@ -55,9 +56,21 @@ CREATE TABLE in_flight (
     expires_at REAL NOT NULL
 ) WITHOUT ROWID
 """
-_STEPS = (_CALLS, _IN_FLIGHT)
+_ADDED = {
+    "x_posts_fetched": "INTEGER",
+    "x_users_fetched": "INTEGER",
+    "code_runs": "INTEGER",
+    "documents_searched": "INTEGER",
+    "service_tier": "TEXT",
+}
+"""Columns of `calls` since version 3."""
+_STEPS = (
+    _CALLS,
+    _IN_FLIGHT,
+    ";".join(f"ALTER TABLE calls ADD COLUMN {name} {kind}" for name, kind in _ADDED.items()),
+)
 """What brings a file from one version to the next. The first version had a table `reservations` besides,
-which is left alone: a server of that version may still be at work.
+which is left alone: a server of that version may still be at work, as one of the second may.
 """
 _MAGIC = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm")
@@ -329,18 +342,22 @@ def _show(db: sqlite3.Connection, version: int, beside: Rows | None) -> None:
     """Give the reader the tables of today: what an older file lacks, and the rows beside it."""
     if beside is not None:
         db.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
-    if version < VERSION:
+    if version < 2:
         db.execute(_IN_FLIGHT.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+    lacking = _ADDED if version < 3 else ()
+    here = ", ".join(f"NULL AS {name}" if name in lacking else name for name in COLUMNS)
     if beside is None:
+        if lacking:
+            db.execute(f"CREATE TEMP VIEW calls AS SELECT id, {here} FROM main.calls")
         return
     calls, in_flight = beside
     names = ", ".join(COLUMNS)
-    db.execute(f"CREATE TEMP TABLE calls_beside AS SELECT {names} FROM main.calls LIMIT 0")
+    db.execute(f"CREATE TEMP TABLE calls_beside AS SELECT {here} FROM main.calls LIMIT 0")
     db.executemany(f"INSERT INTO calls_beside VALUES ({_marks(len(COLUMNS))})", calls)
     db.execute(
-        f"CREATE TEMP VIEW calls AS SELECT {names} FROM main.calls UNION ALL SELECT {names} FROM calls_beside"
+        f"CREATE TEMP VIEW calls AS SELECT {here} FROM main.calls UNION ALL SELECT {names} FROM calls_beside"
     )
-    if version == VERSION:  # those in memory are newer
+    if version >= 2:  # those in memory are newer
         db.execute("CREATE TEMP TABLE in_flight AS SELECT * FROM main.in_flight")
     owners = {row[-2] for row in in_flight}
     db.executemany("DELETE FROM temp.in_flight WHERE owner = ?", [(owner,) for owner in owners])

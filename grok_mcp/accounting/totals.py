@@ -43,6 +43,7 @@ _SUMS = (
     "SUM(cost_ticks)",
     "SUM(CASE cost_source WHEN 'estimated' THEN cost_ticks END)",
     "SUM(duration_s)",
+    "COUNT(CASE service_tier WHEN 'priority' THEN 1 END)",
     *(f"SUM({name})" for name in COUNTS),
 )
 
@@ -64,6 +65,7 @@ class Totals:
     cost_ticks: int = 0
     estimated_ticks: int = 0
     duration_s: float = 0.0
+    priority_calls: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
 
     def add(self, other: "Totals") -> None:
@@ -76,6 +78,7 @@ class Totals:
         self.cost_ticks += other.cost_ticks
         self.estimated_ticks += other.estimated_ticks
         self.duration_s += other.duration_s
+        self.priority_calls += other.priority_calls
         for name, count in other.counts.items():
             self.counts[name] += count
 
@@ -100,6 +103,7 @@ class Totals:
             "calls_with_estimated_cost": self.calls_estimated,
             "calls_without_cost": self.calls_without_cost,
             "calls_with_unknown_end": self.unknown_ends,
+            "calls_with_priority": self.priority_calls,
             "duration_s": round(self.duration_s, 3),
         }
 
@@ -189,7 +193,7 @@ def _date(day: int) -> str:
 
 
 def _totals(sums: Iterable[Any]) -> Totals:
-    calls, failed, estimated, without, ticks, estimated_ticks, duration_s, *counts = (
+    calls, failed, estimated, without, ticks, estimated_ticks, duration_s, priority, *counts = (
         total or 0 for total in sums
     )
     return Totals(
@@ -200,6 +204,7 @@ def _totals(sums: Iterable[Any]) -> Totals:
         cost_ticks=ticks,
         estimated_ticks=estimated_ticks,
         duration_s=duration_s,
+        priority_calls=priority,
         counts=dict(zip(COUNTS, counts, strict=True)),
     )
 

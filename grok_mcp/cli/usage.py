@@ -193,6 +193,16 @@ def _notes(report: _Report, whole: Totals) -> list[str]:
             f"{counts['reasoning_tokens']:,} were reasoning; "
             f"{counts['web_searches'] + counts['x_searches']:,} searches, {counts['sources_used']:,} sources."
         )
+    tools = (
+        ("posts of X", "x_posts_fetched"),
+        ("profiles of X", "x_users_fetched"),
+        ("runs of code", "code_runs"),
+        ("searches of files", "documents_searched"),
+    )
+    if told := [f"{counts[name]:,} {words}" for words, name in tools if counts[name]]:
+        notes.append(f"Tools at the endpoint: {', '.join(told)}.")
+    if whole.priority_calls:
+        notes.append(f"Calls that were served with priority: {whole.priority_calls:,}.")
     if whole.failed_calls:
         notes.append(f"Calls that failed or were cancelled: {whole.failed_calls:,}.")
     if whole.unknown_ends:
@@ -202,8 +212,8 @@ def _notes(report: _Report, whole: Totals) -> list[str]:
         )
     if whole.calls_estimated:
         notes.append(
-            f"Of the cost {whole.estimated_usd:.6f} USD are estimated from public prices: tokens, without "
-            f"search fees. Calls with such a cost: {whole.calls_estimated:,}."
+            f"Of the cost {whole.estimated_usd:.6f} USD are estimated from public prices: tokens and fees of "
+            f"tools that the endpoint counted. Calls with such a cost: {whole.calls_estimated:,}."
         )
     if whole.calls_without_cost:
         notes.append(f"Calls whose cost is unknown, and not in the sum: {whole.calls_without_cost:,}.")

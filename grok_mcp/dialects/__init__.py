@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from grok_mcp.dialects import chat_completions, responses, responses_events
+from grok_mcp.dialects.responses import CODE_OUTPUTS as CODE_OUTPUTS
 from grok_mcp.events import Event
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grok_mcp import events
+from grok_mcp.dialects import server_tools
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.dialects.policy import guidelines
 from grok_mcp.events import FIRST, Event, Place
@@ -219,7 +220,8 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
     choices = mappings(payload.get("choices"))
     model = payload.get("model")
     if model != known_model and isinstance(model, str) and model:
-        parsed.append(events.Started(model))
+        named = text_of(payload.get("id")), text_of(payload.get("service_tier"))
+        parsed.append(events.Started(model, *named))
     if payload.get("error") or ("choices" not in payload and any(map(payload.get, FAILURE_FIELDS))):
         parsed.append(events.Failed(payload))
     for position, choice in enumerate(choices):
@@ -228,7 +230,8 @@ def parse(payload: Mapping[str, Any], known_model: str = "") -> list[Event]:
         parsed.extend(citation_list(payload["citations"]))
     usage = payload.get("usage")
     if usage and isinstance(usage, dict):
-        parsed.append(events.UsageReported(read_usage(usage)))
+        report = read_usage(usage)._replace(service_tier=text_of(payload.get("service_tier")))
+        parsed.append(events.UsageReported(report))
     if payload.get("object") == "chat.completion" and any(map(_is_whole, choices)):
         parsed.append(events.Ended())
     return parsed
@@ -348,7 +351,7 @@ def read_usage(usage: Mapping[str, Any]) -> UsageReport:
     prompt = mapping(usage.get("prompt_tokens_details"))
     details = usage.get("completion_tokens_details") or usage.get("completion_token_details")
     searches = mapping(usage.get("server_tool_use"))
-    return UsageReport(
+    report = UsageReport(
         input_tokens=count(usage.get("prompt_tokens", usage.get("input_tokens"))),
         cached_tokens=count(prompt.get("cached_tokens")),
         output_tokens=count(usage.get("completion_tokens", usage.get("output_tokens"))),
@@ -359,3 +362,4 @@ def read_usage(usage: Mapping[str, Any]) -> UsageReport:
         web_searches=count(searches.get("web_search_requests")),
         cost_usd=reported_cost(usage),
     )
+    return server_tools.with_counts(report, usage)

@@ -13,6 +13,9 @@ from grok_mcp.messages import ChatRequest, Document, Message, Search
 
 PATH = "/responses"
 
+CODE_OUTPUTS = "code_interpreter_call.outputs"
+"""What `include` has to name for the output of code to come back."""
+
 _OPTIONS = ("top_p", "parallel_tool_calls", "service_tier", "user")
 
 # What `omit` calls by its chat name, and where it stands in this dialect.
@@ -36,9 +39,12 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
         "safety_identifier": request.safety_identifier,
         **{name: request.options.get(name) for name in _OPTIONS},
     }
-    tools = [{"type": "function", **tool} for tool in request.tools]
-    if request.tools:
+    tools: list[dict[str, Any]] = [{"type": "function", **tool} for tool in request.tools]
+    if request.tools or request.code:
         body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.code:
+        tools.append({"type": "code_interpreter"})
+        body["include"].append(CODE_OUTPUTS)
     if request.search and request.search.mode != "off":
         tools += _server_tools(request.search)
         body["include"].append("web_search_call.action.sources")
@@ -51,6 +57,7 @@ def build_body(request: ChatRequest, gateway: Gateway) -> dict[str, Any]:
     body["tools"] = tools or None
     if request.response_format:
         body["text"] = {"format": _text_format(request)}
+    body["include"] = [value for value in body["include"] if value not in request.omit] or None
     omitted = {_OMIT_ALIASES.get(name, name) for name in request.omit}
     return {name: value for name, value in body.items() if value is not None and name not in omitted}
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from grok_mcp import events
+from grok_mcp.dialects import server_tools
 from grok_mcp.dialects.citations import citation_list, citations_in
 from grok_mcp.events import Event, Place
 from grok_mcp.foreign import (
@@ -16,7 +17,6 @@ from grok_mcp.foreign import (
     integer,
     is_thought,
     json_text,
-    load_json,
     mapping,
     mappings,
     text_of,
@@ -38,9 +38,13 @@ def parse(payload: Mapping[str, Any]) -> Iterable[Event]:
 
 
 def _started(payload: Mapping[str, Any]) -> Iterator[Event]:
-    model = text_of(mapping(payload.get("response")).get("model"))
+    yield from _head(mapping(payload.get("response")))
+
+
+def _head(response: Mapping[str, Any]) -> Iterator[Event]:
+    model = text_of(response.get("model"))
     if model:
-        yield events.Started(model)
+        yield events.Started(model, text_of(response.get("id")), text_of(response.get("service_tier")))
 
 
 def _text_delta(payload: Mapping[str, Any]) -> Iterable[Event]:
@@ -115,9 +119,17 @@ def _item_key(payload: Mapping[str, Any]) -> str:
     return text_of(payload.get("item_id")) or text_of(mapping(payload.get("item")).get("id")) or "#0"
 
 
-def _search_in_progress(payload: Mapping[str, Any]) -> Iterator[Event]:
-    kind = text_of(payload.get("type"))
-    yield events.SearchStep(_place(payload).item, "x" if "x_search" in kind else "web")
+def _step_in_progress(payload: Mapping[str, Any]) -> Iterator[Event]:
+    kind = text_of(payload.get("type")).split(".")[1]
+    yield server_tools.begun(kind, _place(payload).item)
+
+
+def _code_delta(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.CodeDelta(_place(payload).item, text_of(payload.get("delta")))
+
+
+def _code_done(payload: Mapping[str, Any]) -> Iterator[Event]:
+    yield events.CodeStep(_place(payload).item, code=text_of(payload.get("code")))
 
 
 def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
@@ -139,8 +151,8 @@ def _item(item: Mapping[str, Any], key: str, *, done: bool) -> Iterator[Event]:
     elif kind == "reasoning":
         if item.get("encrypted_content"):
             yield events.EncryptedReasoning(text_of(item["encrypted_content"]) or key, item)
-    elif kind in ("web_search_call", "x_search_call", "custom_tool_call"):
-        yield from _search_item(item, key, kind)
+    else:
+        yield from server_tools.steps(item, kind, key, done=done)
 
 
 def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
@@ -152,27 +164,6 @@ def _part(part: Mapping[str, Any], place: Place) -> Iterator[Event]:
     if refusal:
         yield events.Finished("content_filter")
     yield from citations_in(part.get("annotations"), place)
-
-
-def _search_item(item: Mapping[str, Any], key: str, kind: str) -> Iterator[Event]:
-    """A server-side search; x_search comes as a custom tool call whose input is JSON text."""
-    name, action = text_of(item.get("name")), mapping(item.get("action"))
-    on_x = kind == "x_search_call" or name.startswith(("x_", "view_x"))
-    if kind == "custom_tool_call" and not on_x:
-        return
-    arguments = _loaded(text_of(item.get("arguments")) or text_of(item.get("input")))
-    query = text_of(action.get("query")) or text_of(arguments.get("query"))
-    yield events.SearchStep(key, "x" if on_x else "web", query)
-    urls = tuple(filter(None, (text_of(source.get("url")) for source in mappings(action.get("sources")))))
-    if urls:
-        yield events.SourcesFound(urls)
-
-
-def _loaded(text: str) -> Mapping[str, Any]:
-    try:
-        return mapping(load_json(text))
-    except ValueError:
-        return {}
 
 
 def _completed(payload: Mapping[str, Any]) -> Iterator[Event]:
@@ -192,15 +183,15 @@ _STOPPED = ("cancelled", "canceled")
 
 def _whole(response: Mapping[str, Any]) -> Iterator[Event]:
     """A complete response object; what deltas have brought before stands here again and counts once."""
-    model = text_of(response.get("model"))
-    if model:
-        yield events.Started(model)
-    for number, item in enumerate(mappings(response.get("output"))):
-        yield from _item(item, f"#{number}", done=True)
+    yield from _head(response)
+    output = response.get("output")
+    for number, item in enumerate(output if isinstance(output, list) else ()):  # null where one was dropped
+        yield from _item(mapping(item), f"#{number}", done=True)
     yield from citation_list(response.get("citations"))
     usage = mapping(response.get("usage"))
     if usage:
-        yield events.UsageReported(read_usage(usage))
+        report = read_usage(usage)._replace(service_tier=text_of(response.get("service_tier")))
+        yield events.UsageReported(report)
     status, reason = response.get("status"), mapping(response.get("incomplete_details")).get("reason")
     if status == "failed" or response.get("error"):
         yield events.Failed(response)
@@ -222,19 +213,17 @@ def _failed(payload: Mapping[str, Any]) -> Iterator[Event]:
 
 def read_usage(usage: Mapping[str, Any]) -> UsageReport:
     """Responses usage; reasoning is inside the output."""
-    details = mapping(usage.get("server_side_tool_usage_details"))
-    return UsageReport(
+    report = UsageReport(
         input_tokens=count(usage.get("input_tokens")),
         cached_tokens=count(mapping(usage.get("input_tokens_details")).get("cached_tokens")),
         output_tokens=count(usage.get("output_tokens")),
         reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("reasoning_tokens")),
         total_tokens=count(usage.get("total_tokens")),
         sources_used=count(usage.get("num_sources_used")),
-        web_searches=count(details.get("web_search_calls")),
-        x_searches=count(details.get("x_search_calls")),
         cost_usd=reported_cost(usage),
         reasoning_inside=True,
     )
+    return server_tools.with_counts(report, usage)
 
 
 _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
@@ -253,10 +242,15 @@ _HANDLERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Event]]] = {
     "response.function_call_arguments.done": _arguments_done,
     "response.output_item.added": _item_added,
     "response.output_item.done": _item_done,
-    "response.web_search_call.in_progress": _search_in_progress,
-    "response.web_search_call.searching": _search_in_progress,
-    "response.x_search_call.in_progress": _search_in_progress,
-    "response.x_search_call.searching": _search_in_progress,
+    **{
+        f"response.{kind}.{phase}": _step_in_progress
+        for kind, phases in server_tools.PHASES.items()
+        for phase in phases
+    },
+    "response.code_interpreter_call_code.delta": _code_delta,
+    "response.code_interpreter_call_code.done": _code_done,
+    "response.code_execution_call_code.delta": _code_delta,
+    "response.code_execution_call_code.done": _code_done,
     "response.completed": _completed,
     "response.done": _completed,
     "response.incomplete": _incomplete,

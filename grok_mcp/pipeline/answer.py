@@ -4,16 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from typing import cast
 
+from grok_mcp import bounds, events
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import Answer, ChatRequest, FinishReason, FunctionCall
+from grok_mcp.messages import Answer, ChatRequest, CodeRun, FinishReason, FoundDocument, FunctionCall
 from grok_mcp.models import MOVING, RETIRED, RETIRED_ON, find_model
-from grok_mcp.pipeline.citations import cite
-from grok_mcp.pipeline.fold import Fold
-from grok_mcp.redaction import join_surrogates, one_line
-from grok_mcp.usage import Usage, normalise, with_cost_estimate
+from grok_mcp.pipeline.citations import cite, is_page
+from grok_mcp.pipeline.fold import CodeParts, Fold
+from grok_mcp.redaction import INVISIBLE, join_surrogates, one_line
+from grok_mcp.usage import Usage, fees, normalise, with_cost_estimate
 
 
 def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: bool) -> Answer:
@@ -28,22 +29,28 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         text=text,
         alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != first),
         citations=citations,
-        search_queries=tuple(
-            dict.fromkeys(one_line(step.query) for step in fold.searches.values() if step.query)
-        ),
+        search_queries=_queries(fold),
+        pages_read=_pages(fold),
+        documents=_documents(fold),
+        code_runs=tuple(map(_code_run, fold.code.values())),
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,
+        response_id=_label(fold.response_id),
         usage=usage_of(fold, request, gateway),
         reasoning=tuple(item.item for item in fold.reasoning.values()),
     )
     searched = None
     if request.search:
         counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
-        searched = bool(fold.searches or any(counted) or not all(cited.from_text for cited in citations))
+        searching = fold.steps_of(events.SearchStep, events.PageStep)
+        searched = bool(searching or any(counted) or not all(cited.from_text for cited in citations))
         warnings += _search_warnings(request, answer, searched)
-    if request.tool_choice == "required" and reason == "stop" and not calls:
-        warnings.append("tool_choice was required, but the model called no function.")
+    if request.tool_choice == "required" and reason == "stop" and not (calls or answer.code_runs):
+        undone = ["called no function"] * bool(request.tools) + ["ran no code"] * request.code
+        warnings.append(f"tool_choice was required, but the model {' and '.join(undone)}.")
+    if beyond := len(fold.steps_of(events.CodeStep)) - len(fold.code):
+        warnings.append(f"Of the runs of code {beyond} more are left out: {bounds.CODE_RUNS} are kept.")
     if nameless:
         warnings.append("A call of a function that the endpoint does not name was left out.")
     warnings += [gateway.notice] if gateway.notice else []
@@ -58,6 +65,49 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     if searched is None and not warnings:
         return answer
     return replace(answer, searched=searched, warnings=tuple(warnings))
+
+
+def _queries(fold: Fold) -> tuple[str, ...]:
+    """What was searched on the web, on X and in files, each once."""
+    steps = fold.steps_of(events.SearchStep, events.FileStep)
+    return tuple(dict.fromkeys(one_line(query) for step in steps for query in step.queries if query))
+
+
+def _pages(fold: Fold) -> tuple[str, ...]:
+    """The addresses of the pages that were opened, each once."""
+    opened = fold.steps_of(events.PageStep)
+    return tuple(dict.fromkeys(one_line(step.url) for step in opened if is_page(step.url)))
+
+
+def _documents(fold: Fold) -> tuple[FoundDocument, ...]:
+    """The documents that searches of files met, each once with its best score."""
+    found = (one for step in fold.steps_of(events.FileStep) for one in step.found if one.id or one.name)
+    best: dict[str, FoundDocument] = {}
+    for one in found:
+        document = FoundDocument(_label(one.id), _label(one.name), one.score)
+        known = best.setdefault(document.id or document.name, document)
+        if (document.score or 0) > (known.score or 0):
+            best[document.id or document.name] = document
+    return tuple(islice(best.values(), bounds.ANSWER_ITEMS))
+
+
+def _code_run(run: CodeParts) -> CodeRun:
+    status = _label(run.status)
+    return CodeRun(
+        code=_clean(run.code),
+        output=_clean(run.output),
+        images=tuple(one_line(url) for url in run.images if is_page(url)),
+        status="" if status == "completed" else status,
+    )
+
+
+def _clean(text: str) -> str:
+    """Foreign text of several lines without what nobody sees."""
+    return INVISIBLE.sub("", join_surrogates(text))
+
+
+def _label(text: str) -> str:
+    return one_line(text[: bounds.LABEL_CHARACTERS])
 
 
 def _calls(fold: Fold, request: ChatRequest) -> tuple[FunctionCall, ...]:
@@ -82,7 +132,9 @@ def usage_of(fold: Fold, request: ChatRequest, gateway: Gateway) -> Usage:
     if fold.report is None:
         return Usage()
     usage = normalise(fold.report, reasoning_inside=gateway.reasoning_inside)
-    return with_cost_estimate(usage, fold.model or request.model, gateway.price_factor)
+    tier = _label(fold.report.service_tier or fold.service_tier) or None
+    usage = replace(usage, service_tier=tier)
+    return with_cost_estimate(usage, fold.model or request.model, gateway.price_factor, fees(fold.report))
 
 
 def _finish_reason(fold: Fold, calls: tuple[FunctionCall, ...], broken: bool) -> FinishReason:

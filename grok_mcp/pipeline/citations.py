@@ -27,7 +27,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     if not (fold.citations or fold.sources or ("[" in text and "[[" in text)):
         return (), []
     spans, titles = _collect(fold)
-    refused = {url for url in spans if not _is_page(url)}
+    refused = {url for url in spans if not is_page(url)}
     for url in refused:
         del spans[url]
     markers: dict[str, int] = {}
@@ -35,7 +35,7 @@ def cite(fold: Fold, text: str, sources: Iterable[SourceKind]) -> tuple[tuple[Ci
     for match in CITATION_MARKER.finditer(text):
         url = match[2]
         markers.setdefault(url, int(match[1]))
-        if url not in spans and _is_page(url):
+        if url not in spans and is_page(url):
             unlisted.setdefault(url, set()).add(match.span())
     spans |= unlisted
     numbers = _number(list(spans), markers, text, spans)
@@ -67,7 +67,7 @@ def _named(numbers: Iterable[int]) -> str:
     return ", ".join(f"[{number}]" for number in sorted(numbers))
 
 
-def _is_page(url: str) -> bool:
+def is_page(url: str) -> bool:
     """Whether a source is an address that a person may open: not a script, a file or data."""
     return (
         len(url) <= bounds.URL_CHARACTERS

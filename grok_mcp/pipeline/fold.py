@@ -162,6 +162,60 @@ class ToolCallParts:
         return _object("".join(self.arguments))
 
 
+class CodeParts:
+    """A run of code as it becomes known; of what is too long the beginning is kept, and the rest counted."""
+
+    def __init__(self) -> None:
+        self.item = ""
+        self.images: tuple[str, ...] = ()
+        self.status = ""
+        self._code = ""
+        self._pieces: list[str] = []
+        self._length = 0
+        self._output = ""
+
+    def add(self, event: events.CodeStep) -> None:
+        """Take over what this event knows."""
+        self.item = self.item or event.item
+        if event.code:
+            self._code = _shortened(event.code, len(event.code), _MORE_CODE)
+        if event.logs:
+            written = "".join(log if log.endswith("\n") else f"{log}\n" for log in event.logs).rstrip("\n")
+            self._output = _shortened(written, len(written), "\n… {:,} more characters")
+        self.images = event.images or self.images
+        self.status = event.status or self.status
+
+    def append(self, text: str) -> None:
+        """A further piece of the code, while it has not come whole."""
+        if self._length < bounds.CODE_CHARACTERS:
+            self._pieces.append(text[: bounds.CODE_CHARACTERS - self._length])
+        self._length += len(text)
+
+    def is_another(self, event: events.CodeStep) -> bool:
+        """Whether an event is about other code than this, whatever it calls itself."""
+        begun = event.code[: bounds.CODE_CHARACTERS]
+        return bool(self._code and begun and not self._code.startswith(begun))
+
+    @property
+    def code(self) -> str:
+        """The code, as far as it is kept."""
+        return self._code or _shortened("".join(self._pieces), self._length, _MORE_CODE)
+
+    @property
+    def output(self) -> str:
+        """What it wrote, as far as it is kept."""
+        return self._output
+
+
+_MORE_CODE = "\n# … {:,} more characters"
+
+
+def _shortened(text: str, length: int, more: str) -> str:
+    """The text with how much of it is not kept, where any is."""
+    left = length - bounds.CODE_CHARACTERS
+    return text if left <= 0 else text[: bounds.CODE_CHARACTERS] + more.format(left)
+
+
 LOOKS = 16
 """How often the arguments of one call are looked at before they are whole."""
 
@@ -172,6 +226,15 @@ def _object(text: str) -> Any:
         return load_json(text)
     except ValueError:
         return None
+
+
+def _texts(event: Any) -> Iterator[str]:
+    """All texts in a step, whatever it holds."""
+    for value in event:
+        if isinstance(value, tuple):
+            yield from _texts(value)
+        elif isinstance(value, str):
+            yield value
 
 
 def _too_much(limit: int, what: str) -> UpstreamError:
@@ -193,7 +256,11 @@ class Fold:
         self.tool_calls: list[ToolCallParts] = []
         self._calls_by_key: dict[tuple[int, str], ToolCallParts] = {}
         self._calls_by_id: dict[tuple[int, str], ToolCallParts] = {}
-        self.searches: dict[str, events.SearchStep] = {}
+        self.response_id = self.service_tier = ""
+        self.steps: dict[tuple[type, str], Any] = {}
+        """What tools at the endpoint did, in the order in which it began, each as it is known best."""
+        self.code: dict[str, CodeParts] = {}
+        self._code_by_item: dict[str, str] = {}
         self.sources: dict[str, None] = {}
         self.citations: dict[tuple[str, int, int, Place], events.CitationFound] = {}
         self.reasoning: dict[str, events.EncryptedReasoning] = {}
@@ -296,12 +363,45 @@ class Fold:
         if call.id:
             self._calls_by_id.setdefault((call.choice, call.id), call)
 
-    def _keep_search(self, event: events.SearchStep) -> None:
-        known = self.searches.get(event.key)
-        if known is None or event.query:
-            self._weigh(len(event.query))
-            self._room(self.searches, "searches")
-            self.searches[event.key] = event
+    def _keep_step(self, event: Any) -> None:
+        """A step of a tool, or what has become known of it: the fields that this event fills in."""
+        place = (type(event), event.key)
+        known = self.steps.get(place)
+        if known is None:
+            self._room(self.steps, "steps")
+            known = event
+        self._weigh(sum(map(len, _texts(event))))
+        self.steps[place] = type(event)(*(now or before for now, before in zip(event, known, strict=True)))
+
+    def _keep_code(self, event: events.CodeStep) -> None:
+        key = self._code_key(event)
+        place = (events.CodeStep, key)
+        if place not in self.steps:
+            self._room(self.steps, "steps")
+            self.steps[place] = events.CodeStep(key)
+        run = self.code.get(key)
+        if run is None and len(self.code) < bounds.CODE_RUNS:
+            run = self.code[key] = CodeParts()
+        if run is None:
+            return
+        written = sum(map(len, event.logs))
+        self._weigh(min(len(event.code), bounds.CODE_CHARACTERS) + min(written, bounds.CODE_CHARACTERS))
+        run.add(event._replace(images=event.images[: bounds.CODE_IMAGES]))
+        if event.item:
+            self._code_by_item.setdefault(event.item, key)
+
+    def _code_key(self, event: events.CodeStep) -> str:
+        """The key of this run: a whole response may number its items in another way than its stream did."""
+        key = self._code_by_item.get(event.item, event.key)
+        known = self.code.get(key)
+        return event.key if known is None or known.is_another(event) else key
+
+    def _keep_code_delta(self, event: events.CodeDelta) -> None:
+        self._keep_code(events.CodeStep(event.key))
+        run = self.code.get(event.key)
+        if run is not None:
+            self._weigh(len(event.text))
+            run.append(event.text)
 
     def _keep_sources(self, event: events.SourcesFound) -> None:
         self._weigh(sum(map(len, event.urls)))
@@ -322,6 +422,8 @@ class Fold:
 
     def _keep_model(self, event: events.Started) -> None:
         self.model = event.model
+        self.response_id = event.response_id or self.response_id
+        self.service_tier = event.service_tier or self.service_tier
 
     def _keep_report(self, event: events.UsageReported) -> None:
         if self.report is None or not event.report.says_nothing:
@@ -341,13 +443,17 @@ class Fold:
     def replay(self) -> Iterator[tuple[Event, str]]:
         """The fewest events that bring a late observer to where the others are."""
         if self.model:
-            yield events.Started(self.model), ""
-        yield from ((step, "") for step in self.searches.values())
+            yield events.Started(self.model, self.response_id, self.service_tier), ""
+        yield from ((step, "") for step in self.steps.values())
         if self.sources:
             yield events.SourcesFound(tuple(self.sources)), ""
         for place, part in self.parts.items():
             yield events.TextDelta(part.so_far, place), part.so_far
         yield from ((done, "") for done in self.done.values())
+
+    def steps_of(self, *kinds: type) -> list[Any]:
+        """The steps of these kinds, in the order in which they began."""
+        return [step for (kind, _), step in self.steps.items() if kind in kinds]
 
     @property
     def first(self) -> int:
@@ -398,7 +504,13 @@ _KEEPERS: Mapping[type, Callable[[Fold, Any], None]] = {
     events.Started: Fold._keep_model,
     events.ItemDone: Fold._keep_done,
     events.ToolCallDelta: Fold._keep_tool_call,
-    events.SearchStep: Fold._keep_search,
+    events.SearchStep: Fold._keep_step,
+    events.PageStep: Fold._keep_step,
+    events.FileStep: Fold._keep_step,
+    events.McpStep: Fold._keep_step,
+    events.MediaStep: Fold._keep_step,
+    events.CodeStep: Fold._keep_code,
+    events.CodeDelta: Fold._keep_code_delta,
     events.SourcesFound: Fold._keep_sources,
     events.CitationFound: Fold._keep_citation,
     events.EncryptedReasoning: Fold._keep_reasoning,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from grok_mcp import bounds, errors
-from grok_mcp.dialects import DIALECTS
+from grok_mcp.dialects import CODE_OUTPUTS, DIALECTS
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import Gateway
 from grok_mcp.messages import ChatRequest, ResponseFormat
@@ -21,6 +21,12 @@ CHAT_ONLY_OPTIONS = ("n", "seed", "stop", "presence_penalty", "frequency_penalty
 """Sampling options that the Responses API has no field for (docs.x.ai field lists)."""
 
 
+_CODE = re.compile(r"code_(?:interpreter|execution)(?!_call)", re.IGNORECASE)
+_TOOLS = re.compile(r"\btools?\b", re.IGNORECASE)
+_OTHER_TOOLS = re.compile(r"web_search|x_search|tool_choice", re.IGNORECASE)
+_REFUSED_TOOL = (errors.BadRequestError, errors.SearchUnavailableError)
+"""What a refused tool is read as; the second where the refusal lists those of a search as expected."""
+_INCLUDED = ("reasoning.encrypted_content", "web_search_call.action.sources", CODE_OUTPUTS)
 _SEARCH_FIELDS = ("search_parameters", "plugins", "tools")
 _ENCRYPTED = re.compile(r"encrypted.{0,80}(?:content|reasoning)|decrypt", re.IGNORECASE)
 _FORMAT = re.compile(
@@ -39,6 +45,8 @@ class Refusals:
         self.models: set[tuple[str, str]] = set()
         """Dialects that a model is not served in, as (dialect, model)."""
         self.search_dialects: set[str] = set()
+        self.code: set[str] = set()
+        """Models for which it runs no code."""
         self._worked: set[str] = set()
 
     def rule_out(self, dialect: str, model: str) -> bool:
@@ -53,6 +61,7 @@ class Refusals:
         self._worked |= {dialect, f"search {search_dialect}"}
         self.dialects |= suspects.dialects - self._worked
         self.models |= suspects.models
+        self.code |= suspects.code
         self.search_dialects |= {
             name for name in suspects.search_dialects if f"search {name}" not in self._worked
         }
@@ -127,6 +136,10 @@ class Plan:
             request = replace(request, search=replace(request.search, mode="off"))
         search_dialect = searches[0] if searches else None
         dialect = WIRE[search_dialect] if search_dialect else self._wire_dialect()
+        if request.code and (dialect != "responses" or not self._may_run_code):
+            self._allow_no_code("")
+            warnings.append("The endpoint runs no code here: the model answered without it.")
+            request = replace(request, code=False)
         if dialect == "responses":
             dropped = [name for name in CHAT_ONLY_OPTIONS if name in request.options]
             warnings += [f"{name} was left out: this endpoint has no field for it." for name in dropped]
@@ -188,10 +201,26 @@ class Plan:
             if self._refusals.rule_out(name, request.model) or self._suspects.rule_out(name, request.model)
         ]
         usable = [name for name in known if name not in ruled_out] or list(known)
+        if self._may_run_code and "responses" in usable and not self._settings.dialect:
+            return "responses"  # the one that runs code
         chat_only = any(name in request.options for name in CHAT_ONLY_OPTIONS)
         if chat_only and "chat_completions" in usable and not self._settings.dialect:
             return "chat_completions"
         return usable[0]
+
+    @property
+    def _may_run_code(self) -> bool:
+        """Whether code is wanted, and nothing is known against it."""
+        refused = self._refusals.code | self._suspects.code
+        return self._request.code and self._request.model not in refused
+
+    def _allow_no_code(self, reason: str) -> None:
+        """Raise InvalidArgumentError where code has to run, and nothing but code can."""
+        if self._request.tool_choice == "required" and not self._request.tools:
+            raise errors.InvalidArgumentError(
+                f"tool_choice: code is required, and {self._gateway.title} runs none here{reason}.",
+                "Ask without tool_choice, or without code.",
+            )
 
     def switch_dialect(self) -> None:
         """Use the other dialect for this model, and later too if that works."""
@@ -208,6 +237,7 @@ class Plan:
         """Change the form so that this refusal does not come again; False where nothing is left to try."""
         for name, change in (
             ("reasoning", self._without_reasoning),
+            ("code", self._without_code),
             ("parameter", self._leave_out),
             ("format", self._format_in_words),
             ("search", self._search_otherwise),
@@ -231,8 +261,20 @@ class Plan:
         self._notes.append("Earlier thoughts were left out: the endpoint can't decrypt them any more.")
         return True
 
+    def _without_code(self, error: GrokError) -> bool:
+        """Leave code out where the refusal names its tool, or tools as such."""
+        if not self.form.request.code or not isinstance(error, _REFUSED_TOOL):
+            return False
+        refused = error.message.partition("expected")[0]
+        if not _CODE.search(refused) and (not _TOOLS.search(refused) or _OTHER_TOOLS.search(refused)):
+            return False
+        self._suspects.code.add(self._request.model)
+        return True
+
     def _leave_out(self, error: GrokError) -> bool:
-        name = error.parameter if isinstance(error, errors.BadRequestError) else None
+        if not isinstance(error, errors.BadRequestError):
+            return False
+        name = next((value for value in _INCLUDED if value in error.message), error.parameter)
         if name in _SEARCH_FIELDS and self.form.search_dialect:  # another way to search comes first
             return False
         if name is None or _FORMAT.search(name) or len(self._request.omit) >= bounds.OMITTED_FIELDS:

@@ -205,6 +205,7 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
     )
     ended = {
         "error.type": record.failed,
+        "gen_ai.response.id": answer.response_id if answer else None,
         "gen_ai.response.finish_reasons": [answer.finish_reason, *others] if answer else None,
         "gen_ai.response.time_to_first_chunk": first_s,
         "gen_ai.usage.cache_read.input_tokens": usage.cached_tokens,
@@ -215,6 +216,13 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
         "grok_mcp.cost_source": usage.cost_source,
         "grok_mcp.cost_usd": cost,
         "grok_mcp.dialect": record.dialect,
+        "grok_mcp.service_tier": usage.service_tier,
+        "grok_mcp.web_searches": usage.web_searches,
+        "grok_mcp.x_searches": usage.x_searches,
+        "grok_mcp.x_posts_fetched": usage.x_posts_fetched,
+        "grok_mcp.x_users_fetched": usage.x_users_fetched,
+        "grok_mcp.code_runs": usage.code_runs,
+        "grok_mcp.documents_searched": usage.documents_searched,
     }
     record.span.set_attributes(_without_none(shared | ended))
     if record.failed:

@@ -4,13 +4,21 @@ Long lines are broken so that every host shows them; `paging.py` cuts what is to
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from grok_mcp.messages import Answer, Citation
+from grok_mcp.messages import Answer, Citation, CodeRun, FoundDocument
 from grok_mcp.usage import Usage
 
 MAX_LINE = 2_000
+SHOWN_CODE = 4_000
+SHOWN_OUTPUT = 2_000
+SHOWN_RUNS = 12_000
+"""Characters that are shown of the code of one run, of its output, and of all runs together."""
+SHOWN_DOCUMENTS = 20
+_MORE = 30
+"""Characters of the line that counts the rest."""
 
 
 def as_markdown(answer: Answer) -> str:
@@ -23,15 +31,68 @@ def as_markdown(answer: Answer) -> str:
 
 
 def supplements(answer: Answer) -> list[str]:
-    """What stands behind the texts and belongs to the answer: sources and tool calls."""
-    sections = []
+    """What stands behind the texts and belongs to the answer: code that ran, sources and tool calls."""
+    sections = [section for run in shown_runs(answer.code_runs) for section in _code(run)]
     if answer.citations:
         sections.append("\n".join(["Sources:", *map(_source, answer.citations)]))
+    if answer.documents:
+        sections.append("\n".join(["Files:", *_files(answer.documents)]))
     if answer.tool_calls:
         calls = [call.to_dict() for call in answer.tool_calls]
         block = json.dumps({"tool_calls": calls}, ensure_ascii=False, indent=2)
         sections.append(f"```json\n{block}\n```")
     return sections
+
+
+def shown_runs(runs: Iterable[CodeRun], room: int = SHOWN_RUNS) -> tuple[CodeRun, ...]:
+    """The runs with their texts as far as they are shown, which count what is left; doing it twice cuts no
+    more.
+    """
+    shown = []
+    for run in runs:
+        code = _cut(run.code, min(SHOWN_CODE, room))
+        room = max(room - len(code), 0)
+        output = _cut(run.output, min(SHOWN_OUTPUT, room))
+        room = max(room - len(output), 0)
+        shown.append(run._replace(code=code, output=output))
+    return tuple(shown)
+
+
+def _cut(text: str, limit: int) -> str:
+    """The text up to a line end near the limit, and how much more there is."""
+    if len(text) <= max(limit, _MORE):
+        return text
+    kept = text[: max(limit - _MORE, 0)]
+    end = kept.rfind("\n")
+    kept = kept[:end] if end > len(kept) // 2 else kept
+    return f"{kept}\n… {len(text) - len(kept):,} more characters".lstrip("\n")
+
+
+def _code(run: CodeRun) -> Iterator[str]:
+    """The blocks of one run: its code, what it wrote, and where pictures are."""
+    if run.code:
+        yield _fenced(run.code, "python")
+    if run.output:
+        yield _fenced(broken_lines(run.output), "text")
+    if run.images:
+        yield "\n".join(f"Picture: {url}" for url in run.images)
+    if run.status:
+        yield f"This code did not complete: {run.status}."
+
+
+def _fenced(text: str, language: str) -> str:
+    """A block whose fence is longer than any in the text."""
+    text = text.rstrip("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _files(documents: tuple[FoundDocument, ...]) -> Iterator[str]:
+    for document in documents[:SHOWN_DOCUMENTS]:
+        named = f"{document.name} ({document.id})" if document.name and document.id else ""
+        yield f"- {named or document.name or document.id}"
+    if len(documents) > SHOWN_DOCUMENTS:
+        yield f"- {len(documents) - SHOWN_DOCUMENTS} more"
 
 
 def _source(cited: Citation) -> str:
@@ -99,6 +160,8 @@ def usage_facts(usage: Usage) -> list[str]:
     if usage.cost_usd is not None:
         estimated = " estimated" if usage.cost_source == "estimated" else ""
         parts.append(f"{_dollars(usage.cost_usd)} USD{estimated}")
+    if usage.service_tier == "priority":
+        parts.append("priority")
     if usage.duration_s is not None:
         parts.append(f"{usage.duration_s:.1f} s")
     return parts

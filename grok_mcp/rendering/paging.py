@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.messages import Answer, Data, Running
-from grok_mcp.rendering.markdown import as_markdown, body
+from grok_mcp.rendering.markdown import SHOWN_RUNS, as_markdown, body, shown_runs
 
 _ENDS = (
     r"\n[ \t\r]*\n(?![ \t]*\r?\n)",  # of a paragraph
@@ -43,7 +43,8 @@ def is_too_long(answer: Answer, limit: int) -> bool:
     if not limit or answer.data:
         return False
     length = len(answer.text) + sum(map(len, answer.alternatives))
-    return length > limit or (length > limit // 2 and len(as_markdown(answer)) > limit)
+    long = length > limit // 2 or bool(answer.code_runs)
+    return length > limit or (long and len(as_markdown(answer)) > limit)
 
 
 def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) -> Page:
@@ -61,20 +62,28 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
         raise InvalidArgumentError(
             f"offset: the answer ends at character {len(text)}.", "Give the offset that the last part names."
         )
-    end = _end(outcome, text, offset, limit)
+    shown = _with_short_code(outcome, limit)
+    end = _end(shown, text, offset, limit)
     if end == len(text):
         published = replace(outcome, text=outcome.text[offset:]).to_dict()
-        return Page(replace(outcome, text=text[offset:], alternatives=()), published, end)
+        return Page(replace(shown, text=text[offset:], alternatives=()), published, end)
     head = f"This is the text {_span(offset, end)} of {len(text)}."
     cited = tuple(
         citation
         for citation in outcome.citations
         if any(offset <= first < end for first, _ in citation.spans)
     )
-    page = replace(outcome, alternatives=(), citations=cited, tool_calls=())
+    page = replace(outcome, alternatives=(), citations=cited, tool_calls=(), code_runs=(), documents=())
     page = page.with_warnings([_more(head, answer_id, end)])
     published = replace(page, text=outcome.text[offset:end]).to_dict() | {"answer_id": answer_id}
     return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end)
+
+
+def _with_short_code(answer: Answer, limit: int) -> Answer:
+    """The answer with its code as far as that leaves room for a page of text."""
+    if not limit or not answer.code_runs:
+        return answer
+    return replace(answer, code_runs=shown_runs(answer.code_runs, min(SHOWN_RUNS, limit // 4)))
 
 
 def _running_page(running: Running, offset: int, limit: int) -> Page:

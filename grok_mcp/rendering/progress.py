@@ -7,12 +7,13 @@ each note replaces, in `deltas` mode every piece of the text.
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import anyio
 
-from grok_mcp import events
+from grok_mcp import bounds, events
 from grok_mcp.pipeline import StreamedText
 from grok_mcp.redaction import one_line
 
@@ -100,7 +101,7 @@ class PhaseLine:
         self._characters = 0
         self._tail: deque[str] = deque(maxlen=40)
         self._sources: set[str] = set()
-        self._searches: set[tuple[str, str]] = set()
+        self._steps: set[tuple[object, ...]] = set()
 
     def __call__(self, event: events.Event, added: str) -> None:
         """Keep the phase and counters up to date."""
@@ -118,12 +119,8 @@ class PhaseLine:
     def _enter_by(self, event: events.Event) -> None:
         if isinstance(event, events.ReasoningDelta):
             self._enter("thinking")
-        elif isinstance(event, events.SearchStep) and (event.key, event.query) not in self._searches:
-            self._searches.add((event.key, event.query))
-            place = "X" if event.kind == "x" else "the web"
-            self._enter(
-                f"searching {place}: “{one_line(event.query)}”" if event.query else f"searching {place}"
-            )
+        elif isinstance(event, events.STEPS):
+            self._enter_step(event)
         elif isinstance(event, events.Waiting):
             self._enter(event.reason)
         elif isinstance(event, events.Restarted):
@@ -135,6 +132,26 @@ class PhaseLine:
         elif isinstance(event, events.Started) and not self._begun:
             self._begun = True
             self._enter(f"{one_line(event.model)} has begun")
+
+    def _enter_step(self, event: events.Event) -> None:
+        """What a tool at the endpoint does; what has been said of a step is not said again."""
+        key, phase = getattr(event, "key", ""), ""
+        match event:
+            case events.SearchStep(_, kind, queries):
+                phase = _searching("X" if kind == "x" else "the web", queries)
+            case events.FileStep(_, queries):
+                phase = _searching("files", queries)
+            case events.PageStep(_, url):
+                phase = f"reading {_host(url)}"
+            case events.CodeStep() | events.CodeDelta():
+                phase = "running code"
+            case events.McpStep(_, server, name) if name:
+                phase = f"calling {one_line(f'{server}.{name}' if server else name)}"
+            case events.MediaStep(_, kind):
+                phase = _MEDIA[kind]
+        if phase and (key, phase) not in self._steps:
+            self._steps.add((key, phase))
+            self._enter(phase)
 
     def _enter(self, phase: str) -> None:
         if phase != self._phase:
@@ -151,6 +168,23 @@ class PhaseLine:
         seconds = time.monotonic() - self._since
         timed = f"{self._phase}, {seconds:.0f} s" if seconds >= 1 else self._phase
         return timed if len(timed) <= MAX_MESSAGE else f"{timed[: MAX_MESSAGE - 1]}…"
+
+
+_MEDIA = {"image": "viewing an image", "video": "viewing a video", "drawing": "drawing an image"}
+
+
+def _searching(place: str, queries: Iterable[str]) -> str:
+    """Where something is searched, and what if that is known."""
+    quoted = ", ".join(f"“{one_line(query)}”" for query in queries)
+    return f"searching {place}: {quoted}" if quoted else f"searching {place}"
+
+
+def _host(url: str) -> str:
+    try:
+        host = urlsplit(url[: bounds.URL_CHARACTERS]).hostname or ""
+    except ValueError:
+        host = ""
+    return one_line(host).removeprefix("www.") or "a page"
 
 
 class StatusProgress(Progress):

@@ -6,7 +6,7 @@ README names are here. A sandbox takes further ones as `create_app(faults=...)`.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -184,6 +184,30 @@ def _rebuild(envelope: JSON) -> JSON:
     return rebuilt
 
 
+_FOUND = {"file_id": "file_7", "filename": "minutes.pdf", "score": 0.82, "text": "The council approved it."}
+_OTHERS: Mapping[str, tuple[JSON, ...]] = {
+    "files": ({"type": "file_search_call", "queries": ["council minutes"], "results": [_FOUND]},),
+    "mcp": (
+        {
+            "type": "mcp_call",
+            "server_label": "city",
+            "name": "timetable",
+            "arguments": "{}",
+            "output": "4 min",
+        },
+    ),
+    "media": (
+        {"type": "view_image_call", "arguments": "{}"},
+        {"type": "view_x_video_call", "arguments": "{}"},
+        {"type": "image_generation_call", "prompt": "a tram", "result": "aGVkZ2Vob2c="},
+    ),
+}
+
+
+def _also(fault: Fault, tool: str) -> None:
+    fault.replies.append(lambda _, reply: replace(reply, others=reply.others + _OTHERS[tool]))
+
+
 def _serve_as(fault: Fault, name: str) -> None:
     fault.change_envelopes(lambda envelope: envelope | {"model": name} if "model" in envelope else envelope)
 
@@ -202,6 +226,7 @@ WORDS = (
     Word("reset", "N", "the same with a TCP reset", _ending("reset")),
     Word("failed", "N", "response.failed after N events", _fail),
     Word("splitcalls", "", "tool calls in many deltas, on chat", lambda f, _: f.events.append(_split_calls)),
+    Word("also", "files|mcp|media", "items of these server tools too, on responses", _also),
     Word("rebuilt", "", "new-api's fields and counts, on chat", lambda f, _: f.change_envelopes(_rebuild)),
     Word("served", "NAME", "another model answers than was requested", _serve_as),
 )

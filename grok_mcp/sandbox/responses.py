@@ -13,6 +13,12 @@ from grok_mcp.sandbox.answering.search import MAX_DOMAINS, MAX_HANDLES, PAGES, P
 from grok_mcp.sandbox.answering.text import Answer
 from grok_mcp.sandbox.errors import JSON, RefusalError, refusal
 
+CODE = "code_interpreter"
+
+
+NO_SEARCH = ("function", "file_search", CODE)
+"""Tools that are no search of the web or X."""
+
 
 def _read(body: JSON, conversation: str) -> Question:
     model = serving_model(body.get("model"))
@@ -29,7 +35,10 @@ def _read(body: JSON, conversation: str) -> Question:
         _read_turns(body.get("instructions"), body.get("input")),
         functions,
         choice,
-        tuple(_read_scope(tool) for tool in tools if tool.get("type") not in ("function", "file_search")),
+        tuple(
+            _read_scope(tool) for tool in tools if tool.get("type") not in ("function", "file_search", CODE)
+        ),
+        any(tool.get("type") == CODE for tool in tools),
         {"required": "on", "none": "off"}.get(choice, "auto"),
         format=kind,
         schema=schema,
@@ -103,6 +112,8 @@ class ResponsesReply:
         if self._reply.reasoning:
             yield from self._reasoning()
         yield from self._searches()
+        yield from self._runs()
+        yield from self._others()
         yield from self._calls()
         if not self._reply.calls:
             yield from self._message()
@@ -156,10 +167,52 @@ class ResponsesReply:
         for at, item in open_items:
             yield _event("web_search_call.completed", **at)
             yield self._close(at["output_index"], item)
+        for number, search in enumerate(self._reply.searches, start=1):
+            yield from self._reading(number, search)
+
+    def _reading(self, number: int, search: Search) -> Iterator[JSON]:
+        """The page that is opened after a search, and what is looked for in it."""
+        if search.opened is None:
+            return
+        url = search.opened.url
+        for action in (
+            {"type": "open_page", "url": url},
+            {"type": "find_in_page", "url": url, "pattern": search.query.split()[-1]},
+        ):
+            name = f"ws_{self._id}_{action['type']}_{number:08}"
+            yield self._open({"id": name, "type": "web_search_call"})
+            at = self._at()
+            yield _event("web_search_call.in_progress", **at)
+            yield _event("web_search_call.completed", **at)
+            yield self._close(at["output_index"], {"id": name, "type": "web_search_call", "action": action})
+
+    def _runs(self) -> Iterator[JSON]:
+        """Code that runs; what it writes is listed only where the request includes it."""
+        for number, run in enumerate(self._reply.runs):
+            item: JSON = {"id": f"ci_{self._id}_{number}", "type": "code_interpreter_call"}
+            yield self._open(item, code="", outputs=None)
+            at = self._at()
+            yield _event("code_interpreter_call.in_progress", **at)
+            for piece in run.pieces:
+                yield _event("code_interpreter_call_code.delta", **at, delta=piece)
+            yield _event("code_interpreter_call_code.done", **at, code=run.code)
+            yield _event("code_interpreter_call.interpreting", **at)
+            yield _event("code_interpreter_call.completed", **at)
+            shown = "code_interpreter_call.outputs" in self._include
+            outputs = [{"type": "logs", "logs": run.logs}] if shown else None
+            yield self._close(at["output_index"], item | {"code": run.code, "outputs": outputs})
+
+    def _others(self) -> Iterator[JSON]:
+        """Items of further tools: opened, in progress, done."""
+        for number, item in enumerate(self._reply.others):
+            item = {"id": f"st_{self._id}_{number}"} | item
+            yield self._open({"id": item["id"], "type": item["type"]})
+            yield _event(f"{item['type']}.in_progress", **self._at())
+            yield self._close(self._at()["output_index"], item)
 
     def _web_search(self, number: int, search: Search) -> JSON:
         """A web search; its sources are listed only where the request includes them."""
-        action: JSON = {"type": "search", "query": search.query}
+        action: JSON = {"type": "search", "query": search.query, "queries": search.queries}
         if "web_search_call.action.sources" in self._include:
             action["sources"] = [{"type": "url", "url": source.url} for source in search.sources]
         return {"id": f"ws_{self._id}_call_{number:08}", "type": "web_search_call", "action": action}
@@ -238,12 +291,13 @@ class ResponsesReply:
             "output_tokens": usage.output_tokens,
             "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
             "total_tokens": usage.total_tokens,
-            "num_server_side_tools_used": usage.web_calls + usage.x_calls,
+            "num_server_side_tools_used": usage.web_calls + usage.x_calls + usage.code_calls,
             "cost_in_usd_ticks": usage.ticks(self._question.model),
             "server_side_tool_usage_details": {
                 "web_search_calls": usage.web_calls,
                 "x_search_calls": usage.x_calls,
                 "x_posts_fetched": usage.posts,
+                "code_interpreter_calls": usage.code_calls,
             },
         }
 

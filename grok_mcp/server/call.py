@@ -249,12 +249,13 @@ class ToolCall:
         if not logger.isEnabledFor(logging.INFO):
             return
         usage = Usage()
-        model, ending = None, ""
+        model, ending, response_id = None, "", None
         match outcome:
             case GrokError():
                 usage, ending = outcome.usage or usage, outcome.code
             case Answer():
                 usage, model, ending = outcome.usage, outcome.model, outcome.finish_reason
+                response_id = outcome.response_id or None
             case Collected(collected):  # its usage is logged with the call that it was spent for
                 model = collected.model
                 ending = collected.finish_reason if isinstance(collected, Answer) else "running"
@@ -265,7 +266,10 @@ class ToolCall:
             "model": model,
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
+            "code_runs": usage.code_runs,
             "cost_usd": usage.cost_usd,
+            "service_tier": usage.service_tier,
+            "response_id": response_id,
             "duration_s": round(duration_s, 3),
         }
         logger.info("call ended", extra={FIELDS: fields})

@@ -217,4 +217,6 @@ def _size(outcome: Outcome) -> int:
         return len(outcome.text)
     calls = (call.arguments for call in outcome.tool_calls)
     texts = (outcome.text, *outcome.alternatives, *calls, *outcome.search_queries, *outcome.warnings)
-    return sum(map(len, texts)) + 500 * len(outcome.citations)
+    ran = (text for run in outcome.code_runs for text in (run.code, run.output, *run.images))
+    listed = 500 * (len(outcome.citations) + len(outcome.documents))
+    return sum(map(len, (*texts, *ran, *outcome.pages_read))) + listed

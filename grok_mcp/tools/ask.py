@@ -53,6 +53,7 @@ class AskArguments(Arguments):
     ] = ()
     tool_choice: Annotated[str | None, Field(description="auto, none, required or a name")] = None
     tool_results: Annotated[tuple[ToolResult, ...], Field(description="{tool_call_id, output}")] = ()
+    code: Annotated[bool, Field(description="Grok may run Python")] = False
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     options: Annotated[
         SamplingOptions,
@@ -100,7 +101,8 @@ async def open_ask(grok: Grok, arguments: AskArguments, call: Call) -> OpenTurn:
     tools = arguments.tools or conversation.tools
     names = [tool["name"] for tool in tools]
     choice = arguments.tool_choice
-    if choice and choice not in ("auto", "none", *(["required"] if names else []), *names):
+    required = ["required"] if names or arguments.code else []
+    if choice and choice not in ("auto", "none", *required, *names):
         raise InvalidArgumentError(
             f"tool_choice: {choice[:80]!r} is not auto, none, required or the name of one of the functions.",
             "Correct it and call again.",
@@ -117,6 +119,7 @@ async def open_ask(grok: Grok, arguments: AskArguments, call: Call) -> OpenTurn:
         messages,
         tools=tools,
         tool_choice=choice,
+        code=arguments.code,
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )

@@ -27,6 +27,7 @@ class SearchOptions(SamplingOptions):
     min_likes: Annotated[int | None, Field(ge=0)] = None
     min_views: Annotated[int | None, Field(ge=0)] = None
     rss_links: tuple[str, ...] | None = None
+    code: bool | None = None
 
     @field_validator("rss_links", mode="before")
     @classmethod
@@ -57,7 +58,7 @@ class SearchArguments(Arguments):
         SearchOptions,
         Field(
             description="max_turns image_understanding video_understanding image_search safe_search "
-            "min_likes min_views rss_links, ask_grok's"
+            "min_likes min_views rss_links code, ask_grok's"
         ),
     ] = SearchOptions()
 
@@ -126,7 +127,7 @@ class SearchArguments(Arguments):
     def search(self) -> Search:
         """What is searched, as a value."""
         own = self.options.model_dump(exclude_none=True)
-        names = set(SearchOptions.model_fields) - set(SamplingOptions.model_fields) - {"rss_links"}
+        names = set(SearchOptions.model_fields) - set(SamplingOptions.model_fields) - {"rss_links", "code"}
         return Search(
             mode=self.mode,
             sources=tuple(dict.fromkeys(self.sources)),
@@ -153,6 +154,7 @@ async def open_search(grok: Grok, arguments: SearchArguments, call: Call) -> Ope
         conversation,
         (Message("user", arguments.query),),
         search=arguments.search(),
+        code=bool(arguments.options.code),
         options=sampling,
     )
     return OpenTurn(conversation, request)

@@ -22,6 +22,7 @@ class StructuredArguments(Arguments):
     json_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema")]
     name: str = "result"
     search: Annotated[bool, Field(description="Web and X first")] = False
+    code: bool = False
     images: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
@@ -59,6 +60,7 @@ async def _open(grok: Grok, arguments: StructuredArguments, call: Call, check: S
         (attached.message(arguments.prompt, images),),
         search=Search() if arguments.search else None,
         response_format=ResponseFormat(arguments.name, check.fitted),
+        code=arguments.code,
         temperature=arguments.temperature,
         options=arguments.options.model_dump(exclude_none=True),
     )
@@ -129,6 +131,9 @@ def _corrected(first: Answer, second: Answer) -> Answer:
         citations=tuple(numbered),
         searched=first.searched if second.searched is None else second.searched,
         search_queries=tuple(dict.fromkeys((*first.search_queries, *second.search_queries))),
+        pages_read=tuple(dict.fromkeys((*first.pages_read, *second.pages_read))),
+        documents=tuple(dict.fromkeys((*first.documents, *second.documents))),
+        code_runs=first.code_runs + second.code_runs,
         usage=first.usage + second.usage,
         warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings, note))),
     )
@@ -149,7 +154,7 @@ def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> Chat
     )
     answered = Message("assistant", answer.text, reasoning=answer.reasoning)
     messages = (*request.messages, answered, Message("user", complaint))
-    return replace(request, messages=messages, search=None, collections=())
+    return replace(request, messages=messages, search=None, collections=(), code=False)
 
 
 STRUCTURED = ToolSpec(

@@ -66,6 +66,7 @@ def open_turn(
     response_format: ResponseFormat | None = None,
     tools: tuple[Mapping[str, Any], ...] = (),
     tool_choice: str | None = None,
+    code: bool = False,
     temperature: float | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> ChatRequest:
@@ -76,6 +77,7 @@ def open_turn(
         instructions=arguments.instructions or conversation.instructions,
         tools=tools,
         tool_choice=tool_choice,
+        code=code,
         search=search,
         response_format=response_format,
         reasoning_effort=arguments.reasoning_effort or grok.settings.reasoning_effort,

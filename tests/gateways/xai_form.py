@@ -50,6 +50,7 @@ COUNTS: Json = {
     "total_tokens": 6522,
     "web_searches": 1,
     "x_searches": 2,
+    "x_posts_fetched": 8,
     "cost_usd": 0.05658,
     "cost_source": "reported",
 }

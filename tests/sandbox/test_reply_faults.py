@@ -260,14 +260,12 @@ def test_interleave_opens_and_closes_an_item_amid_the_text(grok: Endpoint) -> No
     names = kinds(events)
     assert sorted(names) == sorted(kinds(plain))
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    item = next(
-        n for n, event in enumerate(events) if event.get("item", {}).get("type") == "custom_tool_call"
-    )
+    item = max(n for n, event in enumerate(events) if event.get("item", {}).get("type") == "web_search_call")
     texts = [n for n, name in enumerate(names) if name == "output_text.delta"]
     assert texts[0] < item < texts[-1]
     assert "".join(events[n]["delta"] for n in texts) == text_of(plain[-1]["response"])
     output = events[-1]["response"]["output"]
-    assert [one["type"] for one in output[-2:]] == ["message", "custom_tool_call"]
+    assert [one["type"] for one in output[-2:]] == ["message", "web_search_call"]
     for event in events:
         if "item" in event:
             assert output[event["output_index"]]["id"] == event["item"]["id"]

@@ -26,6 +26,33 @@ def test_a_stream_ends_with_the_whole_response(grok: Endpoint) -> None:
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
 
 
+def test_code_streams_in_the_order_of_the_real_wire_and_its_output_comes_where_it_is_included(
+    grok: Endpoint,
+) -> None:
+    tools = [{"type": "code_interpreter"}]
+    include = ["code_interpreter_call.outputs"]
+    events = grok.responses_events("Add 3 and 4.", tools=tools, include=include)
+    kinds = [event["type"].removeprefix("response.code_interpreter_call") for event in events]
+    order = [kind for kind in kinds if kind.startswith((".", "_"))]
+    code = ["_code.delta", "_code.delta", "_code.done"]
+    assert order == [".in_progress", *code, ".interpreting", ".completed"]
+    (run,) = items(events[-1]["response"], "code_interpreter_call")
+    assert run["code"] == "numbers = [3, 4]\nprint(sum(numbers))\n"
+    assert run["outputs"] == [{"type": "logs", "logs": "7\n"}]
+    body = grok.responses("How many words?", tools=tools)
+    assert items(body, "code_interpreter_call")[0]["outputs"] is None
+    assert body["usage"]["server_side_tool_usage_details"]["code_interpreter_calls"] == 1
+    assert not items(grok.responses("Hi", tools=tools, tool_choice="none"), "code_interpreter_call")
+
+
+def test_a_search_opens_a_page_and_looks_something_up_in_it(grok: Endpoint) -> None:
+    body = grok.responses("latest tram extension", tools=SEARCH)
+    actions = [item["action"] for item in items(body, "web_search_call")]
+    assert [action["type"] for action in actions] == ["search", "open_page", "find_in_page"]
+    assert len(actions[0]["queries"]) == 2 and actions[1]["url"] == actions[2]["url"]
+    assert actions[2]["pattern"] == "extension"
+
+
 def test_a_search_stream_has_the_recorded_order_of_events(grok: Endpoint) -> None:
     events = grok.responses_events("latest tram extension", tools=SEARCH)
     kinds = [event["type"].removeprefix("response.") for event in events]
@@ -48,6 +75,18 @@ def test_a_search_stream_has_the_recorded_order_of_events(grok: Endpoint) -> Non
         "output_item.done",
         "web_search_call.completed",
         "output_item.done",
+        *(
+            "output_item.added",
+            "web_search_call.in_progress",
+            "web_search_call.completed",
+            "output_item.done",
+        ),
+        *(
+            "output_item.added",
+            "web_search_call.in_progress",
+            "web_search_call.completed",
+            "output_item.done",
+        ),
         "output_item.added",
         "content_part.added",
         "output_text.delta",

@@ -170,7 +170,7 @@ def test_the_web_plugin_finds_no_more_than_max_results(grok: Endpoint) -> None:
         ({**WEB, "filters": {"allowed_domains": list("abcdef")}}, 400, "at most 5"),
         ({**X, "allowed_x_handles": [str(n) for n in range(21)]}, 400, "at most 20"),
         ({**X, "from_date": "yesterday"}, 400, "ISO 8601"),
-        ({"type": "code_interpreter"}, 422, "code_interpreter"),
+        ({"type": "image_generation"}, 422, "image_generation"),
     ],
 )
 def test_wrong_filters_are_refused(grok: Endpoint, tool: dict[str, Any], status: int, words: str) -> None:

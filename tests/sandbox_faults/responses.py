@@ -77,13 +77,16 @@ def no_action(item: JSON) -> JSON:
 
 def empty_query(item: JSON) -> JSON:
     """A web search with an empty query."""
-    return item | {"action": item["action"] | {"query": ""}} if "action" in item else item
+    action = item.get("action", {})
+    return item | {"action": without(action, "queries") | {"query": ""}} if "query" in action else item
 
 
 def _old_item(item: JSON) -> JSON:
     if item["type"] == "web_search_call":
-        query = item.get("action", {}).get("query")
-        arguments = json.dumps({"query": query, "num_results": 5}) if query else ""
+        action = item.get("action", {})
+        if "url" in action:
+            return _old(item, "web_search_call", "browse_page", json.dumps({"url": action["url"]}))
+        arguments = json.dumps({"query": action["query"], "num_results": 5}) if action.get("query") else ""
         return _old(item, "web_search_call", "web_search", arguments)
     if item["type"] == "custom_tool_call":
         return _old(item, "x_search_call", item["name"], item["input"])

@@ -45,6 +45,7 @@ class Question:
     functions: tuple[Function, ...] = ()
     tool_choice: str = "auto"
     scopes: tuple[Scope, ...] = ()
+    code: bool = False
     search: str = "auto"
     max_sources: int = 8
     cites: str = "inline"

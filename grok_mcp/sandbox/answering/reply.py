@@ -10,6 +10,7 @@ from grok_mcp.sandbox.answering.question import Question
 from grok_mcp.sandbox.answering.search import Source, find, matches
 from grok_mcp.sandbox.answering.text import Answer, Sentence, count_tokens
 from grok_mcp.sandbox.answering.usage import TOKENS_PER_IMAGE, Usage, count_turn
+from grok_mcp.sandbox.errors import JSON
 from grok_mcp.sandbox.sampling import sample
 
 _WANTS_SEARCH = re.compile(r"\b(search|latest|today|news|find|current|currently)\b", re.IGNORECASE)
@@ -23,6 +24,29 @@ class Search:
     query: str
     from_date: str
     sources: tuple[Source, ...]
+
+    @property
+    def queries(self) -> list[str]:
+        """All that is searched at once: the web in other words too."""
+        return [self.query, f"{self.query} background"]
+
+    @property
+    def opened(self) -> Source | None:
+        """The page that Grok reads after it; a post needs no reading."""
+        return self.sources[0] if self.sources and self.tool == "web" else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Python that Grok runs, and what it writes."""
+
+    code: str
+    logs: str
+
+    @property
+    def pieces(self) -> list[str]:
+        """The code in the pieces in which it streams."""
+        return self.code.splitlines(keepends=True)
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,9 @@ class Reply:
     calls: tuple[Call, ...]
     answers: tuple[Answer, ...]
     usage: Usage
+    runs: tuple[Run, ...] = ()
+    others: tuple[JSON, ...] = ()
+    """Items of further server tools, which only a fault script asks for."""
 
     @property
     def reasoning_pieces(self) -> list[str]:
@@ -55,6 +82,7 @@ def make_reply(question: Question, cached_tokens: int) -> Reply:
     searches = _search(question)
     sources = tuple({source.url: source for search in searches for source in search.sources}.values())
     calls = _call(question)
+    runs = _run(question)
     reasoning = text.think(question.effort, question.prompt, bool(searches))
     room = None if question.max_tokens is None else question.max_tokens * text.CHARACTERS_PER_TOKEN
     if room is not None and question.cap_includes_reasoning:
@@ -62,11 +90,12 @@ def make_reply(question: Question, cached_tokens: int) -> Reply:
         room -= count_tokens(reasoning) * text.CHARACTERS_PER_TOKEN
     answers = []
     for number in range(1, question.choices + 1):
-        answer = Answer(()) if calls else _answer(question, sources, bool(searches), number)
+        answer = Answer(()) if calls else _answer(question, sources, runs, bool(searches), number)
         answer = text.stop_at(answer, question.stop)
         answers.append(answer if room is None else text.cut_to(answer, room))
     texts = [answer.text for answer in answers] + [call.name + call.arguments for call in calls]
-    read = [question.overhead, *(source.text for source in sources)]
+    texts += [run.code for run in runs]
+    read = [question.overhead, *(source.text for source in sources), *(run.logs for run in runs)]
     live = question.cites in ("links", "none")
     tools = [search.tool for search in searches if not live]
     usage = Usage(
@@ -77,10 +106,11 @@ def make_reply(question: Question, cached_tokens: int) -> Reply:
         text_tokens=sum(map(count_tokens, texts)),
         web_calls=tools.count("web"),
         x_calls=tools.count("x"),
+        code_calls=len(runs),
         posts=len([source for source in sources if source.handle and not live]),
         live_sources=len(sources) if live else 0,
     )
-    return Reply(reasoning, searches, sources, calls, tuple(answers), usage)
+    return Reply(reasoning, searches, sources, calls, tuple(answers), usage, runs)
 
 
 def _search(question: Question) -> tuple[Search, ...]:
@@ -97,6 +127,17 @@ def _search(question: Question) -> tuple[Search, ...]:
     return tuple(searches)
 
 
+def _run(question: Question) -> tuple[Run, ...]:
+    """The sum of the numbers in the prompt, else how many words it has."""
+    if not question.code or question.tool_choice == "none" or question.results:
+        return ()
+    numbers = [int(number) for number in re.findall(r"\b\d{1,9}\b", question.prompt)][:20]
+    if len(numbers) > 1:
+        return (Run(f"numbers = {numbers}\nprint(sum(numbers))\n", f"{sum(numbers)}\n"),)
+    words = question.prompt.split()[:100]
+    return (Run(f"words = {words}\nprint(len(words))\n", f"{len(words)}\n"),)
+
+
 def _call(question: Question) -> tuple[Call, ...]:
     """The functions that the prompt names, or the one that the tool choice asks for."""
     choice, functions = question.tool_choice, question.functions
@@ -107,16 +148,19 @@ def _call(question: Question) -> tuple[Call, ...]:
     else:
         words = re.findall(r"[\w-]+", question.prompt)
         called = [function for function in functions if function.name in words]
-    if choice == "required" and not called and not question.scopes:
+    if choice == "required" and not called and not question.scopes and not question.code:
         called = [functions[0]]
     return tuple(Call(function.name, _dump(sample(function.parameters))) for function in called)
 
 
-def _answer(question: Question, sources: tuple[Source, ...], searched: bool, number: int) -> Answer:
+def _answer(
+    question: Question, sources: tuple[Source, ...], runs: tuple[Run, ...], searched: bool, number: int
+) -> Answer:
     data = _json(question)
     if data is not None:
         return text.write([Sentence(data)], sources, inline=False)
     sentences = [Sentence(text.introduce(question, number))]
+    sentences += [Sentence(f" Its code wrote: {run.logs.strip()}.") for run in runs]
     pages = [source for source in sources if not source.handle]
     uncited = pages[-1:] if len(pages) > 1 else []
     cited = [source for source in sources if source not in uncited]

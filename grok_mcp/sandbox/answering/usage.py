@@ -9,7 +9,7 @@ from grok_mcp.sandbox.answering.question import Question, Turn
 from grok_mcp.sandbox.answering.text import count_tokens
 
 CALL_TICKS = 50_000_000
-"""A web search, or an X post that was read: 5 USD per 1,000."""
+"""A web search, a run of code, or an X post that was read: 5 USD per 1,000."""
 
 LIVE_SOURCE_TICKS = 250_000_000
 """A source of the legacy live search: 0.025 USD."""
@@ -29,6 +29,7 @@ class Usage:
     text_tokens: int
     web_calls: int = 0
     x_calls: int = 0
+    code_calls: int = 0
     posts: int = 0
     live_sources: int = 0
 
@@ -51,7 +52,8 @@ class Usage:
         )
         if self.input_tokens >= LONG_CONTEXT_TOKENS:
             tokens *= 2
-        return tokens + (self.web_calls + self.posts) * CALL_TICKS + self.live_sources * LIVE_SOURCE_TICKS
+        calls = self.web_calls + self.posts + self.code_calls
+        return tokens + calls * CALL_TICKS + self.live_sources * LIVE_SOURCE_TICKS
 
 
 def count_turn(turn: Turn) -> int:
