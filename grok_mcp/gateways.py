@@ -84,8 +84,8 @@ GATEWAYS: Mapping[str, Gateway] = {
             models=("grok-4.6",),  # by the newest page about it, which may be older than grok-4.7
             price_factor=Decimal("1.1"),
             lists_default=True,
-            tools_notice="A search leaves the region: the guarantee of this endpoint's place does not cover "
-            "its search and other server-side tools.",
+            tools_notice="Searches, code and documents leave the region: the guarantee of this endpoint's "
+            "place does not cover what runs there beside the model.",
         ),
         Gateway(
             name="nebula",

@@ -14,8 +14,6 @@ from grok_mcp.sandbox.answering.text import Answer
 from grok_mcp.sandbox.errors import JSON, RefusalError, refusal
 
 CODE = "code_interpreter"
-
-
 NO_SEARCH = ("function", "file_search", CODE)
 """Tools that are no search of the web or X."""
 
@@ -35,9 +33,7 @@ def _read(body: JSON, conversation: str) -> Question:
         _read_turns(body.get("instructions"), body.get("input")),
         functions,
         choice,
-        tuple(
-            _read_scope(tool) for tool in tools if tool.get("type") not in ("function", "file_search", CODE)
-        ),
+        tuple(_read_scope(tool) for tool in tools if tool.get("type") not in NO_SEARCH),
         any(tool.get("type") == CODE for tool in tools),
         {"required": "on", "none": "off"}.get(choice, "auto"),
         format=kind,

@@ -17,7 +17,7 @@ from tests.support.pace import within
 
 pytestmark = pytest.mark.anyio
 
-NOTE = "A search leaves the region"
+NOTE = "Searches, code and documents leave the region"
 
 
 def listing(*names: str) -> Reply:

@@ -105,7 +105,7 @@ async def test_collections_are_said_to_leave_the_region_too() -> None:
     async with Endpoint(chat("Hi.")) as endpoint:
         settings: dict[str, Any] = {"gateway": "xai-us", "model": "grok-4.6", "collections": "collection_1"}
         async with host_on(endpoint, **settings) as host:
-            assert "A search leaves the region" in (await host.ask()).text
+            assert "Searches, code and documents leave the region" in (await host.ask()).text
 
 
 async def test_collections_count_in_what_a_call_may_cost() -> None:
