@@ -48,7 +48,7 @@ def _main() -> None:
     from grok_mcp.cli import cli
 
     gc.enable()
-    cli(prog_name="grok-mcp")
+    cli(prog_name="grok-mcp-server")
 
 
 def _load() -> None:

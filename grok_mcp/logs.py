@@ -60,13 +60,13 @@ class _Stderr(logging.Handler):
 
 
 class TextLine(logging.Formatter):
-    """`grok-mcp: LEVEL [id] message name=value …`; line ends and what steers a terminal as escapes."""
+    """`grok-mcp-server: LEVEL [id] message name=value …`; line ends and what steers a terminal as escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         place = f"[{_request_id()}] " if _request_id() else ""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        return escaped(f"grok-mcp: {record.levelname} {place}{super().format(record)}{fields}")
+        return escaped(f"grok-mcp-server: {record.levelname} {place}{super().format(record)}{fields}")
 
 
 class JsonLine(logging.Formatter):

@@ -246,7 +246,8 @@ class Settings(BaseSettings):
         Field(description="each client stays at one process, as SSE needs where there are several"),
     ] = False
     token_file: Annotated[
-        Path | None, Field(description="file of callers' tokens; `grok-mcp token NAME` makes its lines")
+        Path | None,
+        Field(description="file of callers' tokens; the command `token NAME` makes its lines"),
     ] = None
     oauth_issuer: Annotated[str | None, Field(description="OAuth issuer whose JWTs are accepted")] = None
     oauth_audience: Annotated[

@@ -89,7 +89,7 @@ def test_serve_help_tells_values_and_variables() -> None:
 def test_a_wrong_flag_is_told_in_one_line(flags: list[str], variable: str, value: str) -> None:
     done = run("serve", *flags)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"grok-mcp: {variable}: .*{re.escape(value)}.*\n", done.stderr)
+    assert re.fullmatch(rf"grok-mcp-server: {variable}: .*{re.escape(value)}.*\n", done.stderr)
 
 
 def test_a_flag_wins_over_the_environment_under_each_of_its_names() -> None:
@@ -130,7 +130,7 @@ def test_serve_refuses_a_transport_that_it_does_not_have() -> None:
 
 @contextmanager
 def sandbox(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A running `grok-mcp sandbox` and the base URL that it printed."""
+    """A running `grok-mcp-server sandbox` and the base URL that it printed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "grok_mcp", "sandbox", *arguments],
         stdout=subprocess.PIPE,
@@ -161,7 +161,8 @@ def test_the_sandbox_serves_until_it_is_told_to_end(number: signal.Signals) -> N
         assert process.wait(BOUND_S) == 0
         assert process.stdout
         assert process.stderr
-        assert f"XAI_BASE_URL={url} XAI_API_KEY=sandbox grok-mcp\n" in process.stdout.read()
+        here = f"{sys.executable} -m grok_mcp"  # as this test has started it
+        assert f"XAI_BASE_URL={url} XAI_API_KEY=sandbox {here}\n" in process.stdout.read()
         assert process.stderr.read() == ""
 
 
@@ -170,11 +171,15 @@ def test_a_port_that_is_taken_is_told_in_one_line() -> None:
         port = url.rpartition(":")[2].removesuffix("/v1")
         done = run("sandbox", "--port", port)
     assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(rf"grok-mcp: the sandbox can't listen on 127\.0\.0\.1:{port}: .+\n", done.stderr)
+    assert re.fullmatch(
+        rf"grok-mcp-server: the sandbox can't listen on 127\.0\.0\.1:{port}: .+\n", done.stderr
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::"])
 def test_the_sandbox_refuses_to_serve_a_network(host: str) -> None:
     done = run("sandbox", "--host", host)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf"grok-mcp: --host: .*'{re.escape(host)}' is not a loopback address\n", done.stderr)
+    assert re.fullmatch(
+        rf"grok-mcp-server: --host: .*'{re.escape(host)}' is not a loopback address\n", done.stderr
+    )

@@ -155,7 +155,7 @@ def test_a_server_that_dies_is_told_in_one_sentence() -> None:
         os.kill(server, signal.SIGKILL)
         _, err = process.communicate(timeout=BOUND_S)
         assert process.returncode == 1
-        assert re.fullmatch(r"grok-mcp: the demo failed: .+\n", err)
+        assert re.fullmatch(r"grok-mcp-server: the demo failed: .+\n", err)
     finally:
         process.kill()
         process.communicate()
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_ends_the_demo_with_one_line() -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.wait(BOUND_S) == 1
-        assert process.stderr.read() == "grok-mcp: whoever read stdout has left\n"
+        assert process.stderr.read() == "grok-mcp-server: whoever read stdout has left\n"
 
 
 def read_terminal(terminal: int) -> Iterator[str]:

@@ -110,7 +110,7 @@ def test_the_tools_table_names_every_tool_and_every_argument_in_published_order(
 def test_the_commands_table_is_the_command_line() -> None:
     listed = first_cells(README, "command", "what it does")
     assert sorted(listed) == sorted(
-        ["grok-mcp", *(f"grok-mcp {name}" for name in cli.list_commands(Context(cli)))]
+        ["grok-mcp-server", *(f"grok-mcp-server {name}" for name in cli.list_commands(Context(cli)))]
     )
 
 

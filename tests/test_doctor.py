@@ -1,4 +1,4 @@
-"""`grok-mcp doctor` finds what was broken on purpose, says how to fix it, and leaves the healthy alone."""
+"""`doctor` finds what was broken on purpose, says how to fix it, and leaves the healthy alone."""
 
 import asyncio
 import datetime
@@ -461,7 +461,7 @@ async def test_full_and_offline_exclude_each_other(user: User) -> None:
         ("pipx run --spec grok-mcp-server grok-mcp", "grok-mcp-server"),
         ("uvx grok-mcp-server", "grok-mcp-server"),
         ("uvx", None),
-        ("grok-mcp serve", None),
+        ("grok-mcp-server serve", None),
         ("python -m grok_mcp", None),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_form_is_complete_and_warns_of_keys(path: Path) -> None:
     assert "Never paste a key" in first["attributes"]["value"]
     assert len({field["id"] for field in fields}) == len(fields)
     assert all(field["attributes"]["label"] for field in fields)
-    assert any("grok-mcp doctor" in field["attributes"]["label"] for field in fields)
+    assert any("grok-mcp-server doctor" in field["attributes"]["label"] for field in fields)
 
 
 def test_the_commit_hook_is_the_gate_s_own_check() -> None:

@@ -484,7 +484,7 @@ async def test_no_call_of_a_server_fails_where_nothing_can_be_written(
     async with Endpoint(priced(CENT)) as endpoint:
         answers, (line,) = await hampered(by, *asked, XAI_BASE_URL=endpoint.url)
     assert [usage["cost_usd"] for usage in usages(answers)] == [0.01] * 4
-    assert line.startswith("grok-mcp: WARNING") and "usage is counted in memory only" in line
+    assert line.startswith("grok-mcp-server: WARNING") and "usage is counted in memory only" in line
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")

@@ -1,4 +1,4 @@
-"""`grok-mcp models` and docs/models.md: which models there are, so that a person can choose."""
+"""`grok-mcp-server models` and docs/models.md: which models there are, so that a person can choose."""
 
 import json
 import re

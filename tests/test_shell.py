@@ -1,4 +1,4 @@
-"""`grok-mcp ask`, `search` and `structured` as a shell sees them: processes, pipes and a terminal."""
+"""`grok-mcp-server ask`, `search` and `structured` as a shell sees them: processes, pipes and a terminal."""
 
 import json
 import os
@@ -243,7 +243,7 @@ async def test_wrong_settings_are_told_in_one_line() -> None:
     async with Endpoint(chat("Never.")) as endpoint:
         done = await grok(endpoint, "ask", "x", GROK_MCP_TIMEOUT="soon")
     assert done.status == 2
-    assert re.fullmatch(r"grok-mcp: GROK_MCP_TIMEOUT: .*'soon'.*\n", done.stderr)
+    assert re.fullmatch(r"grok-mcp-server: GROK_MCP_TIMEOUT: .*'soon'.*\n", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ async def test_a_reader_that_has_had_enough_ends_the_call_with_one_line() -> Non
                 await endpoint.closed.wait()
                 await process.wait()
                 told = b"".join([piece async for piece in process.stderr])
-                assert (told, process.returncode) == (b"grok-mcp: whoever read stdout has left\n", 1)
+                assert (told, process.returncode) == (b"grok-mcp-server: whoever read stdout has left\n", 1)
 
 
 class Terminal:

@@ -59,10 +59,10 @@ def test_without_a_key_the_server_starts_lists_its_tools_and_a_call_names_the_va
 @pytest.mark.parametrize(
     ("variables", "faults"),
     [
-        ({"GROK_MCP_TIMEOUT": "soon"}, ["grok-mcp: GROK_MCP_TIMEOUT: "]),
+        ({"GROK_MCP_TIMEOUT": "soon"}, ["grok-mcp-server: GROK_MCP_TIMEOUT: "]),
         (
             {"GROK_MCP_GATEWAY": "x", "XAI_BASE_URL": "y", "XAI_API_KEY": "xai-never-shown"},
-            ["grok-mcp: XAI_BASE_URL: ", "grok-mcp: GROK_MCP_GATEWAY: "],
+            ["grok-mcp-server: XAI_BASE_URL: ", "grok-mcp-server: GROK_MCP_GATEWAY: "],
         ),
     ],
 )
@@ -82,13 +82,13 @@ def test_a_server_without_a_way_to_its_client_says_so(closed: str) -> None:
     command = ["sh", "-c", f'exec "$0" -m grok_mcp {closed}', sys.executable]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=90, check=False)
     assert done.returncode == 2
-    assert done.stderr == "grok-mcp: a server on stdio needs an open stdin and stdout\n"
+    assert done.stderr == "grok-mcp-server: a server on stdio needs an open stdin and stdout\n"
 
 
 def test_a_variable_that_is_no_setting_is_told_and_does_no_harm() -> None:
     answers, stderr, status = session(INITIALIZE, GROK_MCP_TIMOUT="5")
     assert (len(answers), status) == (1, 0)
-    assert stderr == "grok-mcp: GROK_MCP_TIMOUT is not a setting of this version and has no effect\n"
+    assert stderr == "grok-mcp-server: GROK_MCP_TIMOUT is not a setting of this version and has no effect\n"
 
 
 def test_stdout_stays_clean_and_the_server_alive_whatever_comes_in() -> None:

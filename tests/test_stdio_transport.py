@@ -458,7 +458,7 @@ def test_whatever_it_is_doing_the_process_does_not_outlive_its_host(doing: dict[
         else:
             peer.stdin.close()
         assert peer.process.wait(BOUND_S) == 1
-        assert "grok-mcp: ended by force: the orderly end took more than 5.2 s" in peer.stderr
+        assert "grok-mcp-server: ended by force: the orderly end took more than 5.2 s" in peer.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no timer of processor time")

@@ -133,7 +133,7 @@ def test_a_host_that_never_reads_the_log_gets_its_answers_and_later_the_number_o
             said.append(process.stderr.readline().decode())
     if form == "json":
         assert json.loads(said[-1])["level"] == "warning"
-    assert all(line.startswith("grok-mcp: WARNING" if form == "text" else "{") for line in said)
+    assert all(line.startswith("grok-mcp-server: WARNING" if form == "text" else "{") for line in said)
 
 
 COMMANDS = [
@@ -172,7 +172,7 @@ def test_a_command_that_can_print_nothing_ends_with_one_line_and_status_1(
         check=False,
     )
     os.close(writing)
-    assert (done.returncode, done.stderr.decode()) == (1, f"grok-mcp: {reason}\n")
+    assert (done.returncode, done.stderr.decode()) == (1, f"grok-mcp-server: {reason}\n")
 
 
 @pytest.mark.parametrize("state", ["2>&-", pytest.param("2>/dev/full", marks=full)])

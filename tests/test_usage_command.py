@@ -1,4 +1,4 @@
-"""`grok-mcp usage` as a shell sees it: sums of a ledger as a table with bars, as JSON and as CSV."""
+"""`grok-mcp-server usage` as a shell sees it: sums of a ledger as a table with bars, as JSON and as CSV."""
 
 import csv
 import io
@@ -259,7 +259,7 @@ def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> No
     done = invoked()
     assert (done.stdout, done.exit_code) == ("", 1)
     reason = "file is not a database" if spoilt == "garbage" else "a newer version of this program wrote it.*"
-    assert re.fullmatch(f"grok-mcp: the ledger can't be read: {reason}\n", done.stderr)
+    assert re.fullmatch(f"grok-mcp-server: the ledger can't be read: {reason}\n", done.stderr)
 
 
 def lost(ago_s: float = 0, **other: Any) -> Begun:

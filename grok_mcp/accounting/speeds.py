@@ -1,4 +1,4 @@
-"""How fast models have answered lately, from the calls in a ledger, for `grok-mcp models` and `grok://models`."""
+"""How fast models have answered lately, from the calls in a ledger, for `grok-mcp-server models` and `grok://models`."""
 
 import time
 from collections import defaultdict

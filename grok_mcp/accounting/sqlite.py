@@ -1,6 +1,6 @@
 """The ledger on disk: one SQLite file, one row for each tool call, written by many processes at once.
 
-`books.py` uses it on the ledger's thread; `grok-mcp usage` reads it. A row holds counts and names, never a
+`books.py` uses it on the ledger's thread; the command `usage` reads it. A row holds counts and names, never a
 word of prompt or answer. A call has a row in `in_flight` from before its request goes out until its row in
 `calls` takes that one's place, in one transaction. A process that is killed leaves its rows there: they are
 the calls of unknown end.

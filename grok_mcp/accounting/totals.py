@@ -1,4 +1,4 @@
-"""Sums over the calls in a ledger by the names of `Usage`, for `grok-mcp usage` and `grok://usage`."""
+"""Sums over the calls in a ledger by the names of `Usage`, for `grok-mcp-server usage` and `grok://usage`."""
 
 import time
 from collections.abc import Iterable, Iterator

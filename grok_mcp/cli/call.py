@@ -1,4 +1,4 @@
-"""`grok-mcp ask`, `search` and `structured`: the tools as commands.
+"""`grok-mcp-server ask`, `search` and `structured`: the tools as commands.
 
 The pipeline is that of a host's call, without the MCP session: the server's settings and the tools' own
 checks apply here too. A command's flags are the properties of its tool's published schema.
@@ -282,7 +282,7 @@ search = CallCommand(
     "grok_search",
     """Let Grok search the web and X, and answer with sources.
 
-    A query is read as `grok-mcp ask` reads a prompt.
+    A query is read as `grok-mcp-server ask` reads a prompt.
     """,
 )
 structured = CallCommand(
@@ -290,6 +290,6 @@ structured = CallCommand(
     "grok_structured",
     """Get JSON that fits a schema.
 
-    Prints the JSON alone on stdout. A prompt is read as `grok-mcp ask` reads it.
+    Prints the JSON alone on stdout. A prompt is read as `grok-mcp-server ask` reads it.
     """,
 )

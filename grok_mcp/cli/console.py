@@ -24,5 +24,5 @@ def note(text: str, *, dim: bool = False) -> None:
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
     """End the command with one line on stderr."""
-    click.echo(f"grok-mcp: {message}", err=True)
+    click.echo(f"grok-mcp-server: {message}", err=True)
     click.get_current_context().exit(status)

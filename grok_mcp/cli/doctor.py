@@ -1,4 +1,4 @@
-"""`grok-mcp doctor`: prints what `grok_mcp.doctor` finds."""
+"""`grok-mcp-server doctor`: prints what `grok_mcp.doctor` finds."""
 
 import asyncio
 import json

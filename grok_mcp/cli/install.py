@@ -1,4 +1,4 @@
-"""The commands `grok-mcp install HOST` and `grok-mcp uninstall HOST`. See `grok_mcp.hosts`."""
+"""The commands `grok-mcp-server install HOST` and `grok-mcp-server uninstall HOST`. See `grok_mcp.hosts`."""
 
 import difflib
 import os
@@ -37,6 +37,7 @@ from grok_mcp.hosts import (
     plan_install,
     plan_uninstall,
 )
+from grok_mcp.invocation import command
 from grok_mcp.redaction import mask_secrets
 from grok_mcp.settings import bare, key_problem
 
@@ -109,11 +110,12 @@ def install(host: str, name: str, project: bool, preview: bool, replace: bool, *
     if preview:
         click.echo(_preview(change, spec.secrets))
         return
-    undo = f"grok-mcp uninstall {host}"
+    words = ["uninstall", host]
     if name != DEFAULT_NAME:
-        undo += f" --name {name}"
+        words += ["--name", name]
     if project:
-        undo += " --project"
+        words.append("--project")
+    undo = command(*words)
     click.echo(_installed(change, spec, machine, in_use=in_use, undo=undo))
 
 
@@ -170,12 +172,12 @@ def _spec(host: Host, machine: Machine, name: str, options: _Options) -> EntrySp
     if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
     if options.command:
-        command, arguments = options.command, options.arguments
+        program, arguments = options.command, options.arguments
     elif options.this:
-        command, arguments = _this()
+        program, arguments = _this()
     else:
-        command, arguments = (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
-    return EntrySpec(name, command, arguments, environment, key)
+        program, arguments = (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
+    return EntrySpec(name, program, arguments, environment, key)
 
 
 def _remote(machine: Machine, name: str, environment: dict[str, str], options: _Options) -> EntrySpec:

@@ -15,6 +15,7 @@ from grok_mcp import __version__, serving
 from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail
 from grok_mcp.environment import variables_of
+from grok_mcp.invocation import command
 from grok_mcp.settings import Settings
 from grok_mcp.streams import guarded_stdout
 
@@ -175,7 +176,7 @@ def sandbox(port: int, host: str, pace: float) -> None:
     except OSError as error:
         fail(f"the sandbox can't listen on {host}:{port}: {error.strerror or error}")
     try:
-        click.echo(_HOW_TO.format(url=url))
+        click.echo(_HOW_TO.format(url=url, command=command()))
         while not stop.wait(1):
             pass
     finally:
@@ -186,5 +187,5 @@ _HOW_TO = """\
 Sandbox endpoint at {url}
 No model answers there, nothing is charged, any key is good. Ctrl-C ends it. To use it:
 
-  XAI_BASE_URL={url} XAI_API_KEY=sandbox grok-mcp
+  XAI_BASE_URL={url} XAI_API_KEY=sandbox {command}
   curl {url}/models -H 'Authorization: Bearer sandbox'"""

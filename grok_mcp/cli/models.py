@@ -1,4 +1,4 @@
-"""`grok-mcp models`: which models there are, and what somebody would choose each for."""
+"""`grok-mcp-server models`: which models there are, and what somebody would choose each for."""
 
 import json
 import sqlite3

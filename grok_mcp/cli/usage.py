@@ -1,4 +1,4 @@
-"""`grok-mcp usage`: what all calls in the ledger of this machine's user have used and cost."""
+"""`grok-mcp-server usage`: what all calls in the ledger of this machine's user have used and cost."""
 
 import csv
 import json

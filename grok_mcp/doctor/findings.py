@@ -1,4 +1,4 @@
-"""The findings of `grok-mcp doctor`."""
+"""The findings of `grok-mcp-server doctor`."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -12,6 +12,7 @@ from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import HOSTS, Host, HostError, Machine, UnreadableFileError, parse_document, read_file
+from grok_mcp.invocation import command
 from grok_mcp.redaction import quote
 from grok_mcp.settings import bare, key_problem
 
@@ -23,7 +24,7 @@ def check_hosts(shell: Mapping[str, str]) -> list[Check]:
         right = fine(f"host {entry.host.name}", f"{entry.path}: the entry looks right")
         checks += list(entry.check()) or [right]
     if not entries:
-        fix = "Run: grok-mcp install HOST"
+        fix = f"Run: {command('install', 'HOST')}"
         checks.append(doubtful("hosts", "no host's file has an entry for this server", fix))
     return checks
 

@@ -1,4 +1,4 @@
-"""Makes the checks of `grok-mcp doctor`: of everything that a call needs.
+"""Makes the checks of `grok-mcp-server doctor`: of everything that a call needs.
 
 Only a `full` check costs money. Each is bounded in time; those that wait for different things run side by
 side, and are reported in a fixed order.

@@ -35,7 +35,7 @@ class _Queue:
         self._stalled = False  # a flush has given up, and nothing has passed since
         self._thread: threading.Thread | None = None
         self.patient = True  # whether a flush waits
-        self.tell_dropped: Callable[[int], str] = "grok-mcp: WARNING {} lines were dropped here".format
+        self.tell_dropped: Callable[[int], str] = "grok-mcp-server: WARNING {} lines were dropped here".format
 
     def put(self, data: bytes) -> None:
         """Queue a piece; drop and count it where there is no room."""
@@ -113,7 +113,7 @@ def write_line(line: str) -> None:
 
 def say(message: str) -> None:
     """Write a line of this program to stderr."""
-    write_line(f"grok-mcp: {escaped(message)}")
+    write_line(f"grok-mcp-server: {escaped(message)}")
 
 
 def flush_stderr(wait_s: float = FLUSH_S) -> None:

@@ -1,4 +1,4 @@
-"""`grok-mcp install` and `uninstall` on machines that are made up, and in a real shell with its own home."""
+"""`install` and `uninstall` on machines that are made up, and in a real shell with its own home."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ class Home:
 
 def run(machine: Machine, *arguments: str) -> Result:
     """The command on that machine."""
-    return CliRunner().invoke(cli, arguments, obj=machine, prog_name="grok-mcp")
+    return CliRunner().invoke(cli, arguments, obj=machine, prog_name="grok-mcp-server")
 
 
 def _clean() -> dict[str, str]:

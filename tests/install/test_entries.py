@@ -1,4 +1,4 @@
-"""What `grok-mcp install HOST --print` would write, for each host on each system, and by each option."""
+"""What `install HOST --print` would write, for each host on each system, and by each option."""
 
 import json
 import os

@@ -194,7 +194,7 @@ def test_the_real_command_installs_once_and_goes_without_a_trace(home: Home) -> 
 def test_the_real_command_writes_into_a_project(home: Home) -> None:
     done = home.shell("install", "vscode", "--project")
     assert done.returncode == 0
-    assert "grok-mcp uninstall vscode --project" in done.stdout
+    assert "-m grok_mcp uninstall vscode --project" in done.stdout  # as it was started
     assert (home.path / ".vscode" / "mcp.json").exists()
     assert home.shell("uninstall", "vscode", "--project").returncode == 0
     assert not (home.path / ".vscode" / "mcp.json").exists()
@@ -204,7 +204,7 @@ def test_the_real_command_ends_with_status_1_and_one_line_where_it_fails(home: H
     home.put("cursor", "{")
     done = home.shell("install", "cursor")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("grok-mcp: ") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("grok-mcp-server: ") and done.stderr.count("\n") == 1
 
 
 def test_uninstall_from_a_file_that_can_t_be_read_leaves_it_as_it_is(home: Home) -> None:

@@ -197,7 +197,9 @@ def test_a_folder_that_is_gone_hinders_no_command(command: list[str], tmp_path: 
 def test_a_project_needs_a_folder_that_exists(tmp_path: Path) -> None:
     done = without_a_folder(tmp_path, "install", "cursor", "--project")
     assert done.returncode == 1
-    assert done.stderr == "grok-mcp: the current folder does not exist any more; change to another one\n"
+    assert (
+        done.stderr == "grok-mcp-server: the current folder does not exist any more; change to another one\n"
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be nobody")

@@ -67,7 +67,7 @@ def test_an_address_that_others_reach_is_not_served_without_authentication() -> 
     status, lines = refused("--transport", "http", "--host", "0.0.0.0", "--port", "0")
     assert status == 2
     (line,) = lines
-    assert line.startswith("grok-mcp: 0.0.0.0 is not a loopback address")
+    assert line.startswith("grok-mcp-server: 0.0.0.0 is not a loopback address")
     assert "GROK_MCP_TOKEN_FILE" in line and "--insecure-no-auth" in line
 
 
@@ -88,14 +88,17 @@ def test_what_must_not_be_served_is_said_in_one_line(
     with socket.create_server(("127.0.0.1", 0)) as taken:  # else a server that is not refused would serve
         assert serve(Settings(**settings, port=taken.getsockname()[1])) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"grok-mcp: {said}")
+    assert line.startswith(f"grok-mcp-server: {said}")
 
 
 def test_a_port_that_is_taken_is_said_in_one_line_and_sse_may_have_sticky_workers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         status, lines = refused("--transport", "sse", "--workers", "2", "--sticky", "--port", port)
-    assert (status, lines) == (1, [f"grok-mcp: can't listen at 127.0.0.1:{port}: Address already in use"])
+    assert (status, lines) == (
+        1,
+        [f"grok-mcp-server: can't listen at 127.0.0.1:{port}: Address already in use"],
+    )
 
 
 def test_whoever_spells_it_out_is_served_without_authentication(outward: str) -> None:
@@ -254,9 +257,9 @@ def test_a_token_file_that_lets_nobody_in_stops_the_start(
         create_app()
     assert refused.value.code == 2
     said = capsys.readouterr().err.splitlines()
-    lines = {line for line in said if line.startswith("grok-mcp: GROK_MCP_TOKEN_FILE")}
+    lines = {line for line in said if line.startswith("grok-mcp-server: GROK_MCP_TOKEN_FILE")}
     (line,) = lines
-    assert str(file) in line and "grok-mcp token NAME" in line and "gmt_" not in line
+    assert str(file) in line and "grok-mcp-server token NAME" in line and "gmt_" not in line
 
 
 def test_a_wrong_line_among_good_ones_stops_nothing(tmp_path: Path) -> None:
@@ -404,7 +407,7 @@ async def test_a_caller_keeps_his_conversation_on_another_transport_and_nobody_e
 def test_a_call_is_logged_with_its_caller_and_without_a_word_of_it(place: Place) -> None:
     place.call(place.tokens["bob"], prompt="My secret plan")
     line = place.server.line_with("call ended", "caller=bob", "outcome=stop")
-    assert line.startswith("grok-mcp: INFO [") and "tool=ask_grok" in line
+    assert line.startswith("grok-mcp-server: INFO [") and "tool=ask_grok" in line
     place.call(place.issuer.token(sub="erin"))
     place.server.line_with("call ended", "caller=erin")
     assert not [line for line in place.server.lines if "secret plan" in line or "gmt_" in line]
@@ -434,9 +437,9 @@ def test_as_json_each_line_is_one_object_with_the_request_also_for_a_traceback()
 
 def test_as_text_a_traceback_is_one_line_as_well() -> None:
     said = broken_call()
-    assert [line for line in said if not line.startswith("grok-mcp: ")] == []
+    assert [line for line in said if not line.startswith("grok-mcp-server: ")] == []
     (broke,) = [line for line in said if "Traceback" in line]
-    assert broke.startswith("grok-mcp: ERROR [") and "in two lines" in broke
+    assert broke.startswith("grok-mcp-server: ERROR [") and "in two lines" in broke
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Runs `grok-mcp doctor` as a user would, with a home, a folder and a PATH of its own, and nothing else."""
+"""Runs `doctor` as a user would, with a home, a folder and a PATH of its own, and nothing else."""
 
 import json
 import os

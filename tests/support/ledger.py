@@ -1,4 +1,4 @@
-"""What the tests of ledger, budget and `grok-mcp usage` share: priced replies, and the file itself."""
+"""What the tests of ledger, budget and `grok-mcp-server usage` share: priced replies, and the file itself."""
 
 import os
 import sqlite3

@@ -55,7 +55,7 @@ def create_app() -> Starlette:
     if settings is None:
         raise SystemExit(EXIT_BAD_SETTINGS)
     if problem := token_file_problem(settings):
-        sys.stderr.write(f"grok-mcp: {problem}\n")
+        sys.stderr.write(f"grok-mcp-server: {problem}\n")
         raise SystemExit(EXIT_BAD_SETTINGS)
     built = build_process(settings)
     if built is None:

@@ -103,13 +103,13 @@ def serve(settings: Settings) -> int:
     gc.enable()
     refusal = _refusal(settings)
     if refusal:
-        sys.stderr.write(f"grok-mcp: {refusal}\n")
+        sys.stderr.write(f"grok-mcp-server: {refusal}\n")
         return EXIT_BAD_SETTINGS
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
         reason = error.strerror or error
-        sys.stderr.write(f"grok-mcp: can't listen at {settings.host}:{settings.port}: {reason}\n")
+        sys.stderr.write(f"grok-mcp-server: can't listen at {settings.host}:{settings.port}: {reason}\n")
         return EXIT_NO_SOCKET
     config = uvicorn.Config(
         "grok_mcp.http:create_app",
@@ -173,5 +173,5 @@ def _announce(settings: Settings, listening: socket.socket) -> None:
     host, port = listening.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     paths = {"sse": "/sse"}.get(settings.transport, "/mcp")
-    sys.stderr.write(f"grok-mcp: serving http://{name}:{port}{paths}\n")
+    sys.stderr.write(f"grok-mcp-server: serving http://{name}:{port}{paths}\n")
     sys.stderr.flush()

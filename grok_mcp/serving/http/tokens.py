@@ -17,6 +17,7 @@ from pydantic import AnyHttpUrl
 from starlette.authentication import AuthenticationError
 
 from grok_mcp import bounds
+from grok_mcp.invocation import command
 from grok_mcp.serving.http.jwks import ALGORITHMS, IssuerKeys, KeysUnavailableError, SigningKey
 from grok_mcp.settings import Settings
 
@@ -25,7 +26,7 @@ LEEWAY_S = 30
 TOKEN_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 """What an issuer calls access tokens (RFC 9068, and before it): others of its JWTs are for other purposes."""
 
-_NEW_LINE = "`grok-mcp token NAME` makes such a line"
+_NEW_LINE = f"`{command('token', 'NAME')}` makes such a line"
 
 logger = logging.getLogger(__name__)
 
