@@ -2,6 +2,9 @@
 
 import base64
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -47,6 +50,23 @@ async def test_the_published_tools_are_these(snapshot: SnapshotAssertion) -> Non
 async def test_the_whole_list_is_small() -> None:
     listed = json.dumps({"tools": await published()}, separators=(",", ":"), ensure_ascii=False)
     assert len(listed.encode()) <= 6_144
+
+
+async def test_a_model_can_fill_in_every_argument_by_what_the_list_says(tmp_path: Path) -> None:
+    listed = await published()
+    for tool in listed:
+        for name, argument in tool["inputSchema"]["properties"].items():
+            assert argument.get("description"), f"{name} of {tool['name']}"
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps({"tools": listed}))
+    linter = str(Path(sys.executable).with_name("tdqs"))
+    done = subprocess.run(
+        [linter, "lint", "--file", str(file), "--format", "json", "--fail-on", "warning"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_every_schema_is_flat() -> None:

@@ -38,28 +38,31 @@ class ToolResult(BaseModel):
 class AskArguments(Arguments):
     """The arguments of `ask_grok`."""
 
-    prompt: str
-    images: Annotated[tuple[str, ...], Field(description="URL, data URI or path")] = ()
+    prompt: Annotated[str, Field(description="Grok sees only what you pass")]
+    images: Annotated[tuple[str, ...], Field(description="PNG or JPEG: https URL, data URI or path")] = ()
     files: Annotated[
         tuple[str, ...],
         Field(
-            description="Sent with the prompt, so don't copy them: path, path:10-40 (lines), glob "
-            "(src/**/*.py), folder, https URL of a PDF"
+            description="Read and sent for you, so don't paste them: path, path:10-40 (lines), glob as "
+            "src/**/*.py, folder, PDF, https URL"
         ),
     ] = ()
     tools: Annotated[
         tuple[dict[str, Any], ...],
-        Field(description="OpenAI functions"),
+        Field(description="OpenAI functions; you run them"),
     ] = ()
-    tool_choice: Annotated[str | None, Field(description="auto, none, required or a name")] = None
-    tool_results: Annotated[tuple[ToolResult, ...], Field(description="{tool_call_id, output}")] = ()
-    code: Annotated[bool, Field(description="Grok may run Python")] = False
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    tool_choice: Annotated[str | None, Field(description="auto (default), none, required or a name")] = None
+    tool_results: Annotated[
+        tuple[ToolResult, ...],
+        Field(description="{tool_call_id, output} of each call; prompt empty"),
+    ] = ()
+    code: Annotated[bool, Field(description="Grok may run Python at xAI")] = False
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="0-2")] = None
     options: Annotated[
         SamplingOptions,
         Field(
-            description="top_p seed stop n presence_penalty frequency_penalty parallel_tool_calls "
-            "service_tier user"
+            description="top_p 0-1, seed int, stop string[], n 1-8, presence_penalty and frequency_penalty "
+            "-2 to 2, parallel_tool_calls bool, service_tier priority, user string"
         ),
     ] = SamplingOptions()
 
@@ -154,7 +157,8 @@ def _results(arguments: AskArguments, conversation: Conversation) -> tuple[Messa
 ASK = ToolSpec(
     name="ask_grok",
     title="Ask Grok",
-    description="Ask Grok (xAI): second opinion, reasoning, images, function calls.",
+    description="Ask Grok (xAI) for a second opinion, also on images and files. It does not search. Costs "
+    "money; the last line has the cost and conversation_id.",
     arguments=AskArguments,
     run=ask,
     open=open_ask,

@@ -13,8 +13,8 @@ from grok_mcp.tools.spec import ToolSpec
 class ResultArguments(ToolArguments):
     """The arguments of `grok_result`."""
 
-    answer_id: str
-    offset: Annotated[int, Field(ge=0)] = 0
+    answer_id: Annotated[str, Field(description="From that result")]
+    offset: Annotated[int, Field(ge=0, description="From that result")] = 0
 
     @field_validator("answer_id")
     @classmethod
@@ -30,7 +30,7 @@ async def result(grok: Grok, arguments: ResultArguments, call: Call) -> Collecte
 RESULT = ToolSpec(
     name="grok_result",
     title="Grok result",
-    description="Rest of a slow or long Grok answer.",
+    description="The rest of a slow or long answer, where a result asks for it. Free.",
     arguments=ResultArguments,
     run=result,
     collects=True,

@@ -18,15 +18,15 @@ from grok_mcp.tools.turns import OpenTurn, keep_turn, load_files, load_images, o
 class StructuredArguments(Arguments):
     """The arguments of `grok_structured`."""
 
-    prompt: str
-    json_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema")]
-    name: str = "result"
-    search: Annotated[bool, Field(description="Web and X first")] = False
-    code: bool = False
-    images: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    options: SamplingOptions = SamplingOptions()
+    prompt: Annotated[str, Field(description="The task, with its material")]
+    json_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema, any root")]
+    name: Annotated[str, Field(description="Of the schema")] = "result"
+    search: Annotated[bool, Field(description="Search web and X first")] = False
+    code: Annotated[bool, Field(description="Grok may run Python at xAI")] = False
+    images: Annotated[tuple[str, ...], Field(description="As in ask_grok")] = ()
+    files: Annotated[tuple[str, ...], Field(description="As in ask_grok")] = ()
+    temperature: Annotated[float | None, Field(ge=0, le=2, description="0-2")] = None
+    options: Annotated[SamplingOptions, Field(description="As in ask_grok")] = SamplingOptions()
 
     @field_validator("prompt")
     @classmethod
@@ -160,7 +160,7 @@ def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> Chat
 STRUCTURED = ToolSpec(
     name="grok_structured",
     title="Grok JSON",
-    description="Grok (xAI): JSON valid against your schema.",
+    description="Grok (xAI) extracts or makes JSON, checked against your schema. Costs money.",
     arguments=StructuredArguments,
     run=structured,
     open=open_structured,

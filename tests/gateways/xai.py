@@ -434,7 +434,6 @@ ROWS = [
         with_model("grok-4.20-multi-agent", "grok-4.20-multi-agent-0309"),
         with_model("grok-build-0.1", "grok-build-0.1"),
         with_model("grok-4.7", "grok-4.6", "The model grok-4.7 was asked for; grok-4.6 answered."),
-        with_model("grok-4", "grok-4.3", "The model grok-4 was asked for; grok-4.3 answered."),
         *(
             with_model(
                 retired,
@@ -442,6 +441,7 @@ ROWS = [
                 f"The model {retired} was retired on 2026-05-15; {answers} answers and is billed.",
             )
             for retired, answers in (
+                ("grok-4", "grok-4.3"),
                 ("grok-4-1-fast-reasoning", "grok-4.3"),
                 ("grok-4-fast-reasoning", "grok-4.3"),
                 ("grok-4-0709", "grok-4.3"),
