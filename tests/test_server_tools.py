@@ -641,6 +641,7 @@ async def test_an_endpoint_that_refuses_the_tool_where_code_is_required_is_not_a
     async with Endpoint(refused) as endpoint, host_on(endpoint, gateway="xai") as host:
         result = await host.ask(code=True, tool_choice="required")
     assert result.error["code"] == "invalid_argument" and len(endpoint.requests) == 1
+    assert "code is required, and xAI runs none here: xAI answered HTTP 4" in result.text
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,13 @@ _TOOLS = re.compile(r"\btools?\b", re.IGNORECASE)
 _OTHER_TOOLS = re.compile(r"web_search|x_search|tool_choice", re.IGNORECASE)
 _REFUSED_TOOL = (errors.BadRequestError, errors.SearchUnavailableError)
 """What a refused tool is read as; the second where the refusal lists those of a search as expected."""
-_INCLUDED = ("reasoning.encrypted_content", "web_search_call.action.sources", CODE_OUTPUTS)
+_INCLUDED = (
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "file_search_call.results",
+    CODE_OUTPUTS,
+)
+"""What `include` may name: each can be refused alone."""
 _SEARCH_FIELDS = ("search_parameters", "plugins", "tools")
 _ENCRYPTED = re.compile(r"encrypted.{0,80}(?:content|reasoning)|decrypt", re.IGNORECASE)
 _FORMAT = re.compile(
@@ -137,7 +143,7 @@ class Plan:
         search_dialect = searches[0] if searches else None
         dialect = WIRE[search_dialect] if search_dialect else self._wire_dialect()
         if request.code and (dialect != "responses" or not self._may_run_code):
-            self._allow_no_code("")
+            self._allow_no_code()
             warnings.append("The endpoint runs no code here: the model answered without it.")
             request = replace(request, code=False)
         if dialect == "responses":
@@ -214,7 +220,7 @@ class Plan:
         refused = self._refusals.code | self._suspects.code
         return self._request.code and self._request.model not in refused
 
-    def _allow_no_code(self, reason: str) -> None:
+    def _allow_no_code(self, reason: str = "") -> None:
         """Raise InvalidArgumentError where code has to run, and nothing but code can."""
         if self._request.tool_choice == "required" and not self._request.tools:
             raise errors.InvalidArgumentError(
@@ -269,6 +275,7 @@ class Plan:
         if not _CODE.search(refused) and (not _TOOLS.search(refused) or _OTHER_TOOLS.search(refused)):
             return False
         self._suspects.code.add(self._request.model)
+        self._allow_no_code(f": {error.message.rstrip('.')}")
         return True
 
     def _leave_out(self, error: GrokError) -> bool:

@@ -358,6 +358,23 @@ def item_deltas(number: int) -> bytes:
     return b"".join(map(event, deltas))
 
 
+CODE_DELTA = "response.code_interpreter_call_code.delta"
+
+
+def code_runs(number: int, output: str) -> bytes:
+    outputs = [{"type": "logs", "logs": output}]
+    return b"".join(
+        event(
+            {
+                "type": "response.output_item.done",
+                "output_index": n,
+                "item": {"type": "code_interpreter_call", "id": f"ci_{n}", "code": "x", "outputs": outputs},
+            }
+        )
+        for n in range(number)
+    )
+
+
 def searches(number: int) -> bytes:
     items = (
         {
@@ -534,7 +551,18 @@ ANSWERS = (
             delta({"content": "Fine."}, citations=[f"https://a.example/{n}" for n in range(100_000)])
         ),
     ),
-    Input("100,000 searches", "searches", lambda: Reply((searches(100_000),))),
+    Input("100,000 searches", "steps", lambda: Reply((searches(100_000),))),
+    Input("100,000 runs of code", "steps", lambda: Reply((code_runs(100_000, "x"),))),
+    Input(
+        "outputs of code of 40 MB", "Fine", lambda: Reply((code_runs(40, "x" * MB), *chat("Fine.").pieces))
+    ),
+    Input(
+        "code without end",
+        "characters",
+        lambda: Reply(
+            (event({"type": CODE_DELTA, "output_index": 0, "delta": "x" * MB}),) * 40 + chat("Fine.").pieces
+        ),
+    ),
     Input(
         "60,000 tool calls at once", "200,000 values", lambda: stream(delta({"tool_calls": calls(60_000)}))
     ),
