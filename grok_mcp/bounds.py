@@ -174,6 +174,10 @@ HOST_FILE_BYTES = 16 * 1024 * 1024
 """A host's configuration: some programs keep 4 MB there. A larger file is told of, and left alone."""
 TOML_BYTES = 4 * 1024 * 1024
 """The same in TOML: its parser is written in Python, and takes some seconds for as much."""
+YAML_BYTES = 128 * 1024
+"""The same in YAML, whose parser is slower by a factor of thirty: real ones have a few thousand."""
+ENTRY_WORDS = 40
+"""Words of an entry's command that are looked at: real ones have up to ten."""
 ENV_FILE_BYTES = 1024 * 1024
 """A file of settings."""
 KEY_CHARACTERS = 4096

@@ -14,6 +14,18 @@ from grok_mcp.redaction import quote
 from grok_mcp.settings import PREFIX, Settings, bare
 from grok_mcp.streams import say
 
+GROK_BUILD_VARIABLES = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "AUTO_RESTART",
+        "LIVENESS_WATCHERS",
+        "PUSH_SERVER_STATUS",
+        "RECURSIVE_CONFIG_WATCH",
+        "STARTUP_TIMEOUT_SECS",
+    )
+)
+"""Variables of the host Grok Build (1.0.41), which begin with our prefix and are for it."""
+
 EXIT_BAD_SETTINGS = 2
 """The exit status of a server whose settings can't be used."""
 
@@ -88,10 +100,13 @@ def read_settings() -> Settings | None:
 
 def unknown_variables() -> list[str]:
     """Names with our prefix that are not settings: misspelt, or of another version."""
-    known = {*VARIABLES, "GROK_MCP_ENV_FILE"}
-    return sorted(
-        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
-    )
+    return sorted(name for name in os.environ if is_unknown(name))
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a variable has our prefix, and neither this version nor a known host reads it."""
+    known = {*VARIABLES, "GROK_MCP_ENV_FILE", *GROK_BUILD_VARIABLES}
+    return name.upper().startswith(PREFIX) and name.upper() not in known
 
 
 def _variables_of(field: str) -> tuple[str, ...]:

@@ -18,10 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from grok_mcp.doctor.entries import package_of
 from grok_mcp.doctor.findings import Check
 from grok_mcp.doctor.installation import STRANGER, check_folder
-from grok_mcp.hosts import HOSTS, Machine
+from grok_mcp.hosts import HOSTS, Machine, package_of
 from tests.support.doctor import (
     KEY,
     Report,
@@ -310,9 +309,9 @@ BROKEN_FILES = [
     BrokenFile("windsurf", {"mcpServers": {"grok": REMOTE}}, 'does not read "url"', 'Write "serverUrl"'),
     BrokenFile(
         "opencode",
-        {"mcp": {"grok": {"type": "local", "command": ["uvx", "grok-mcp"], "enabled": True}}},
-        "somebody else's program",
-        "grok-mcp-server",
+        {"mcp": {"grok": {"type": "local", "command": ["uvx", "grok-mcp-server"], "timeout": 30}}},
+        "timeout is 30, which looks like the wrong unit",
+        "it is in milliseconds",
     ),
 ]
 

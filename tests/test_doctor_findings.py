@@ -15,6 +15,7 @@ from grok_mcp.doctor.installation import check_extras, check_installation, check
 from grok_mcp.doctor.network import check_way
 from grok_mcp.doctor.run import examine
 from grok_mcp.doctor.settings import check_key
+from grok_mcp.endpoint import Keys
 from grok_mcp.hosts import HOSTS
 from grok_mcp.settings import Settings
 from tests.network.redis import RedisServer, redis  # noqa: F401 - a fixture
@@ -28,10 +29,16 @@ def settings(**values: Any) -> Settings:
     return Settings(**{"XAI_API_KEY": KEY, **values})
 
 
+def looked_at(chosen: Settings) -> list[Check]:
+    """The findings about the key."""
+    return check_key(chosen, Keys(chosen))
+
+
 async def asked(choose: Callable[[Request], Reply], **values: Any) -> dict[str, Check]:
     """The findings about an endpoint, by name."""
     async with Endpoint(choose=choose) as endpoint:
-        checks, _ = await check_endpoint(settings(XAI_BASE_URL=endpoint.url, **values))
+        chosen = settings(XAI_BASE_URL=endpoint.url, **values)
+        checks, _ = await check_endpoint(chosen, Keys(chosen))
     return {check.name: check for check in checks}
 
 
@@ -80,7 +87,8 @@ async def test_an_effort_that_the_model_does_not_take_is_named() -> None:
     listed = gets(body({"data": [{"id": "grok-4.20-0309-reasoning"}]}))
     values = {"gateway": "xai", "model": "grok-4.20-0309-reasoning", "reasoning_effort": "low"}
     async with Endpoint(choose=listed) as endpoint:
-        checks, _ = await check_endpoint(settings(XAI_BASE_URL=endpoint.url, **values))
+        chosen = settings(XAI_BASE_URL=endpoint.url, **values)
+        checks, _ = await check_endpoint(chosen, Keys(chosen))
     model, effort = (check for check in checks if check.name == "model")
     assert model.ok and not model.fix
     assert "left out" in effort.message
@@ -148,8 +156,8 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
     ("host", "changes", "breaks", "words"),
     [
         ("cursor", {}, None, ""),
-        ("cursor", {"env": {}}, False, "has none to pass on"),
-        ("cursor", {"env": {"XAI_API_KEY": "${env:ELSEWHERE}"}}, False, "ELSEWHERE is not set"),
+        ("cursor", {"env": {}}, False, "XAI_API_KEY, which is not set"),
+        ("cursor", {"env": {"XAI_API_KEY": "${env:ELSEWHERE}"}}, False, "ELSEWHERE, which is not set"),
         ("cursor", {"env": {"XAI_API_KEY": "{env:ELSEWHERE}"}}, True, "does not replace {env:ELSEWHERE}"),
         ("cursor", {"env": {"XAI_API_KEY": "your-key-here"}}, True, "does not replace it"),
         ("cursor", {"env": {"XAI_API_KEY": "two words"}}, True, "in no key"),
@@ -169,9 +177,9 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
         ("claude-desktop", {"env": {}, "command": "/bin/sh"}, True, "the entry has no key"),
         ("cline", {}, False, "little time"),
         ("gemini-cli", {"env": {}}, True, "the entry has no key"),
-        ("gemini-cli", {"env": {"XAI_API_KEY": "${ELSEWHERE}"}}, False, "ELSEWHERE is not set"),
+        ("gemini-cli", {"env": {"XAI_API_KEY": "${ELSEWHERE}"}}, False, "ELSEWHERE, which is not set"),
         ("codex", {"env": {}}, True, "passes on no key"),
-        ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "has none to pass on"),
+        ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "XAI_API_KEY, which is not set"),
         ("vscode", {"env": {"XAI_API_KEY": "${input:known}"}}, None, ""),
         ("vscode", {"env": {"XAI_API_KEY": "${input:unknown}"}}, True, "no such input"),
         ("cursor", {"command": "no-such-program"}, True, "no-such-program is not found"),
@@ -238,7 +246,7 @@ async def test_an_address_of_redis_that_can_not_be_read_is_named() -> None:
 
 
 async def test_a_key_that_is_good_by_luck_is_named() -> None:
-    good, doubtful = check_key(settings(XAI_API_KEY="${XAI_API_KEY}", api_key=KEY))
+    good, doubtful = looked_at(settings(XAI_API_KEY="${XAI_API_KEY}", api_key=KEY))
     assert good.ok and not good.fix
     assert "the key comes from GROK_MCP_API_KEY" in doubtful.message and doubtful.ok
 
@@ -257,7 +265,7 @@ async def test_a_key_that_is_good_by_luck_is_named() -> None:
 async def test_a_key_file_without_a_key_is_named(content: bytes, words: str, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
-    (fault,) = check_key(settings(XAI_API_KEY=None, api_key_file=path))
+    (fault,) = looked_at(settings(XAI_API_KEY=None, api_key_file=path))
     assert not fault.ok and words in fault.message
 
 

@@ -1,20 +1,24 @@
-"""The commands `grok-mcp-server install HOST` and `grok-mcp-server uninstall HOST`. See `grok_mcp.hosts`."""
+"""The commands `grok-mcp-server install [HOST]...` and `uninstall HOST`. See `grok_mcp.hosts`."""
 
 import difflib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from grok_mcp.addresses import is_loopback
-from grok_mcp.cli.console import fail
+from grok_mcp.cli.choosing import HostName, choose_hosts, found_hosts, offer_doctor
+from grok_mcp.cli.console import FAILED, fail
+from grok_mcp.doctor import survey
 from grok_mcp.environment import VARIABLES
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import (
@@ -22,7 +26,7 @@ from grok_mcp.hosts import (
     DEFAULT_NAME,
     DISTRIBUTION,
     HOSTS,
-    KEY_FILE_VARIABLE,
+    KEY_SOURCES,
     KEY_VARIABLE,
     PLACEHOLDER,
     Change,
@@ -30,14 +34,16 @@ from grok_mcp.hosts import (
     Host,
     HostError,
     Machine,
+    Started,
     Verbatim,
+    adopted_name,
     build_entry,
     carry_out,
     looks_secret,
     plan_install,
     plan_uninstall,
 )
-from grok_mcp.invocation import command
+from grok_mcp.invocation import command, own_command, runner_of, source
 from grok_mcp.redaction import mask_secrets
 from grok_mcp.settings import bare, key_problem
 
@@ -45,16 +51,14 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """A server's name that every host accepts, and that leaves room in the names of tools."""
 
-_UV_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
-"""Folders in uv's cache that hold what `uvx` runs."""
-
 MAX_COMPARED = 2000
 MAX_SHOWN = 500
 
+_ARGUMENTS = "grok_mcp.arguments"
+"""Where the context keeps what follows `--`."""
 _BOM = "\ufeff"
 _OTHERS = 0o077
 
-_HOST = click.argument("host", type=click.Choice(list(HOSTS)), metavar="HOST")
 _PROJECT = click.option(
     "--project", is_flag=True, help="the host's file in the current folder, in place of the user's"
 )
@@ -71,14 +75,32 @@ _NAMED = click.option(
 )
 
 
-@click.command(epilog="HOST: " + ", ".join(HOSTS))
-@_HOST
+class InstallCommand(click.Command):
+    """`install`: what follows `--` are the arguments of --command, and not hosts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments of --command away, then read the rest."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_ARGUMENTS] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The line that shows how it is called."""
+        return [*super().collect_usage_pieces(ctx), "[-- ARGUMENTS]"]
+
+
+@click.command(cls=InstallCommand, epilog="HOST: " + ", ".join(HOSTS))
+@click.argument("hosts", nargs=-1, type=HostName(), metavar="[HOST]...")
+@click.option("--all", "everywhere", is_flag=True, help="every host that is found on this machine")
 @_NAMED
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
-@click.option("--replace", is_flag=True, help="write over another entry of that name")
+@click.option("--replace", is_flag=True, help="write over another entry of that name, or all of ours")
 @click.option("--command", metavar="PROGRAM", help="start this program; its arguments follow --")
-@click.option("--this", is_flag=True, help="start this installation, by its absolute path")
+@click.option("--this", is_flag=True, help="start this installation")
+@click.option("--published", is_flag=True, help=f"start the published package: {COMMAND} {DISTRIBUTION}")
 @click.option("--url", help="use a server that runs elsewhere")
 @click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
 @click.option("--gateway", type=click.Choice(list(GATEWAYS)), help="sets GROK_MCP_GATEWAY")
@@ -87,55 +109,73 @@ _NAMED = click.option(
 @click.option(
     "--write-key", is_flag=True, help=f"write the key from {KEY_VARIABLE} (or the token) into the file"
 )
-@click.argument("arguments", nargs=-1)
-def install(host: str, name: str, project: bool, preview: bool, replace: bool, **options: Any) -> None:
-    """Add this server to the configuration file of HOST.
+@click.pass_context
+def install(
+    ctx: click.Context, /, hosts: tuple[Host, ...], everywhere: bool, name: str, project: bool, **flags: Any
+) -> None:
+    """Add this server to the configuration files of hosts.
 
-    Nothing else in that file changes, and FILE.grok-mcp.bak is a copy of it as it was. Keys are written only
-    with --write-key.
+    Without HOST it shows the hosts that are found on this machine and what each of them has; on a terminal it
+    then asks which to add the server to.
+
+    Nothing else in a file changes, and FILE.grok-mcp.bak is a copy of it as it was. An entry of this server
+    that is there already is brought up to date. Keys are written only with --write-key.
+
+    A checkout, or a wheel that is not from a package index, has hosts start itself: --published does not.
     """
-    machine, row = _machine(), HOSTS[host]
-    try:
-        spec = _spec(row, machine, name, _Options(**options))
-        path = row.file(machine, project=project)
-        in_use = row.is_in_use(machine, project=project)
-        entry = build_entry(row, spec)
-        plan = partial(plan_install, row, path, entry, replace=replace, private=bool(spec.secrets))
-        change = plan() if preview else carry_out(plan)
-    except HostError as error:
-        fail(str(error))
-    if spec.token_variable and _in_the_clear(spec.url):
-        warning = f"warning: --url {spec.url} is http: whoever is on the way can read the token; use https"
-        click.echo(warning, err=True)
-    if preview:
-        click.echo(_preview(change, spec.secrets))
-        return
-    words = ["uninstall", host]
-    if name != DEFAULT_NAME:
-        words += ["--name", name]
-    if project:
-        words.append("--project")
-    undo = command(*words)
-    click.echo(_installed(change, spec, machine, in_use=in_use, undo=undo))
+    preview, replace = flags.pop("preview"), flags.pop("replace")
+    options = _Options(arguments=ctx.meta.get(_ARGUMENTS, ()), **flags)
+    machine = _machine()
+    options.check()
+    if hosts and everywhere:
+        raise click.UsageError("--all is every host that is found: leave out HOST")
+    if not hosts:
+        states = survey(machine, machine.environment)
+        hosts = found_hosts(states) if everywhere else choose_hosts(states)
+        if not hosts:
+            if everywhere:
+                fail("no host is found on this machine; name one: " + ", ".join(HOSTS))
+            return
+    order = _Order(machine, options, name, _is_given("name"), project, preview, replace)
+    done = 0
+    for host in hosts:
+        try:
+            result = order.carry_out(host)
+        except HostError as error:
+            click.echo(f"grok-mcp-server: {host.title}: {error}", err=True)
+            continue
+        click.echo(f"\n{result}" if done else result)
+        done += 1
+    if done and not preview:
+        offer_doctor(ctx)
+    if done < len(hosts):
+        ctx.exit(FAILED)
 
 
 @click.command(epilog="HOST: " + ", ".join(HOSTS))
-@_HOST
+@click.argument("host", type=HostName(), metavar="HOST")
 @_NAMED
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be changed, and change nothing")
-def uninstall(host: str, name: str, project: bool, preview: bool) -> None:
+@click.option("--force", is_flag=True, help="remove the entry also if it does not start this server")
+def uninstall(host: Host, name: str, project: bool, preview: bool, force: bool) -> None:
     """Remove this server from the configuration file of HOST.
 
-    If the file has not changed since `install`, it is restored to the byte.
+    If the file has not changed since `install`, it is restored to the byte. An entry of that name that starts
+    something else stays there, unless --force is given.
     """
-    row = HOSTS[host]
     try:
-        plan = partial(plan_uninstall, row, row.file(_machine(), project=project), name)
+        plan = partial(plan_uninstall, host, host.file(_machine(), project=project), name, force=force)
         change = plan() if preview else carry_out(plan)
     except HostError as error:
         fail(str(error))
     click.echo(_preview(change, ()) if preview else _uninstalled(change, name))
+
+
+def _is_given(parameter: str) -> bool:
+    """Whether the user gave the parameter on the command line."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.COMMANDLINE
 
 
 @dataclass(frozen=True)
@@ -145,6 +185,7 @@ class _Options:
     command: str | None
     arguments: tuple[str, ...]
     this: bool
+    published: bool
     url: str | None
     token_env: str | None
     gateway: str | None
@@ -152,37 +193,84 @@ class _Options:
     env: tuple[str, ...]
     write_key: bool
 
+    def check(self) -> None:
+        """Options that exclude each other are a usage error."""
+        if sum(map(bool, (self.this, self.published, self.command))) > 1:
+            raise click.UsageError("--this, --published and --command exclude each other")
+        if self.arguments and not self.command:
+            raise click.UsageError("arguments after -- need --command")
+        if self.token_env and self.url is None:
+            raise click.UsageError("--token-env needs --url")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be written into each of the hosts' files."""
+
+    machine: Machine
+    options: _Options
+    name: str
+    named: bool
+    """Whether the user named it: else an entry of ours with another name is the one that is meant."""
+    project: bool
+    preview: bool
+    replace: bool
+
+    def carry_out(self, host: Host) -> str:
+        """Change the file of a host, or show the change; returns what to print, raises HostError."""
+        path = host.file(self.machine, project=self.project)
+        name = self.name if self.named else adopted_name(host, path, self.name)
+        spec = _spec(host, self.machine, name, self.options)
+        in_use = host.is_found(self.machine, project=self.project)
+        entry = build_entry(host, spec)
+        plan = partial(plan_install, host, path, entry, replace=self.replace, private=bool(spec.secrets))
+        change = plan() if self.preview else carry_out(plan)
+        if spec.token_variable and _in_the_clear(spec.url):
+            warning = f"warning: {spec.url} is http: whoever is on the way can read the token; use https"
+            click.echo(warning, err=True)
+        if self.preview:
+            return _preview(change, spec.secrets)
+        words = ["uninstall", host.name]
+        if name != DEFAULT_NAME:
+            words += ["--name", name]
+        if self.project:
+            words.append("--project")
+        if not Started.by(host, name, entry.value).is_ours:
+            words.append("--force")
+        return _installed(change, spec, self, in_use=in_use, undo=command(*words))
+
 
 def _machine() -> Machine:
-    return click.get_current_context().find_object(Machine) or Machine.here()
+    """This machine, with what starts this installation if it is unpublished; or what a test made up."""
+    if machine := click.get_current_context().find_object(Machine):
+        return machine
+    return replace(Machine.here(), own_command=tuple(own_command()) if source() else ())
 
 
 def _spec(host: Host, machine: Machine, name: str, options: _Options) -> EntrySpec:
-    """The entry that the options describe; options that exclude each other are a usage error."""
+    """The entry that the options describe; wrong ones are a usage error."""
     environment = _environment(options)
     if options.url is not None:
         return _remote(machine, name, environment, options)
-    if options.token_env:
-        raise click.UsageError("--token-env needs --url")
-    if options.this and options.command:
-        raise click.UsageError("--this and --command exclude each other")
-    if options.arguments and not options.command:
-        raise click.UsageError("arguments after -- need --command")
     key = None
     if options.write_key and KEY_VARIABLE not in environment:
         key = _secret(machine, KEY_VARIABLE)
     if options.command:
-        program, arguments = options.command, options.arguments
+        words: tuple[str, ...] = (options.command, *options.arguments)
     elif options.this:
-        program, arguments = _this()
+        words = machine.own_command or _this()
     else:
-        program, arguments = (host.short_path and machine.program(COMMAND)) or COMMAND, (DISTRIBUTION,)
+        words = () if options.published else machine.own_command
+        words = words or (COMMAND, DISTRIBUTION)
+    program, arguments = words[0], words[1:]
+    if host.short_path and program == COMMAND:
+        program = machine.program(COMMAND) or COMMAND
     return EntrySpec(name, program, arguments, environment, key)
 
 
 def _remote(machine: Machine, name: str, environment: dict[str, str], options: _Options) -> EntrySpec:
     url, variable = options.url, options.token_env
-    if environment or options.command or options.this or options.arguments:
+    if environment or options.command or options.this or options.published:
         raise click.UsageError("a server at --url has its own command and environment")
     if not re.match(r"https?://[^/\s]+", url or ""):
         raise click.UsageError(f"--url: {url!r} is not an http or https address")
@@ -219,38 +307,47 @@ def _secret(machine: Machine, variable: str) -> str:
     return value
 
 
-def _this() -> tuple[str, tuple[str, ...]]:
-    """The command that starts this installation: its console script, or its interpreter with the module."""
-    if any(_UV_CACHE.fullmatch(part) for part in Path(sys.executable).parts):
-        raise HostError("--this: uvx runs this from a cache that uv may clean at any time; leave --this out")
-    script = Path(sys.executable).with_name(DISTRIBUTION + (".exe" if os.name == "nt" else ""))
-    return (str(script), ()) if script.exists() else (sys.executable, ("-m", "grok_mcp"))
+def _this() -> tuple[str, ...]:
+    """The command that starts this installation, which is from a package index."""
+    if runner := runner_of(sys.executable):
+        raise HostError(
+            f"--this: {runner} runs this from a cache that may be cleaned at any time; leave --this out"
+        )
+    return tuple(own_command())
 
 
-def _installed(change: Change, spec: EntrySpec, machine: Machine, *, in_use: bool, undo: str) -> str:
+def _installed(change: Change, spec: EntrySpec, order: _Order, *, in_use: bool, undo: str) -> str:
     """What has changed, and what is left to do; `undo` is the command that reverts it."""
-    host, path = change.host, change.path
-    rows = [("time limit", _limits(host))] if spec.url is None or host.limits else []
+    host, path, machine = change.host, change.path, order.machine
+    rows = list(_start(spec, order))
+    rows += [("time limit", _limits(host))] if spec.url is None or host.limits else []
     rows.append(("token" if spec.url else "key", "; ".join(_origin(host, spec, machine))))
     if change.outcome == "already there":
-        return _page(f"{host.title}: «{spec.name}» is already in {path}; nothing changed", rows)
+        return _page(f"{host.title}: {spec.name} is already in {path}; nothing changed", rows)
     if change.backup == "write" and change.before is not None:
         rows.insert(0, ("backup", str(change.backup_path)))
-    rows += [("note", note) for note in _notes(change, spec, machine, in_use)]
+    rows += [("note", note) for note in _notes(change, spec, order, in_use)]
     rows += [("next", host.restart), ("undo", undo)]
-    verb = "added to" if change.outcome == "added" else "replaced in"
-    return _page(f"{host.title}: «{spec.name}» was {verb} {path}", rows)
+    verb = {"added": "added to", "updated": "brought up to date in"}.get(change.outcome, "replaced in")
+    return _page(f"{host.title}: {spec.name} was {verb} {path}", rows)
+
+
+def _start(spec: EntrySpec, order: _Order) -> Iterator[tuple[str, str]]:
+    """What the host starts, where that is not the published package."""
+    own, options = order.machine.own_command, order.options
+    if own and spec.url is None and not (options.command or options.published):
+        yield "starts", f"{shlex.join(own)} (this installation, which is not from PyPI; see --published)"
 
 
 def _uninstalled(change: Change, name: str) -> str:
     host, path = change.host, change.path
     if change.outcome == "not there":
-        return f"{host.title}: «{name}» is not in {path}; nothing changed"
+        return f"{host.title}: {name} is not in {path}; nothing changed"
     if change.after is None:
-        return f"{host.title}: {path} was removed: `install` had created it, and it held only «{name}»"
+        return f"{host.title}: {path} was removed: install had created it, and it held only {name}"
     if change.backup == "remove":
-        return f"{host.title}: {path} is as it was before «{name}» was added"
-    return _page(f"{host.title}: «{name}» was removed from {path}", [("backup", str(change.backup_path))])
+        return f"{host.title}: {path} is as it was before {name} was added"
+    return _page(f"{host.title}: {name} was removed from {path}", [("backup", str(change.backup_path))])
 
 
 def _preview(change: Change, secrets: tuple[str, ...]) -> str:
@@ -312,31 +409,40 @@ def _limits(host: Host) -> str:
     if not host.limits:
         return host.without_limit
     return ", ".join(
-        f"{limit.seconds} s for a {limit.of.replace(' and ', ' and a ')} ({limit.key} in {limit.unit})"
+        f"{limit.seconds} s for a {limit.of.replace(' and ', ' and a ')} "
+        + (
+            f"({limit.key} in {limit.unit})"
+            if limit.written
+            else f"(its own default; {limit.key} changes it)"
+        )
         for limit in host.limits
     )
 
 
 def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
     """Where the key or the token comes from, and what the user has to do for it."""
-    variable = spec.token_variable if spec.url else KEY_VARIABLE
-    if spec.url and variable is None:
+    variable = (spec.token_variable if spec.url else KEY_VARIABLE) or ""
+    named = sorted(KEY_SOURCES & set(spec.environment))
+    if spec.url and not variable:
         yield "none is sent; --token-env names the variable that holds one"
     elif spec.key or spec.token:
         yield "is in the file, because of --write-key"
-    elif KEY_VARIABLE in spec.environment:
-        yield "is the one from --env"
-    elif KEY_FILE_VARIABLE in spec.environment:
-        yield f"is read from {spec.environment[KEY_FILE_VARIABLE]}"
+    elif spec.url is None and spec.is_sandbox:
+        yield "the sandbox needs none"
+    elif spec.url is None and named:
+        if named[0].endswith("_FILE"):
+            yield f"is read from {spec.environment[named[0]]}"
+        else:
+            yield "is the one from --env"
     elif host.asks_user:
         yield f"{host.title} asks for it when it starts the server, and stores it"
-    elif isinstance(host.key, Verbatim):
+    elif spec.url is None and isinstance(host.key, Verbatim):
         yield f"put it into the file in place of {PLACEHOLDER}; {host.title} does not expand variables there"
         yield "or run this again with --write-key --replace"
     else:
         yield f"comes from {variable} in the environment that {host.title} is started in"
-        if not machine.environment.get(variable or ""):
-            yield f"{variable} is not set in this shell: export it"
+        if not machine.environment.get(variable):
+            yield f"{variable} is not set in this shell"
 
 
 def _in_the_clear(url: str | None) -> bool:
@@ -345,16 +451,17 @@ def _in_the_clear(url: str | None) -> bool:
     return parts.scheme == "http" and not is_loopback(parts.hostname)
 
 
-def _notes(change: Change, spec: EntrySpec, machine: Machine, in_use: bool) -> Iterator[str]:
-    path = change.path
+def _notes(change: Change, spec: EntrySpec, order: _Order, in_use: bool) -> Iterator[str]:
+    path, machine = change.path, order.machine
     if not in_use:
-        yield f"{change.host.title} does not seem to be in use here: {path.parent} did not exist"
-    if spec.command == COMMAND and spec.url is None:
+        yield f"{change.host.title} was not found on this machine; {path} is where it would look"
+    if Path(spec.command).name == COMMAND and spec.url is None:
         if machine.program(COMMAND) is None:
             yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/), or use --this"
-        else:
-            yield f"run `{COMMAND} {' '.join(spec.arguments)} --version` once: the first start downloads"
-    if spec.secrets and path.exists() and path.stat().st_mode & _OTHERS:
+        elif runner_of(sys.executable) is None:
+            once = shlex.join((COMMAND, *spec.arguments, "--version"))
+            yield f"run `{once}` once: the first start downloads"
+    if spec.secrets and os.name == "posix" and path.exists() and path.stat().st_mode & _OTHERS:
         yield f"other users of this machine can read {path}, which now holds a secret"
-    if spec.secrets and change.host.project_file and path.match(change.host.project_file):
+    if spec.secrets and order.project:
         yield "this file belongs to a project: keep it out of version control"

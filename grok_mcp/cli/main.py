@@ -1,5 +1,6 @@
 """The commands of `grok-mcp`. Those with a module of their own load when they are needed."""
 
+import difflib
 import os
 import signal
 from decimal import Decimal
@@ -48,6 +49,16 @@ class Commands(click.Group):
         module, function = COMMANDS[name].split(":")
         command: click.Command = getattr(import_module(module), function)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, or a usage error with the nearest known one."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and self.get_command(ctx, name) is None:
+            close = difflib.get_close_matches(name.lower(), self.list_commands(ctx), 1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]}?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line; where nothing can be printed, end with one line."""

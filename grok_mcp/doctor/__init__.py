@@ -4,4 +4,5 @@ To add a check, write a function in the module that it belongs to and add it to 
 """
 
 from grok_mcp.doctor.findings import Check as Check
+from grok_mcp.doctor.hosts import HostState as HostState, survey as survey
 from grok_mcp.doctor.run import examine as examine

@@ -11,7 +11,7 @@ from grok_mcp import errors
 from grok_mcp.dialects import DIALECTS
 from grok_mcp.doctor.findings import Check, all_ok, doubtful, fine, wrong
 from grok_mcp.doctor.network import check_way
-from grok_mcp.endpoint import BLOCKED, Catalog, Endpoint, Timeouts, Upstream
+from grok_mcp.endpoint import BLOCKED, Catalog, Endpoint, Keys, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.foreign import mapping
 from grok_mcp.gateways import Gateway, endpoint_url, resolve
@@ -24,19 +24,21 @@ ANSWER_S = 10.0
 _ADDRESS = "Correct XAI_BASE_URL: it is the part before /chat/completions, as in https://api.x.ai/v1."
 
 
-async def check_endpoint(settings: Settings) -> tuple[list[Check], bool]:
-    """All findings, and whether calls can be answered at all."""
+async def check_endpoint(settings: Settings, keys: Keys) -> tuple[list[Check], bool]:
+    """All findings, and whether calls can be answered at all. Without a key nothing goes out."""
     gateway = resolve(settings)
     base_url = settings.base_url or gateway.base_url
     assert base_url is not None  # Settings holds each gateway without an address to have one here
+    key = gateway.own_key or keys.key
+    if key is None:
+        return [fine("network", "not checked: without a key no call can be answered")], False
     checks = await check_way(base_url)
-    key = gateway.own_key or settings.key()
-    if not all_ok(checks) or key is None:
+    if not all_ok(checks):
         return checks, False
-    endpoint = Endpoint(gateway.title, settings.key_variable(), (key,))
+    endpoint = Endpoint(gateway.title, keys.variable, (key,))
     upstream = Upstream(endpoint, key, Timeouts(ANSWER_S, min(settings.idle_timeout, ANSWER_S)))
     try:
-        results = await _Probe(settings, gateway, base_url, upstream).run()
+        results = await _Probe(settings, gateway, base_url, upstream, keys.variable).run()
     finally:
         await upstream.aclose()
     return checks + results, all_ok(results)
@@ -45,14 +47,20 @@ async def check_endpoint(settings: Settings) -> tuple[list[Check], bool]:
 class _Probe:
     """The requests to an endpoint, and what their outcomes mean."""
 
-    def __init__(self, settings: Settings, gateway: Gateway, base_url: str, upstream: Upstream) -> None:
+    def __init__(
+        self, settings: Settings, gateway: Gateway, base_url: str, upstream: Upstream, variable: str
+    ) -> None:
         self._settings = settings
+        self._variable = variable
+        """Where the key is from."""
         self._gateway = gateway
         self._base_url = base_url
         self._upstream = upstream
         self._about_key: Any = None
         self._outcomes: dict[str, GrokError | None] = {}
         """By path: how the endpoint refused, or None for an answer."""
+        self._got: dict[str, asyncio.Task[Any]] = {}
+        """By path: what was requested already."""
 
     async def run(self) -> list[Check]:
         """Try the key and every dialect; if they work, look at what the endpoint offers."""
@@ -64,7 +72,7 @@ class _Probe:
         failure = self._unusable() or self._refused()
         if failure is not None:
             return [failure]
-        key = "any key" if self._gateway.own_key else f"the key of {self._settings.key_variable()}"
+        key = "any key" if self._gateway.own_key else f"the key of {self._variable}"
         return [
             fine("endpoint", f"{title} answers"),
             fine("key accepted", f"{title} takes {key}"),
@@ -74,7 +82,11 @@ class _Probe:
         ]
 
     async def _get(self, path: str) -> Any:
-        return await self._upstream.get(endpoint_url(self._base_url, path))
+        """What is at a path; no path is requested twice."""
+        if path not in self._got:
+            url = endpoint_url(self._base_url, path)
+            self._got[path] = asyncio.ensure_future(self._upstream.get(url))
+        return await self._got[path]
 
     async def _look_up(self) -> None:
         path = self._gateway.key_check
@@ -117,7 +129,7 @@ class _Probe:
 
     def _refused(self) -> Check | None:
         """Where the endpoint answers, but not to this key; a public list of models proves nothing."""
-        variable = self._settings.key_variable()
+        variable = self._variable
         if error := self._first(errors.AuthenticationError):
             fix = f"Set {variable} to a key of this endpoint; keys of one gateway do not work at another."
             return wrong("key accepted", f"the key is refused: {error.message}", fix)

@@ -2,17 +2,27 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from grok_mcp.doctor.findings import Check, doubtful, wrong
+from grok_mcp.doctor.findings import Finding
 from grok_mcp.doctor.installation import STRANGER
-from grok_mcp.environment import VARIABLES
+from grok_mcp.environment import is_unknown
 from grok_mcp.foreign import mapping
-from grok_mcp.hosts import DISTRIBUTION, Forwarded, Host, Part, Reference, TimeLimit
-from grok_mcp.settings import PREFIX, bare, key_problem
+from grok_mcp.hosts import (
+    DISTRIBUTION,
+    KEY_SOURCES,
+    Forwarded,
+    Host,
+    Part,
+    Reference,
+    Started,
+    TimeLimit,
+    package_of,
+)
+from grok_mcp.settings import bare, key_problem
 
 SHORT_S = 60.0
 
@@ -38,16 +48,15 @@ class HostEntry:
         parts = {
             part: self._entry.get(name) for name, part in self.host.local.items() if isinstance(part, Part)
         }
-        words = _words(parts.get(Part.WORDS))
-        command = parts.get(Part.COMMAND)
-        self._command = words[0] if words else command if isinstance(command, str) else ""
-        self._arguments = words[1:] or _words(parts.get(Part.ARGUMENTS))
+        self.started = Started.by(self.host, key, entry)
+        self._command, self._arguments = self.started.command, self.started.arguments
         self.environment = {
             name: str(value)
             for name, value in mapping(parts.get(Part.ENVIRONMENT)).items()
             if isinstance(value, str | int | float)
         }
-        self._forwarded = _words(parts.get(Part.FORWARDED))
+        forwarded = parts.get(Part.FORWARDED)
+        self._forwarded = [str(name) for name in forwarded] if isinstance(forwarded, list) else []
 
     @property
     def is_ours(self) -> bool:
@@ -56,54 +65,45 @@ class HostEntry:
         named = self.key.lower() in ("grok", "grok-mcp", DISTRIBUTION)
         return named or bool(re.search(r"\bgrok[-_]mcp\b", words))
 
-    def _wrong(self, message: str, fix: str) -> Check:
-        return wrong(f"host {self.host.name}", f"{self.path}: {message}", fix)
-
-    def _doubtful(self, message: str, fix: str) -> Check:
-        return doubtful(f"host {self.host.name}", f"{self.path}: {message}", fix)
-
-    def check(self) -> Iterator[Check]:
+    def check(self) -> Iterator[Finding]:
         """What is wrong with it, in the order in which a user would meet it."""
         if self._entry.get("disabled") is True or self._entry.get("enabled") is False:
-            yield self._doubtful("the entry is switched off", f"Enable it in {self.host.title}.")
+            yield _doubtful("the entry is switched off", "Enable it in {host}.")
         if self._command:
             yield from self._check_command()
             yield from self._check_key()
             for name in self.environment:
-                variable = name.upper()
-                if variable.startswith(PREFIX) and variable not in {*VARIABLES, f"{PREFIX}ENV_FILE"}:
+                if is_unknown(name):
                     message = f"{name} is not a setting of this version"
-                    yield self._doubtful(message, f"Correct {name}, or remove it.")
+                    yield _doubtful(message, f"Correct {name}, or remove it.")
         else:
             yield from self._check_remote()
         for limit in self.host.limits:
             yield from self._check_limit(limit, self._entry.get(limit.key))
 
-    def _check_remote(self) -> Iterator[Check]:
+    def _check_remote(self) -> Iterator[Finding]:
         """Whether the keys of a remote server's entry are those that the host reads."""
-        title, remote = self.host.title, self.host.remote or {}
+        remote = self.host.remote or {}
         keys = {part: key for key, part in remote.items() if isinstance(part, Part)}
         url = str(self._entry.get("url") or "")
         is_sse = url.rstrip("/").endswith("/sse")
         if keys and url and keys[Part.URL] != "url" and not is_sse:
-            message = f'{title} does not read "url" for a Streamable HTTP server'
-            yield self._wrong(message, f'Write "{keys[Part.URL]}" in place of "url".')
+            message = '{host} does not read "url" for a Streamable HTTP server'
+            yield _wrong(message, f'Write "{keys[Part.URL]}" in place of "url".')
         kind = remote.get("type")
         if url and kind and "type" not in self._entry:
-            message = (
-                f'{title} needs a "type" with a "url": else it refuses the entry or assumes the older SSE'
-            )
-            yield self._wrong(message, f'Add "type": "{"sse" if is_sse else kind}".')
+            message = '{host} needs a "type" with a "url": else it refuses the entry or assumes the older SSE'
+            yield _wrong(message, f'Add "type": "{"sse" if is_sse else kind}".')
         if keys and "headers" in self._entry and keys[Part.HEADERS] != "headers":
             token = keys.get(Part.TOKEN_VARIABLE)
             also = f", or take {token}" if token else ""
             fix = f"Write {keys[Part.HEADERS]} in place of headers{also}."
-            yield self._wrong(f"{title} silently ignores headers", fix)
+            yield _wrong("{host} silently ignores headers", fix)
 
-    def _check_command(self) -> Iterator[Check]:
+    def _check_command(self) -> Iterator[Finding]:
         command = self._command
         if package_of(command, self._arguments) == STRANGER:
-            yield self._wrong(
+            yield _wrong(
                 f"it starts the package {STRANGER}, which is somebody else's program and gets your key",
                 f"Write {DISTRIBUTION} in place of {STRANGER}; if it ever ran with your key, change the key.",
             )
@@ -118,15 +118,17 @@ class HostEntry:
             fix = f"Install {Path(command).name}, or give its absolute path as command."
             if Path(command).stem in ("uvx", "uv"):
                 fix += " uv is at https://docs.astral.sh/uv/."
-            yield self._wrong(f"the command {command} is not found", fix)
+            yield _wrong(f"the command {command} is not found", fix)
         elif self.host.short_path and not absolute and not program.startswith(("/usr/bin/", "/bin/")):
-            message = f"{self.host.title} is started with a short PATH, in which {command} may not be found"
-            yield self._doubtful(message, f"Give its absolute path as command: {program}.")
+            message = f"{{host}} is started with a short PATH, in which {command} may not be found"
+            yield _doubtful(message, f"Give its absolute path as command: {program}.")
 
-    def _check_key(self) -> Iterator[Check]:
+    def _check_key(self) -> Iterator[Finding]:
         """Whether a key reaches the server."""
-        title, way, environment = self.host.title, self.host.key, self.environment
-        if environment.get("GROK_MCP_GATEWAY", "").lower() == "sandbox" or self._entry.get("envFile"):
+        way, environment = self.host.key, self.environment
+        shell = {} if self.host.withholds else self._shell
+        gateway = environment.get("GROK_MCP_GATEWAY") or shell.get("GROK_MCP_GATEWAY", "")
+        if gateway.lower() == "sandbox" or self._entry.get("envFile"):
             return
         if environment.get("GROK_MCP_API_KEY_FILE") or environment.get("GROK_MCP_ENV_FILE"):
             return
@@ -134,18 +136,18 @@ class HostEntry:
             if value := bare(environment.get(name, "")):
                 yield from self._check_value(name, value)
                 return
-        if isinstance(way, Forwarded) and not set(KEYS) & set(self._forwarded):
+        forwarded = KEY_SOURCES & set(self._forwarded)
+        if self.host.withholds and isinstance(way, Forwarded) and not forwarded:
             (names,) = (key for key, part in self.host.local.items() if part is Part.FORWARDED)
-            message = f"{title} passes on no key that the entry does not name"
-            yield self._wrong(message, f'Add {names} = ["XAI_API_KEY"].')
-        elif self.host.withholds and not isinstance(way, Forwarded):
+            message = "{host} passes on no key that the entry does not name"
+            yield _wrong(message, f'Add {names} = ["XAI_API_KEY"].')
+        elif self.host.withholds and not forwarded:
             value = way.to(KEYS[0]) if isinstance(way, Reference) else "the key itself"
-            yield self._wrong("the entry has no key", f"Add XAI_API_KEY with {value} to its environment.")
-        elif not any(self._shell.get(name, "").strip() for name in KEYS):
-            fix = f"Set XAI_API_KEY where {title} is started, or add it to the entry."
-            yield self._doubtful("the entry has no key, and this shell has none to pass on", fix)
+            yield _wrong("the entry has no key", f"Add XAI_API_KEY with {value} to its environment.")
+        elif not any(self._shell.get(name, "").strip() for name in forwarded or KEY_SOURCES):
+            yield _not_set("XAI_API_KEY")
 
-    def _check_value(self, name: str, value: str) -> Iterator[Check]:
+    def _check_value(self, name: str, value: str) -> Iterator[Finding]:
         """What is wrong with the value of a key's variable; a value that may be a key is never shown."""
         error, way = key_problem(value), self.host.key
         placeholder = error is not None and "placeholder" in error
@@ -153,15 +155,15 @@ class HostEntry:
             yield from self._check_reference(name, value)
         elif placeholder:
             quoted = re.sub(r":-.*", ":-…}", value) if re.match(r"[$%{]", value) else "it"
-            message = f"{name} is a placeholder, and {self.host.title} does not replace {quoted}"
+            message = f"{name} is a placeholder, and {{host}} does not replace {quoted}"
             if isinstance(way, Reference):
-                yield self._wrong(message, f"Write {way.to(name)} or the key itself.")
+                yield _wrong(message, f"Write {way.to(name)} or the key itself.")
             else:
-                yield self._wrong(message, f"Write the key itself as {name}.")
+                yield _wrong(message, f"Write the key itself as {name}.")
         elif error:
-            yield self._wrong(f"{name} {error}", f"Copy the key again into {name}.")
+            yield _wrong(f"{name} {error}", f"Copy the key again into {name}.")
 
-    def _check_reference(self, name: str, value: str) -> Iterator[Check]:
+    def _check_reference(self, name: str, value: str) -> Iterator[Finding]:
         """Whether a placeholder has a value."""
         source = re.sub(r"^\$?\{?(?:env:)?|(?::-.*)?\}?$", "", value)
         if source.startswith("input:"):
@@ -170,56 +172,34 @@ class HostEntry:
             wanted = source.removeprefix("input:")
             if wanted not in known:
                 fix = f'Add {{"type": "promptString", "id": "{wanted}", "password": true}} to "inputs".'
-                yield self._wrong(f"{name} is {value}, but there is no such input", fix)
+                yield _wrong(f"{name} is {value}, but there is no such input", fix)
         elif not self._shell.get(source, "").strip() and ":-" not in value:
-            message = f"{name} is {value}, and {source} is not set in this shell"
-            yield self._doubtful(message, f"Set {source} where {self.host.title} is started.")
+            yield _not_set(source)
 
-    def _check_limit(self, limit: TimeLimit, value: Any) -> Iterator[Check]:
+    def _check_limit(self, limit: TimeLimit, value: Any) -> Iterator[Finding]:
         fix = f"Set {limit.key} to {limit.value}: it is in {limit.unit}."
         if value is None:
             if limit.needed:
-                title = self.host.title
-                message = f"without {limit.key}, {title} gives the server little time to start and to answer"
-                yield self._doubtful(message, fix)
+                message = f"without {limit.key}, {{host}} gives the server little time to start and to answer"
+                yield _doubtful(message, fix)
         elif not isinstance(value, int | float) or isinstance(value, bool):
-            yield self._wrong(f"{limit.key} is not a number", fix)
+            yield _wrong(f"{limit.key} is not a number", fix)
         elif value < limit.least or value > (limit.most or value):
-            yield self._wrong(f"{limit.key} is {value}, which looks like the wrong unit", fix)
+            yield _wrong(f"{limit.key} is {value}, which looks like the wrong unit", fix)
         elif value * limit.seconds < min(SHORT_S, limit.seconds) * limit.value:
             message = f"{limit.key} is {value}, too short for an answer with reasoning or a search"
-            yield self._doubtful(message, fix)
+            yield _doubtful(message, fix)
 
 
-def _words(value: Any) -> list[str]:
-    return (
-        [str(word) for word in value if isinstance(word, str | int | float)]
-        if isinstance(value, list)
-        else []
-    )
+def _wrong(message: str, fix: str) -> Finding:
+    return Finding(False, message, fix)
 
 
-_RUNNERS = (["uvx"], ["uv", "tool", "run"], ["pipx", "run"], ["npx"], ["bunx"])
-_VALUED = re.compile(r"--(?:from|with|python|index-url|extra-index-url|index|default-index|spec)|-[piw]")
-"""Options of runners that take a value."""
+def _doubtful(message: str, fix: str) -> Finding:
+    return Finding(True, message, fix)
 
 
-def package_of(command: str, arguments: Sequence[str]) -> str | None:
-    """The package that a runner such as uvx or pipx fetches and starts; None for other commands."""
-    words = [PureWindowsPath(command).stem.lower(), *arguments]
-    if words[0] == "cmd" and len(words) > 2 and words[1].lower() == "/c":
-        words = [PureWindowsPath(words[2]).stem.lower(), *words[3:]]
-    runner = next((runner for runner in _RUNNERS if words[: len(runner)] == runner), None)
-    if runner is None:
-        return None
-    options: dict[str, str] = {}
-    started = ""
-    rest = iter(words[len(runner) :])
-    for word in rest:
-        if not word.startswith("-"):
-            started = word
-            break
-        option, equals, value = word.partition("=")
-        options[option] = next(rest, "") if not equals and _VALUED.fullmatch(option) else value
-    package = options.get("--from") or options.get("--spec") or started
-    return re.split(r"[@=<>!~\[; ]", package, maxsplit=1)[0].lower().replace("_", "-") or None
+def _not_set(variable: str) -> Finding:
+    """The same cause for each host that takes the key from there."""
+    message = f"the key comes from {variable}, which is not set in this shell"
+    return _doubtful(message, f"Set {variable} where {{host}} is started.")

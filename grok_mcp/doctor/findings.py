@@ -41,3 +41,11 @@ def _shown(text: str) -> str:
 def all_ok(checks: Iterable[Check]) -> bool:
     """Whether nothing has to be fixed."""
     return all(check.ok for check in checks)
+
+
+class Finding(NamedTuple):
+    """What is wrong with an entry; in its words `{host}` stands for the host's title."""
+
+    ok: bool
+    message: str
+    fix: str

@@ -18,6 +18,7 @@ from grok_mcp.doctor.hosts import check_hosts, environment_of_a_host
 from grok_mcp.doctor.installation import check_extras, check_folder, check_installation, check_redis
 from grok_mcp.doctor.network import check_trust
 from grok_mcp.doctor.settings import check_key, check_settings, wants_key
+from grok_mcp.endpoint import Keys
 from grok_mcp.gateways import resolve
 from grok_mcp.redaction import quote
 from grok_mcp.settings import Settings
@@ -78,14 +79,15 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     add(check_extras())
     groups: list[_Group] = []
     if settings is not None:
-        add(check_key(settings))
+        keys = await asyncio.to_thread(Keys, settings, resolve(settings).own_key)
+        add(check_key(settings, keys))
         add([_check_state(settings)])
         url = settings.base_url or resolve(settings).base_url or ""
-        if offline or not url.lower().startswith("https:"):  # else it is found on the way to the endpoint
+        if offline or keys.key is None or not url.lower().startswith("https:"):  # else that is on the way
             add(check_trust(needed=url.lower().startswith("https:") or settings.oauth_issuer is not None))
         if not offline:
             bound_s = NETWORK_S + FULL_S if full else NETWORK_S
-            groups.append(_Group("endpoint", partial(_check_endpoint, settings, full=full), bound_s))
+            groups.append(_Group("endpoint", partial(_check_endpoint, settings, keys, full=full), bound_s))
             if settings.redis_url is not None:
                 groups.append(_Group("redis", partial(check_redis, settings.redis_url)))
     if offline:
@@ -105,7 +107,7 @@ def _check_state(settings: Settings) -> Check:
     return check_folder("state", folder, _STATE_FIX)
 
 
-async def _check_endpoint(settings: Settings, *, full: bool) -> list[Check]:
+async def _check_endpoint(settings: Settings, keys: Keys, *, full: bool) -> list[Check]:
     """The findings about the endpoint; the sandbox runs for as long as they take."""
     sandbox = None
     if settings.gateway == "sandbox" and settings.base_url is None:
@@ -115,7 +117,7 @@ async def _check_endpoint(settings: Settings, *, full: bool) -> list[Check]:
         url = await asyncio.to_thread(sandbox.start)
         settings = settings.model_copy(update={"base_url": url})
     try:
-        checks, usable = await check_endpoint(settings)
+        checks, usable = await check_endpoint(settings, keys)
         return [*checks, *await check_calls(settings)] if full and usable else checks
     finally:
         if sandbox:

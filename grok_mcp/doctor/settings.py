@@ -2,9 +2,11 @@
 
 import difflib
 import os
+import shlex
 import stat
 
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
+from grok_mcp.endpoint import Keys
 from grok_mcp.environment import VARIABLES, SettingsError, load_settings, unknown_variables
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.settings import Settings, bare, key_problem
@@ -32,15 +34,14 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
     return settings, checks or [fine("settings", "all values are valid")]
 
 
-def check_key(settings: Settings) -> list[Check]:
+def check_key(settings: Settings, keys: Keys) -> list[Check]:
     """Whether there is a key that can be sent; never shows any of it."""
     gateway = GATEWAYS.get(settings.gateway or "")
     if gateway is not None and gateway.own_key:
         return [fine("key", f"{gateway.title.lower()} needs none")]
-    key = settings.key()
+    key, variable = keys.key, keys.variable
     if key is None:
-        return [_missing(settings)]
-    variable = settings.key_variable()
+        return [_missing(settings, keys)]
     checks = [fine("key", f"{variable} is set, {len(key)} characters")]
     for name, value in _variables(settings).items():
         if bare(value) and (error := key_problem(bare(value))):
@@ -51,7 +52,7 @@ def check_key(settings: Settings) -> list[Check]:
         mode = file.expanduser().stat().st_mode
         if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
             message = f"other users of this machine can read {file}"
-            checks.append(doubtful("key", message, f"Run: chmod 600 {file}"))
+            checks.append(doubtful("key", message, f"Run: chmod 600 {shlex.quote(str(file.expanduser()))}"))
     return checks
 
 
@@ -66,7 +67,7 @@ def _variables(settings: Settings) -> dict[str, str]:
     return {name: secret.get_secret_value() for name, secret in variables.items() if secret is not None}
 
 
-def _missing(settings: Settings) -> Check:
+def _missing(settings: Settings, keys: Keys) -> Check:
     for name, value in _variables(settings).items():
         error = key_problem(bare(value)) if bare(value) else None
         if error and "placeholder" in error:
@@ -82,4 +83,4 @@ def _missing(settings: Settings) -> Check:
     if file is None:
         return wrong("key", "there is no key", GET_A_KEY)
     fix = "Set GROK_MCP_API_KEY_FILE to a text file that this user can read and that holds only the key."
-    return wrong("key", f"{settings.missing_key_reason()} ({file})", fix)
+    return wrong("key", f"{keys.missing_reason} ({file})", fix)

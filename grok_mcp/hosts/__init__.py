@@ -6,6 +6,7 @@ give a `Change`, which `carry_out` plans and applies. A `HostError` says to the 
 
 from grok_mcp.hosts.change import (
     Change as Change,
+    adopted_name as adopted_name,
     carry_out as carry_out,
     plan_install as plan_install,
     plan_uninstall as plan_uninstall,
@@ -15,13 +16,19 @@ from grok_mcp.hosts.entry import (
     DEFAULT_NAME as DEFAULT_NAME,
     DISTRIBUTION as DISTRIBUTION,
     KEY_FILE_VARIABLE as KEY_FILE_VARIABLE,
+    KEY_SOURCES as KEY_SOURCES,
     KEY_VARIABLE as KEY_VARIABLE,
     Entry as Entry,
     EntrySpec as EntrySpec,
     build_entry as build_entry,
     looks_secret as looks_secret,
 )
-from grok_mcp.hosts.files import UnreadableFileError as UnreadableFileError, read_file as read_file
+from grok_mcp.hosts.files import (
+    ChangedMeanwhileError as ChangedMeanwhileError,
+    UnreadableFileError as UnreadableFileError,
+    read_file as read_file,
+    write_file as write_file,
+)
 from grok_mcp.hosts.host import (
     PLACEHOLDER as PLACEHOLDER,
     Forwarded as Forwarded,
@@ -36,3 +43,4 @@ from grok_mcp.hosts.host import (
 )
 from grok_mcp.hosts.hostfile import parse_document as parse_document
 from grok_mcp.hosts.rows import HOSTS as HOSTS
+from grok_mcp.hosts.started import Started as Started, package_of as package_of

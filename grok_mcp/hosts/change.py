@@ -4,6 +4,7 @@ Uninstalling is the inverse of installing. Where the file is exactly what we mad
 file, that is restored; where somebody has changed it since, only our entry is removed.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import Literal
 
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import files
-from grok_mcp.hosts.entry import Entry
+from grok_mcp.hosts.entry import Entry, kept
 from grok_mcp.hosts.host import Host, HostError
 from grok_mcp.hosts.hostfile import HostFile
-from grok_mcp.redaction import quote
+from grok_mcp.hosts.started import Started
 
 ATTEMPTS = 3
 """A program that often writes its file (Claude Code) may do so between our reading and our writing."""
 
-Outcome = Literal["added", "replaced", "already there", "removed", "not there"]
+Outcome = Literal["added", "updated", "replaced", "already there", "removed", "not there"]
 Backup = Literal["write", "keep", "remove"]
 
 
@@ -84,24 +85,39 @@ def _origin(file: HostFile, entry: Entry) -> HostFile | None:
     return None
 
 
+def adopted_name(host: Host, path: Path, name: str) -> str:
+    """The name under which the file has this server already, else the name itself; raises HostError."""
+    file = HostFile.read(host, path)
+    if name in file.servers:
+        return name
+    ours = (other for other, value in file.servers.items() if Started.by(host, other, value).is_ours)
+    return next(ours, name)
+
+
 def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private: bool = False) -> Change:
-    """What changes when that entry is put into the file; raises HostError."""
+    """What changes when that entry is put into the file; raises HostError.
+
+    An entry of this server is brought up to date: what its user has set in it stays, unless it is replaced.
+    """
     file = HostFile.read(host, path)
     old = file.entry(entry.name)
+    outcome: Outcome = "added" if old is None else "replaced"
+    if old is not None and not replace:
+        started = Started.by(host, entry.name, old.value)
+        value = kept(host, mapping(old.value), entry) if started.is_ours else None
+        if value is None and old.value != entry.value:
+            raise HostError(
+                f"{path} already has a server named {entry.name}, which starts {started}. "
+                "--replace overwrites it, --name adds another entry"
+            )
+        entry, outcome = dataclasses.replace(entry, value=value or entry.value), "updated"
     if old is not None and old.value == entry.value and not file.missing(entry.inputs):
         return Change(host, path, "already there", file.bytes, file.bytes)
-    if old is not None and not replace:
-        value = mapping(old.value)
-        keys = sorted(key for key in {*value, *entry.value} if value.get(key) != entry.value.get(key))[:10]
-        raise HostError(
-            f"{path} already has «{entry.name}», with other values ({quote(', '.join(keys)) or 'inputs'}). "
-            "--replace overwrites it, --name adds another entry"
-        )
     has_backup = old is not None and _origin(file, old) is not None
     return Change(
         host,
         path,
-        "added" if old is None else "replaced",
+        outcome,
         file.bytes,
         file.encode(file.with_entry(entry)),
         backup="keep" if has_backup else "write",
@@ -109,12 +125,21 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
     )
 
 
-def plan_uninstall(host: Host, path: Path, name: str) -> Change:
-    """What changes when the entry of that name is removed from the file; raises HostError."""
+def plan_uninstall(host: Host, path: Path, name: str, *, force: bool = False) -> Change:
+    """What changes when the entry of that name is removed from the file; raises HostError.
+
+    An entry that is not this server's stays, unless it is forced.
+    """
     file = HostFile.read(host, path)
     entry = file.entry(name)
     if entry is None:
         return Change(host, path, "not there", file.bytes, file.bytes)
+    started = Started.by(host, name, entry.value)
+    if not (force or started.is_ours):
+        raise HostError(
+            f"{path} was not changed: its server {name} starts {started}, which is not this server; "
+            "--force removes it anyway"
+        )
     origin = _origin(file, entry)
     if origin is not None:
         backup: Backup = "keep" if origin.bytes is None else "remove"

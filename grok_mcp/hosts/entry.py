@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from grok_mcp.foreign import mapping
 from grok_mcp.hosts.host import Host, HostError, Part, bearer
 from grok_mcp.redaction import mask_secrets
 from grok_mcp.settings import key_problem
 
 KEY_VARIABLE = "XAI_API_KEY"
 KEY_FILE_VARIABLE = "GROK_MCP_API_KEY_FILE"
+KEY_SOURCES = {KEY_VARIABLE, "GROK_MCP_API_KEY", KEY_FILE_VARIABLE, "GROK_MCP_ENV_FILE"}
+"""Variables that a server gets its key from, or that name the file with it."""
 
 DEFAULT_NAME = "grok"
 COMMAND = "uvx"
@@ -44,11 +47,21 @@ class EntrySpec:
         return tuple(secret for secret in (self.key, self.token, *hidden) if secret)
 
     @property
+    def chosen(self) -> Mapping[str, str]:
+        """The variables that the user named."""
+        return {**self.environment, **({KEY_VARIABLE: self.key} if self.key else {})}
+
+    @property
     def needs_secret(self) -> bool:
         """Whether the host has to supply the key, or the token of a remote server."""
         if self.url is not None:
             return self.token is None and self.token_variable is not None
-        return self.key is None and not {KEY_VARIABLE, KEY_FILE_VARIABLE} & set(self.environment)
+        return self.key is None and not self.is_sandbox and not KEY_SOURCES & set(self.environment)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it uses the sandbox, which needs no key."""
+        return self.environment.get("GROK_MCP_GATEWAY", "").lower() == "sandbox"
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Entry:
     name: str
     value: Mapping[str, Any]
     inputs: tuple[Mapping[str, Any], ...] = ()
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """The variables in it that the user named."""
 
 
 def looks_secret(name: str, value: str) -> bool:
@@ -82,23 +97,66 @@ def build_entry(host: Host, spec: EntrySpec) -> Entry:
         raise HostError(
             f"{host.title} takes remote servers in its settings only, not in its file; add {spec.url} there"
         )
-    parts = _remote_parts(host, spec) if remote else _local_parts(host, spec)
+    parts = {Part.NAME: spec.name, **(_remote_parts(host, spec) if remote else _local_parts(host, spec))}
     value = {}
     for key, part in shape.items():
         content = parts.get(part) if isinstance(part, Part) else part
         if content is not None and content != {} and (content != [] or part is Part.ARGUMENTS):
             value[key] = content
-    value |= {limit.key: limit.value for limit in host.limits}
+    value |= {limit.key: limit.value for limit in host.limits if limit.written}
     if not (host.asks_user and spec.needs_secret):
-        return Entry(spec.name, value)
-    description = f"Token for the server «{spec.name}»" if remote else f"API key of xAI for «{spec.name}»"
+        return Entry(spec.name, value, chosen=spec.chosen)
+    description = (
+        f"Token for the MCP server {spec.name}" if remote else f"xAI API key for the MCP server {spec.name}"
+    )
     question = {
         "type": "promptString",
         "id": input_id(spec.name, remote=remote),
         "description": description,
         "password": True,
     }
-    return Entry(spec.name, value, (question,))
+    return Entry(spec.name, value, (question,), spec.chosen)
+
+
+def kept(host: Host, old: Mapping[str, Any], new: Entry) -> Mapping[str, Any] | None:
+    """An older entry of this server, brought up to date; None where it has another form.
+
+    What is started, or connected to, is new. Everything else that its user has set stays; what is missing is
+    added, and the variables that the user named now win.
+    """
+    shape = next(
+        (shape for shape in (host.local, host.remote or {}) if _leads(shape) & new.value.keys()), host.local
+    )
+    if not _leads(shape) & old.keys():
+        return None
+    before = {**mapping(old.get(_key_of(shape, Part.ENVIRONMENT))), **new.chosen}
+    supplied = bool(KEY_SOURCES & before.keys()) or before.get("GROK_MCP_GATEWAY", "") == "sandbox"
+    made = dict(old)
+    for key, value in new.value.items():
+        part = shape.get(key)
+        if part is Part.ENVIRONMENT:
+            added = {name: text for name, text in value.items() if not (supplied and name == KEY_VARIABLE)}
+            value = {**added, **before}
+            if value:
+                made[key] = value
+        elif part is Part.FORWARDED:
+            present = old[key] if isinstance(old.get(key), list) else []
+            if not supplied and KEY_VARIABLE not in present:
+                made[key] = [*present, KEY_VARIABLE]
+        elif isinstance(part, Part) and part is not Part.NAME:
+            made[key] = value
+        else:
+            made.setdefault(key, value)
+    return made
+
+
+def _leads(shape: Mapping[str, Any]) -> set[str]:
+    """The keys that say what is started or connected to."""
+    return {key for key, part in shape.items() if part in (Part.COMMAND, Part.WORDS, Part.URL)}
+
+
+def _key_of(shape: Mapping[str, Any], part: Part) -> str:
+    return next((key for key, found in shape.items() if found is part), "")
 
 
 def _local_parts(host: Host, spec: EntrySpec) -> Mapping[Part, Any]:

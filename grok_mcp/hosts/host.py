@@ -17,7 +17,7 @@ from string import Formatter
 from typing import Any, Literal
 
 System = Literal["linux", "macos", "windows"]
-Format = Literal["json", "jsonc", "toml"]
+Format = Literal["json", "jsonc", "toml", "yaml"]
 
 
 class HostError(Exception):
@@ -27,6 +27,7 @@ class HostError(Exception):
 class Part(Enum):
     """Stands for a part in the shape of an entry; where the part is empty, its key is left out."""
 
+    NAME = "the server's name, where the entry repeats it"
     COMMAND = "the program"
     ARGUMENTS = "its arguments"
     WORDS = "the program and its arguments in one list"
@@ -126,6 +127,8 @@ class TimeLimit:
     """Above this it is refused, or somebody took milliseconds for seconds."""
     needed: bool = False
     """Without it the host gives the server too little time to be useful."""
+    written: bool = True
+    """Whether entries set it; where the host's own value is long enough, they leave it out."""
 
     @property
     def seconds(self) -> int:
@@ -161,6 +164,8 @@ class Host:
     """Whether it is known to keep the variables of its own environment from servers."""
     short_path: bool = False
     """Whether its PATH is so short that a program needs its whole path."""
+    programs: tuple[str, ...] = ()
+    """Programs that show that it is installed, where nobody else has one of that name."""
 
     @property
     def asks_user(self) -> bool:
@@ -198,9 +203,14 @@ class Host:
         paths = ((template, machine.expand(template)) for template in templates)
         return [(template, Path(path)) for template, path in paths if path is not None]
 
-    def is_in_use(self, machine: "Machine", *, project: bool = False) -> bool:
-        """Whether the host seems to be in use: the folder of its file exists."""
-        return self.file(machine, project=project).parent.is_dir()
+    def is_found(self, machine: "Machine", *, project: bool = False) -> bool:
+        """Whether the host seems to be in use: its file exists, or a folder or program of its own."""
+        path = self.file(machine, project=project)
+        own_folder = path.parent != Path(machine.folder if project else machine.home)
+        with suppress(OSError):
+            if os.path.lexists(path) or (own_folder and path.parent.is_dir()):
+                return True
+        return any(machine.program(name) for name in self.programs)
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,8 @@ class Machine:
     environment: Mapping[str, str]
     folder: str
     """The project, for hosts with a file in it. It and `home` are empty where there is none."""
+    own_command: tuple[str, ...] = ()
+    """What starts this very installation, where it is not the published package."""
 
     @classmethod
     def here(cls) -> "Machine":

@@ -5,7 +5,7 @@ A changed text is parsed again before it is used: it has to mean what it should,
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grok_mcp.hosts import files
 from grok_mcp.hosts.entry import Entry, input_id
@@ -13,15 +13,29 @@ from grok_mcp.hosts.host import Host, HostError
 from grok_mcp.hosts.jsonc import JsonText
 from grok_mcp.hosts.toml import TomlText
 
+if TYPE_CHECKING:
+    from grok_mcp.hosts.yaml import YamlText
+
 _BOM = b"\xef\xbb\xbf"
 _INPUTS = "inputs"
 MAX_INPUTS = 8
 """An entry has one, after changes by hand two; each is taken out by a pass over the whole text."""
 
 
-def parse_document(host: Host, text: str) -> JsonText | TomlText:
+def parse_document(host: Host, text: str) -> "JsonText | TomlText | YamlText":
     """The text in the format of that host's files; raises HostError where it is not in that format."""
-    return TomlText(text) if host.format == "toml" else JsonText(text, comments=host.format == "jsonc")
+    if host.format == "toml":
+        return TomlText(text)
+    return _parse_tree(host, text)
+
+
+def _parse_tree(host: Host, text: str) -> "JsonText | YamlText":
+    """A text in JSON or YAML, which are changed in the same way."""
+    if host.format == "yaml":
+        from grok_mcp.hosts.yaml import YamlText  # brings a library that no other host needs
+
+        return YamlText(text)
+    return JsonText(text, comments=host.format == "jsonc")
 
 
 class HostFile:
@@ -95,7 +109,7 @@ class HostFile:
             text = document.with_item(table, entry.name, entry.value)
         for item in self.missing(entry.inputs):
             expected[_INPUTS] = [item, *expected.get(_INPUTS, [])]
-            text = self._json(text).with_item((_INPUTS,), None, item)
+            text = JsonText(text, comments=True).with_item((_INPUTS,), None, item)
         return self._verified([text], expected)
 
     def without_entry(self, entry: Entry, origin: "HostFile | None") -> str:
@@ -121,14 +135,11 @@ class HostFile:
         return text
 
     def _without(self, text: str, path: tuple[str, ...], item: Any, expected: Mapping[str, Any]) -> str:
-        """The JSON text without the member of that key, or the element that equals `item`."""
-        candidates = self._json(text).without_item(
+        """The text without the member of that key, or the element that equals `item`."""
+        candidates = _parse_tree(self.host, text).without_item(
             path, lambda key, value: (value if key is None else key) == item
         )
         return self._verified(candidates, expected)
-
-    def _json(self, text: str) -> JsonText:
-        return JsonText(text, comments=self.host.format == "jsonc")
 
     def _verified(self, candidates: Iterable[str], expected: Mapping[str, Any]) -> str:
         """The first text that means what it should: the proof that nothing else has changed."""

@@ -8,6 +8,8 @@ from grok_mcp.hosts.host import Forwarded, Host, Inherited, Part, Reference, Tim
 
 _STDIO = {"command": Part.COMMAND, "args": Part.ARGUMENTS, "env": Part.ENVIRONMENT}
 
+_DESCRIPTION = "Ask Grok, search the web and X, get structured data"
+
 CALL_S = 600
 """What a call may take, where the host lets an entry set it: a long answer with searches takes minutes."""
 
@@ -25,6 +27,7 @@ _ALL = (
         token=Reference("${%s}"),
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start a new session; /mcp lists the server",
+        programs=("claude",),
     ),
     Host(
         name="claude-desktop",
@@ -55,6 +58,7 @@ _ALL = (
         token=Reference("${env:%s}"),
         without_limit="none is documented; expect 60 seconds for a call",
         restart="switch the server on in Settings, MCP",
+        programs=("cursor",),
     ),
     Host(
         name="cline",
@@ -74,6 +78,7 @@ _ALL = (
         token=None,
         limits=(TimeLimit("start and call", "timeout", "seconds", CALL_S, most=3600, needed=True),),
         restart="it reads the file again by itself; start a new task",
+        programs=("cline",),
     ),
     Host(
         name="vscode",
@@ -87,7 +92,8 @@ _ALL = (
         key=Reference("${input:%s}", asks_user=True, also=r"\$\{env:\w+\}"),
         token=Reference("${input:%s}", asks_user=True),
         without_limit="a call on stdio may take as long as it needs",
-        restart="run the command «MCP: List Servers» and start the server",
+        restart="run the command MCP: List Servers and start the server",
+        programs=("code",),
     ),
     Host(
         name="codex",
@@ -115,6 +121,7 @@ _ALL = (
         ),
         withholds=True,
         restart="start a new session; `codex mcp list` lists the server",
+        programs=("codex",),
     ),
     Host(
         name="gemini-cli",
@@ -129,6 +136,7 @@ _ALL = (
         limits=(TimeLimit("start and call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         withholds=True,
         restart="start a new session in a folder that it trusts; /mcp lists the server",
+        programs=("gemini",),
     ),
     Host(
         name="windsurf",
@@ -143,6 +151,7 @@ _ALL = (
         token=Reference("${env:%s}"),
         without_limit="none is documented; expect 60 seconds for a call",
         restart="refresh the servers in the MCP panel of Cascade",
+        programs=("windsurf",),
     ),
     Host(
         name="zed",
@@ -158,6 +167,7 @@ _ALL = (
         token=None,
         without_limit="none is documented; expect 60 seconds for a call",
         restart="it reads the file again by itself; the agent panel's settings list the server",
+        programs=("zed", "zeditor"),
     ),
     Host(
         name="copilot-cli",
@@ -171,6 +181,7 @@ _ALL = (
         token=None,
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start a new session; /mcp show lists the server",
+        programs=("copilot",),
     ),
     Host(
         name="opencode",
@@ -189,6 +200,7 @@ _ALL = (
         token=Reference("{env:%s}"),
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start it again; `opencode mcp list` lists the server",
+        programs=("opencode",),
     ),
     Host(
         name="lm-studio",
@@ -204,6 +216,60 @@ _ALL = (
         without_limit="none is documented; expect 60 seconds for a call",
         withholds=True,
         restart="it reads the file again by itself; switch the server on under Program, Integrations",
+        programs=("lms",),
+    ),
+    Host(
+        name="grok-build",
+        title="Grok Build",
+        files=("{GROK_HOME}/config.toml", "{home}/.grok/config.toml"),
+        project_file=".grok/config.toml",
+        format="toml",
+        table="mcp_servers",
+        local=_STDIO,
+        remote={"url": Part.URL, "headers": Part.HEADERS},
+        key=Reference("${%s}"),
+        token=Reference("${%s}"),
+        limits=(
+            TimeLimit("start", "startup_timeout_sec", "seconds", 60, most=3600),
+            TimeLimit("call", "tool_timeout_sec", "seconds", 6000, most=86_400, written=False),
+        ),
+        restart="start a new session; /mcps lists the server",
+        programs=("grok",),
+    ),
+    Host(
+        name="goose",
+        title="goose",
+        files=("{GOOSE_PATH_ROOT}/config/config.yaml", "{config}/goose/config.yaml"),
+        windows_files=(
+            "{GOOSE_PATH_ROOT}/config/config.yaml",
+            "{appdata}/Block/goose/config/config.yaml",
+        ),
+        format="yaml",
+        table="extensions",
+        local={
+            "enabled": True,
+            "type": "stdio",
+            "name": Part.NAME,
+            "description": _DESCRIPTION,
+            "cmd": Part.COMMAND,
+            "args": Part.ARGUMENTS,
+            "envs": Part.ENVIRONMENT,
+            "env_keys": Part.FORWARDED,
+        },
+        # A remote entry without a description makes it refuse the entry.
+        remote={
+            "enabled": True,
+            "type": "streamable_http",
+            "name": Part.NAME,
+            "description": _DESCRIPTION,
+            "uri": Part.URL,
+            "headers": Part.HEADERS,
+        },
+        key=Forwarded(),
+        token=None,
+        limits=(TimeLimit("start and call", "timeout", "seconds", CALL_S, most=86_400),),
+        restart="start a new session; `goose configure` lists the extensions",
+        # Not its program: a tool for databases has the same name.
     ),
 )
 

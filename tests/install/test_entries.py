@@ -5,24 +5,28 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 from syrupy.assertion import SnapshotAssertion
 
 from grok_mcp.hosts import HOSTS
 from tests.install.shell import KEY, MACHINES, Home, run
+from tests.support.pages import ROOT
 
 WITH_PROJECT_FILES = [name for name, host in HOSTS.items() if host.project_file]
 WITH_REMOTE = [name for name, host in HOSTS.items() if host.remote]
+PARSERS: dict[str, Callable[[str], Any]] = {"toml": tomllib.loads, "yaml": YAML(typ="safe", pure=True).load}
 KEEPS_TOKENS_OUT = [name for name in WITH_REMOTE if HOSTS[name].token]
 
 
 def entry(home: Home, host: str, name: str = "grok") -> dict[str, Any]:
     """Our entry, as a plain parser of the format reads it."""
     text = home.file(host).read_text(encoding="utf-8")
-    data = tomllib.loads(text) if HOSTS[host].format == "toml" else json.loads(text)
+    data = PARSERS.get(HOSTS[host].format, json.loads)(text)
     found: dict[str, Any] = data[HOSTS[host].table][name]
     return found
 
@@ -72,8 +76,9 @@ def test_the_key_is_written_where_the_user_says_so_and_shown_nowhere(host: str, 
     assert KEY not in home.run("install", host, "--write-key", "--print")
     assert KEY not in home.run("install", host, "--write-key")
     written = entry(home, host)
-    assert {**written.get("env", {}), **written.get("environment", {})} == {"XAI_API_KEY": KEY}
-    assert "env_vars" not in written
+    variables = [written[name] for name in ("env", "envs", "environment") if name in written]
+    assert variables == [{"XAI_API_KEY": KEY}]
+    assert not {"env_vars", "env_keys"} & written.keys()
     assert home.file(host).stat().st_mode & 0o777 == 0o600
 
 
@@ -126,21 +131,78 @@ def test_this_installation_is_started_by_its_whole_path(home: Home) -> None:
     assert entry(home, "cursor")["args"] in ([], ["-m", "grok_mcp"])
 
 
-def test_an_installation_in_the_cache_of_uv_is_not_what_a_host_should_start(home: Home) -> None:
+@pytest.mark.parametrize("of", ["PyPI", "a folder"])
+def test_an_installation_in_the_cache_of_uv_is_not_what_a_host_should_start(of: str, home: Home) -> None:
     python = home.path / "cache" / "uv" / "archive-v0" / "x" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(Path(sys.executable).resolve())
+    packages = published(home.path / "packages") if of == "PyPI" else None
     done = subprocess.run(
         [python, "-m", "grok_mcp", "install", "cursor", "--this"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "HOME": str(home.path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={
+            **os.environ,
+            "HOME": str(home.path),
+            "PYTHONPATH": os.pathsep.join(filter(None, [packages, *sys.path])),
+        },
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "leave --this out" in done.stderr
-    assert not home.file("cursor").exists()
+    if of == "PyPI":
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "leave --this out" in done.stderr
+        assert not home.file("cursor").exists()
+    else:
+        assert entry(home, "cursor")["command"] == "uvx"
+        assert entry(home, "cursor")["args"] == ["--from", str(ROOT), "grok-mcp-server"]
+
+
+def published(folder: Path, direct_url: object = None) -> str:
+    """A folder in front of the real packages, in which ours is as from the package index."""
+    information = folder / "grok_mcp_server-0.1.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: grok-mcp-server\nVersion: 0.1.0\n")
+    if direct_url is not None:
+        (information / "direct_url.json").write_text(json.dumps(direct_url))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "options", "starts"),
+    [
+        (None, (), ["uvx", "grok-mcp-server"]),
+        (None, ("--this",), None),
+        ({"url": "file:///src/grok", "dir_info": {"editable": True}}, (), None),
+        ({"url": "file:///dist/grok.whl", "archive_info": {}}, (), None),
+        (
+            {"url": "https://x.example/grok", "vcs_info": {"vcs": "git", "commit_id": "ab12"}},
+            ("--published",),
+            ["uvx", "grok-mcp-server"],
+        ),
+        (
+            {"url": "file:///src/grok"},
+            ("--command", "uvx", "--", "grok-mcp-server"),
+            ["uvx", "grok-mcp-server"],
+        ),
+        ({"odd": 1}, (), ["uvx", "grok-mcp-server"]),
+    ],
+    ids=["index", "this", "checkout", "wheel", "published", "command", "unreadable"],
+)
+def test_what_is_not_from_the_package_index_installs_itself_and_says_so(
+    direct_url: object, options: tuple[str, ...], starts: list[str] | None, home: Home
+) -> None:
+    packages = published(home.path / "packages", direct_url)
+    path = os.pathsep.join([packages, str(ROOT)])
+    done = home.shell("install", "cursor", *options, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    made = entry(home, "cursor")
+    own = direct_url is not None and starts is None
+    assert ("this installation, which is not from PyPI" in done.stdout) is own
+    if starts is None:
+        assert Path(made["command"]).is_absolute() and made["args"] in ([], ["-m", "grok_mcp"])
+    else:
+        assert [made["command"], *made["args"]] == starts
 
 
 def test_a_host_with_a_short_path_gets_the_whole_path_of_uvx(home: Home) -> None:
@@ -164,6 +226,8 @@ def test_claude_desktop_takes_no_server_elsewhere(home: Home) -> None:
     [
         (["--token-env", "T"], "--token-env needs --url"),
         (["--this", "--command", "x"], "exclude each other"),
+        (["--this", "--published"], "exclude each other"),
+        (["--all"], "leave out HOST"),
         (["--", "x"], "need --command"),
         (["--url", "grok.example.org"], "is not an http or https address"),
         (["--url", "http://x/mcp", "--model", "grok-4.7"], "its own command and environment"),
@@ -205,7 +269,22 @@ def test_a_host_without_a_file_in_projects_says_so(home: Home) -> None:
 
 def test_an_unknown_host_is_a_usage_error_that_names_the_known_ones(home: Home) -> None:
     said = home.run("install", "emacs", status=2)
-    assert all(name in said for name in HOSTS)
+    assert all(name in said for name in HOSTS) and "Did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["install", "crusor"], "cursor"),
+        (["uninstall", "vs-code"], "vscode"),
+        (["install", "cursor", "claudecode"], "claude-code"),
+        (["instal"], "install"),
+        (["docter"], "doctor"),
+    ],
+)
+def test_what_is_misspelt_gets_the_nearest_name(typed: list[str], meant: str, home: Home) -> None:
+    assert f"Did you mean {meant}?" in home.run(*typed, status=2)
+    assert list(home.path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -217,6 +296,9 @@ def test_an_unknown_host_is_a_usage_error_that_names_the_known_ones(home: Home) 
         ("zed", "XDG_CONFIG_HOME", "/srv/config", "/srv/config/zed/settings.json"),
         ("vscode", "XDG_CONFIG_HOME", "/srv/config", "/srv/config/Code/User/mcp.json"),
         ("gemini-cli", "GEMINI_CLI_HOME", "/srv", "/srv/.gemini/settings.json"),
+        ("grok-build", "GROK_HOME", "/srv/grok", "/srv/grok/config.toml"),
+        ("goose", "XDG_CONFIG_HOME", "/srv/config", "/srv/config/goose/config.yaml"),
+        ("goose", "GOOSE_PATH_ROOT", "/srv/goose", "/srv/goose/config/config.yaml"),
     ],
 )
 def test_a_variable_that_moves_a_host_s_file_is_followed(

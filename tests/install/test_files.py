@@ -81,6 +81,16 @@ def test_a_symbolic_link_stays_one_and_its_target_is_written(there: bool, home: 
         ("codex", b"a = " + b"[" * 100_000, "nested too deeply"),
         ("codex", b"a = \n", "invalid value (line 1, column 5)"),
         ("codex", b"mcp_servers = 1\n", "is not a table of servers"),
+        ("goose", b"extensions: [\n", "(line 2, column 1)"),
+        ("goose", b"\ta: 1\n", "(line 1, column 1)"),
+        ("goose", b"extensions: 1\n", "is not a table of servers"),
+        ("goose", b"a: 1\nb: 2\na: 3\n", "the key 'a' appears twice (line 3)"),
+        ("goose", b"a: &x [1]\nb: *x\n", "it has aliases"),
+        ("goose", b"? [a]\n: 1\n", "a key that is not text"),
+        ("goose", b"- 1\n", "its root is not a mapping"),
+        ("goose", b"a: " + b"[" * 10_000, "nested too deeply"),
+        ("goose", b"#" * 200_000, "larger than 128 KiB"),
+        ("goose", b"a: 1\n---\nb: 2\n", "another document"),
     ],
 )
 def test_a_file_that_can_t_be_read_is_left_as_it_is_with_the_place_of_the_fault(
@@ -174,7 +184,7 @@ def test_the_real_command_installs_once_and_goes_without_a_trace(home: Home) -> 
     file = home.put("claude-code", CONTENT)
     first = home.shell("install", "claude-code", XAI_API_KEY=KEY)
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.startswith(f"Claude Code: «grok» was added to {file}\n")
+    assert first.stdout.startswith(f"Claude Code: grok was added to {file}\n")
     for said in (
         "backup",
         "600 s for a call (timeout in milliseconds)",

@@ -198,7 +198,8 @@ def test_a_project_needs_a_folder_that_exists(tmp_path: Path) -> None:
     done = without_a_folder(tmp_path, "install", "cursor", "--project")
     assert done.returncode == 1
     assert (
-        done.stderr == "grok-mcp-server: the current folder does not exist any more; change to another one\n"
+        done.stderr
+        == "grok-mcp-server: Cursor: the current folder does not exist any more; change to another one\n"
     )
 
 
