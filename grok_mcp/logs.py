@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +44,15 @@ def log_internal_error(logger: logging.Logger, what: str) -> InternalError:
     )
 
 
+def start_line(settings: Settings, message: str, fields: Mapping[str, Any]) -> str:
+    """The line that a server begins with, in the form of its log; whatever level that has."""
+    record = logging.LogRecord(__name__, logging.INFO, "", 0, message, (), None)
+    setattr(record, FIELDS, fields)
+    if settings.log_format == "json":
+        return JsonLine().format(record)
+    return escaped(f"grok-mcp-server: {message}{_pairs(record)}")
+
+
 class _Stderr(logging.Handler):
     """Queues each line for stderr, and waits for nobody."""
 
@@ -65,8 +75,7 @@ class TextLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         place = f"[{_request_id()}] " if _request_id() else ""
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        return escaped(f"grok-mcp-server: {record.levelname} {place}{super().format(record)}{fields}")
+        return escaped(f"grok-mcp-server: {record.levelname} {place}{super().format(record)}{_pairs(record)}")
 
 
 class JsonLine(logging.Formatter):
@@ -91,6 +100,10 @@ class JsonLine(logging.Formatter):
 def _request_id() -> str | None:
     call = current_call.get()
     return call.request_id if call else None
+
+
+def _pairs(record: logging.LogRecord) -> str:
+    return "".join(f" {name}={value}" for name, value in _fields(record).items())
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Which hosts are meant: names with a hint for misspelt ones, the table of those found, and the choice."""
 
-import difflib
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from grok_mcp.cli.console import did_you_mean
 from grok_mcp.doctor import HostState
 from grok_mcp.hosts import HOSTS, Host
 from grok_mcp.invocation import command
@@ -21,12 +21,6 @@ from grok_mcp.invocation import command
 FILE_COLUMNS = 72
 """A terminal narrower than this has no room for the files."""
 ATTEMPTS = 5
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence with the nearest known word, empty where none is near."""
-    close = difflib.get_close_matches(word.lower(), list(known), 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 class HostName(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only

@@ -1,6 +1,8 @@
 """What all commands share: exit codes, and the care for stdout and stderr."""
 
+import difflib
 import sys
+from collections.abc import Iterable
 from typing import NoReturn
 
 import click
@@ -26,3 +28,9 @@ def fail(message: str, status: int = FAILED) -> NoReturn:
     """End the command with one line on stderr."""
     click.echo(f"grok-mcp-server: {message}", err=True)
     click.get_current_context().exit(status)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A sentence with the nearest known word, empty where none is near."""
+    close = difflib.get_close_matches(word.lower(), list(known), 1)
+    return f" Did you mean {close[0]}?" if close else ""

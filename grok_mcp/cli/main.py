@@ -1,6 +1,5 @@
 """The commands of `grok-mcp`. Those with a module of their own load when they are needed."""
 
-import difflib
 import os
 import signal
 from decimal import Decimal
@@ -14,7 +13,7 @@ from pydantic import SecretStr
 
 from grok_mcp import __version__, serving
 from grok_mcp.addresses import is_loopback
-from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail
+from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, did_you_mean, fail
 from grok_mcp.environment import variables_of
 from grok_mcp.invocation import command
 from grok_mcp.settings import Settings
@@ -29,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "models": "grok_mcp.cli.models:models",
     "search": "grok_mcp.cli.call:search",
     "structured": "grok_mcp.cli.call:structured",
+    "token": "grok_mcp.cli.token:token",
     "uninstall": "grok_mcp.cli.install:uninstall",
     "usage": "grok_mcp.cli.usage:usage",
 }
@@ -56,8 +56,7 @@ class Commands(click.Group):
         """The command that is meant, or a usage error with the nearest known one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
-            close = difflib.get_close_matches(name.lower(), self.list_commands(ctx), 1)
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {close[0]}?" if close else ""))
+            ctx.fail(f"No such command {name!r}.{did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -146,19 +145,6 @@ def demo(ctx: click.Context, pace: float | None) -> None:
     from grok_mcp.demo import PACE_S, run_demo  # brings the MCP SDK
 
     ctx.exit(run_demo(PACE_S if pace is None else pace))
-
-
-@cli.command()
-@click.argument("name")
-def token(name: str) -> None:
-    """Make a token for a caller of the network transports.
-
-    Prints the token once, for the caller, and its line for the file of GROK_MCP_TOKEN_FILE.
-    """
-    if not name.isprintable() or not name.strip() or len(name) > 64 or set(name) & set(":#"):
-        fail(f"{name!r} is not a valid name: use at most 64 characters, without : and #", BAD_USAGE)
-    made, line = serving.new_token(name.strip())
-    click.echo(f"The token, printed only this once:\n\n  {made}\n\nIts line in the token file:\n\n  {line}")
 
 
 @cli.command()

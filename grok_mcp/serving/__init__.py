@@ -13,10 +13,20 @@ from grok_mcp.serving.sdk import put_off
 
 if TYPE_CHECKING:
     from grok_mcp.serving.http.app import create_app
-    from grok_mcp.serving.http.tokens import new_token
+    from grok_mcp.serving.http.token_lines import is_name, new_token, read_lines, with_line, without_name
     from grok_mcp.serving.telemetry import close_telemetry, configure_telemetry
 
-__all__ = ["close_telemetry", "configure_telemetry", "create_app", "new_token", "serve"]
+__all__ = [
+    "close_telemetry",
+    "configure_telemetry",
+    "create_app",
+    "is_name",
+    "new_token",
+    "read_lines",
+    "serve",
+    "with_line",
+    "without_name",
+]
 
 put_off()  # before any module of the SDK is imported
 
@@ -24,7 +34,10 @@ _HOMES = {
     "close_telemetry": "grok_mcp.serving.telemetry",
     "configure_telemetry": "grok_mcp.serving.telemetry",
     "create_app": "grok_mcp.serving.http.app",
-    "new_token": "grok_mcp.serving.http.tokens",
+    **dict.fromkeys(
+        ("is_name", "new_token", "read_lines", "with_line", "without_name"),
+        "grok_mcp.serving.http.token_lines",
+    ),
 }
 
 

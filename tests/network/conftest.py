@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from grok_mcp.sandbox import SandboxServer
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.issuer import AUDIENCE, Issuer
 from tests.network.place import MAX_BODY_BYTES, SCOPE, Place
 from tests.network.server import SERVE, SlowHeaders, serving

@@ -15,7 +15,7 @@ from dirty_equals import IsPartialDict
 from grok_mcp.accounting.records import RESERVED_S, Begun, midnight
 from grok_mcp.accounting.redis import RedisBudget
 from grok_mcp.sandbox import SandboxServer
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.redis import RedisServer, redis
 from tests.network.server import modern, serving
 from tests.support.endpoint import Endpoint

@@ -33,7 +33,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from grok_mcp.stores import LIFETIME_S
 from grok_mcp.stores.redis_answers import SILENT_S
 from tests.network.redis import RedisServer, redis

@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 from grok_mcp.errors import ConversationNotFoundError, SchemaMismatchError
 from grok_mcp.events import ignore
 from grok_mcp.messages import Answer, Message, Outcome, Running
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from grok_mcp.stores import answers, conversations
 from grok_mcp.stores.conversations import Conversation
 from grok_mcp.stores.redis_answers import RedisAnswers

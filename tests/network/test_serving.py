@@ -27,7 +27,7 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.app import create_app
 from grok_mcp.serving.http.guards import InTurn
 from grok_mcp.serving.http.listen import serve
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from grok_mcp.settings import Settings
 from tests.network.issuer import AUDIENCE, KEYS, Issuer
 from tests.network.place import Place

@@ -10,7 +10,7 @@ import pytest
 
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.serving.http.sessions import CALLERS, Session, Sessions
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.server import BOTH_FORMS, INITIALIZE, in_process, rpc, serving
 
 SHARE = 3

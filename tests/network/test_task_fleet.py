@@ -10,7 +10,7 @@ import anyio
 import pytest
 from dirty_equals import IsPartialDict, IsStr
 
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.fleet import needs_a_fleet, nginx
 from tests.network.redis import RedisServer
 from tests.network.server import Served, serving

@@ -15,7 +15,7 @@ import pytest
 
 from grok_mcp import bounds
 from grok_mcp.serving.http.jwks import IssuerKeys, KeysUnavailableError
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.issuer import (
     AUDIENCE,
     EC,

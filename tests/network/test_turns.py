@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from grok_mcp.pipeline.grok import Grok
-from grok_mcp.serving.http.tokens import new_token
+from grok_mcp.serving.http.token_lines import new_token
 from tests.network.server import in_process, modern
 from tests.support.endpoint import Endpoint, Reply, Request, chat
 from tests.support.pace import within

@@ -20,7 +20,9 @@ from uvicorn.supervisors import Multiprocess
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
+from grok_mcp.logs import start_line
 from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
+from grok_mcp.serving.start import facts
 from grok_mcp.settings import Settings
 
 EXIT_NO_SOCKET = 1
@@ -169,9 +171,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _announce(settings: Settings, listening: socket.socket) -> None:
-    """One line that says where the server is, for people and for whoever took port 0."""
+    """One line that says where and what the server is, for people and for whoever took port 0."""
     host, port = listening.getsockname()[:2]
     name = f"[{host}]" if ":" in host else host
     paths = {"sse": "/sse"}.get(settings.transport, "/mcp")
-    sys.stderr.write(f"grok-mcp-server: serving http://{name}:{port}{paths}\n")
+    line = start_line(settings, f"serving http://{name}:{port}{paths}", facts(settings))
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()

@@ -5,7 +5,6 @@
 
 import hmac
 import logging
-import secrets
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISREG
@@ -19,22 +18,16 @@ from starlette.authentication import AuthenticationError
 from grok_mcp import bounds
 from grok_mcp.invocation import command
 from grok_mcp.serving.http.jwks import ALGORITHMS, IssuerKeys, KeysUnavailableError, SigningKey
+from grok_mcp.serving.http.token_lines import is_name, read_lines
 from grok_mcp.settings import Settings
 
-TOKEN_PREFIX = "gmt_"
 LEEWAY_S = 30
 TOKEN_TYPES = ("at+jwt", "application/at+jwt", "jwt", None)
 """What an issuer calls access tokens (RFC 9068, and before it): others of its JWTs are for other purposes."""
 
-_NEW_LINE = f"`{command('token', 'NAME')}` makes such a line"
+_NEW_LINE = f"`{command('token', 'NAME', '--append', 'FILE')}` adds such a line"
 
 logger = logging.getLogger(__name__)
-
-
-def new_token(name: str) -> tuple[str, str]:
-    """A fresh token for a caller, and the line for the token file that lets it in."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    return token, f"{name}:{sha256(token.encode()).hexdigest()}"
 
 
 def token_verifier(settings: Settings) -> "Callers | None":
@@ -124,7 +117,7 @@ class TokenFile:
                 return
             if not S_ISREG(status.st_mode) or status.st_size > bounds.TOKEN_FILE_BYTES:
                 raise ValueError("not a regular file of a megabyte at most")
-            lines = self._path.read_text(encoding="utf-8-sig").splitlines()
+            lines = list(read_lines(self._path.read_text(encoding="utf-8-sig")))
         except (OSError, ValueError) as error:
             self._unreadable = _reason(error)
             if self._read is not None:  # once, and not for each request
@@ -132,30 +125,16 @@ class TokenFile:
             self._holders, self._read = {}, None
             return
         self._read = version
-        self._holders = dict(filter(None, map(_entry, enumerate(lines, 1))))
+        for line in lines:
+            if not line.is_valid:
+                logger.error("line %d of the token file is ignored: it is not name:sha256", line.number)
+        self._holders = {line.digest: line.name for line in lines if line.name is not None}
 
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, UnicodeError):
         return "it is not UTF-8"
     return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
-def _entry(numbered: tuple[int, str]) -> tuple[bytes, str] | None:
-    number, line = numbered
-    line = line.strip()
-    if not line or line.startswith("#"):
-        return None
-    name, _, digest = (part.strip() for part in line.rpartition(":"))
-    if not _is_name(name) or len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
-        logger.error("line %d of the token file is ignored: it is not name:sha256", number)
-        return None
-    return digest.lower().encode(), name
-
-
-def _is_name(value: object) -> bool:
-    """Whether this can name a caller, in logs as well."""
-    return isinstance(value, str) and 0 < len(value) <= bounds.CALLER_CHARACTERS and value.isprintable()
 
 
 class JwtVerifier:
@@ -222,7 +201,7 @@ def _read_header(token: str) -> tuple[str, str | None]:
 def _access(token: str, claims: dict[str, Any]) -> AccessToken:
     subject = claims["sub"]
     client = claims.get("client_id") or claims.get("azp") or subject
-    if not _is_name(subject) or not _is_name(client):
+    if not is_name(subject) or not is_name(client):
         raise jwt.InvalidTokenError
     scopes = claims.get("scope") or claims.get("scp") or []
     if isinstance(scopes, str):

@@ -1,5 +1,6 @@
 """Runs the stdio transport in this process: builds what it serves, and closes it at the end."""
 
+import logging
 import sys
 from importlib.util import find_spec
 
@@ -7,10 +8,14 @@ import anyio
 
 from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.instant import Begun
+from grok_mcp.logs import FIELDS
 from grok_mcp.serving.process import build_process, close_process, settle_memory
+from grok_mcp.serving.start import facts
 from grok_mcp.serving.stdio.session import serve_stdio
 from grok_mcp.settings import Settings
 from grok_mcp.streams import say
+
+logger = logging.getLogger(__name__)
 
 
 def serve(settings: Settings, begun: Begun | None = None) -> int:
@@ -32,6 +37,7 @@ async def _serve(settings: Settings, begun: Begun) -> int:
     if built is None:
         return EXIT_BAD_SETTINGS
     server, grok = built
+    logger.debug("serving stdio", extra={FIELDS: facts(settings)})
     settle_memory()
     try:
         await serve_stdio(server, grok.in_flight, settings.grace, begun)
