@@ -60,7 +60,9 @@ def choose_hosts(states: Sequence[HostState]) -> tuple[Host, ...]:
         return ()
     click.echo("Hosts on this machine:\n")
     console = Console(highlight=False)
-    console.print(_table(found, with_files=console.width >= FILE_COLUMNS))
+    with console.capture() as capture:
+        console.print(_table(found, with_files=console.width >= FILE_COLUMNS))
+    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
     if others:
         click.echo()
         console.print(Text(f"Not found: {others}"))
@@ -103,7 +105,7 @@ def _picked(hosts: Sequence[Host]) -> tuple[Host, ...]:
         if words in (["a"], ["all"]):
             return tuple(hosts)
         if all(word.isascii() and word.isdigit() and 1 <= int(word[:6]) <= len(hosts) for word in words):
-            return tuple(dict.fromkeys(hosts[int(word) - 1] for word in words))
+            return tuple(hosts[number - 1] for number in dict.fromkeys(map(int, words)))
         click.echo(f"Please type numbers from 1 to {len(hosts)}, as in 1 3.")
     return ()
 

@@ -1,10 +1,13 @@
-"""Documents as people and programs write them: random JSON, JSON with comments, and TOML."""
+"""Documents as people and programs write them: random JSON, JSON with comments, TOML and YAML."""
 
 import json
 import tomllib
 from typing import Any
 
 from hypothesis import strategies as st
+
+from grok_mcp.hosts import HostError
+from grok_mcp.hosts.yaml import YamlText
 
 KEYS = st.sampled_from(
     ["a", "b c", "théme", "mcpServers", "servers", "inputs", "x\\y", '"', "//", "/*", "grok"]
@@ -111,3 +114,57 @@ def _toml_text(draw: Any) -> str:
 
 
 toml_documents = _toml_text().filter(_is_toml)
+
+
+YAML_MEMBERS = st.sampled_from(
+    [
+        "GOOSE_MODEL: grok-4.7",
+        "GOOSE_TEMPERATURE: 0.7  # warm",
+        'quoted: "a # b: {c}\\n"',
+        "'it''s': '# no comment'",
+        'flow: {a: [1, {b: c}], "d": null}',
+        "flow_over_lines: [\n  a,  # one\n  b\n  ]",
+        "literal: |\n  extensions:\n    grok: no\n\n  end",
+        "folded: >-\n  words\n  # and no comment",
+        "kept: |+\n  text\n\n",
+        "nothing:",
+        "list:\n- one\n-   two: 2\n    three: 3",
+        "plain over lines: one\n  two\n  three",
+        "# a comment",
+        "",
+        "date: 2026-11-30",
+        "!!str tagged: !mine x",
+    ]
+)
+YAML_EXTENSIONS = st.sampled_from(
+    [
+        "extensions:",
+        "extensions: {}",
+        "extensions: { one: { cmd: npx, args: [-y, x] } }  # two",
+        "extensions:  # mine\n  # the first\n  one:\n    cmd: npx\n    args:\n    - -y\n    - x\n\n"
+        "  # the last\n  two: {}",
+        "extensions:\n    one:\n          cmd: npx\n    text:\n      description: |\n        long\n",
+        "\"extensions\":\n  'one': {cmd: npx}",
+    ]
+)
+
+
+def _is_yaml(text: str) -> bool:
+    try:
+        YamlText(text)
+    except HostError:
+        return False
+    return True
+
+
+@st.composite
+def _yaml_text(draw: Any) -> str:
+    rows = draw(st.lists(YAML_MEMBERS, max_size=6, unique_by=lambda one: one or object()))
+    if draw(st.booleans()):
+        rows.insert(draw(st.integers(0, len(rows))), draw(YAML_EXTENSIONS))
+    newline = draw(st.sampled_from(["\n", "\r\n"]))
+    text = newline.join(row.replace("\n", newline) for row in rows)
+    return f"{text}{newline * draw(st.integers(0, 2))}"
+
+
+yaml_documents = _yaml_text().filter(_is_yaml)

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from grok_mcp.hosts import HOSTS, EntrySpec, build_entry, plan_install, plan_uninstall
 from grok_mcp.hosts.files import backup_of
 from grok_mcp.hosts.hostfile import HostFile
-from tests.install.documents import json_documents, toml_documents
+from tests.install.documents import json_documents, toml_documents, yaml_documents
 from tests.install.shell import Home
 
-CODEX, CURSOR, VSCODE, CLAUDE = (HOSTS[name] for name in ("codex", "cursor", "vscode", "claude-code"))
+CODEX, CURSOR, VSCODE, CLAUDE, GOOSE = (
+    HOSTS[name] for name in ("codex", "cursor", "vscode", "claude-code", "goose")
+)
 PROFILE = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
 )
@@ -318,7 +320,7 @@ def goes_round(host: Any, content: str) -> None:
         plan_install(host, path, entry, replace=False).apply()
         made = path.read_bytes().decode()
         if not host.asks_user:
-            assert '"uvx"' in inserted(content, made)
+            assert "uvx" in inserted(content, made)
         plan_uninstall(host, path, "grok").apply()
         assert path.read_bytes() == content.encode()
         assert not backup_of(path).exists()
@@ -349,6 +351,65 @@ def test_any_json_with_comments_comes_back(content: str) -> None:
 @PROFILE
 def test_any_toml_comes_back(content: str) -> None:
     goes_round(CODEX, content)
+
+
+@given(yaml_documents)
+@PROFILE
+def test_any_yaml_comes_back(content: str) -> None:
+    goes_round(GOOSE, content)
+
+
+@given(yaml_documents, yaml_documents)
+@PROFILE
+def test_what_others_write_into_yaml_since_stays(content: str, later: str) -> None:
+    """They put members behind ours, in a file that has other line ends perhaps."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(content.encode())
+        plan_install(GOOSE, path, build_entry(GOOSE, EntrySpec()), replace=False).apply()
+        made = path.read_bytes().decode()
+        grown = f"{made}\nlater: theirs\n" if made.endswith("\n") else f"{made}\n\nlater: theirs\n"
+        path.write_bytes(grown.encode())
+        if "later" not in HostFile.read(GOOSE, path).data:  # it went into a text at the end
+            return
+        before = {**HostFile.read(GOOSE, path).data}
+        plan_uninstall(GOOSE, path, "grok").apply()
+        left = HostFile.read(GOOSE, path)
+        assert left.data.get("extensions", {}) == {
+            name: value for name, value in before["extensions"].items() if name != "grok"
+        }
+        assert {**left.data, "extensions": 0} == {**before, "extensions": 0} or "extensions" not in left.data
+        assert left.text.endswith("later: theirs\n")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "GOOSE_MODEL: grok-4.7",
+        "extensions:\n  developer:\n    enabled: true\n    type: builtin\n\n# end\nGOOSE_MODE: auto\n",
+        "extensions: {}\nGOOSE_MODE: auto\n",
+        "extensions:\nGOOSE_MODE: auto\n",
+        "# only a comment\n",
+        "\ufeffextensions:\r\n    developer: {enabled: true}\r\n",
+        "{extensions: {a: {}}, b: 1}",
+        "{}\n",
+        "a: |\n  text\n",
+    ],
+)
+def test_a_yaml_file_has_our_lines_and_then_its_own_bytes_again(content: str, home: Home) -> None:
+    file = home.put("goose", content)
+    home.run("install", "goose")
+    made = file.read_bytes().decode()
+    assert "grok-mcp-server" in inserted(content, made)
+    home.backup("goose").unlink()
+    home.run("uninstall", "goose")
+    if "extensions" in content:
+        assert file.read_bytes().decode() == content
+    home.put("goose", made)
+    home.backup("goose").write_bytes(content.encode())
+    home.run("uninstall", "goose")
+    assert file.read_bytes().decode() == content
 
 
 @given(json_documents("mcpServers", comments=True), st.data())
