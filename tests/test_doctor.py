@@ -343,6 +343,66 @@ async def test_each_broken_file_is_one_fault(broken_files: tuple[dict[int, Path]
     assert len(broken_files[1].faults) == len(BROKEN_FILES)
 
 
+async def test_one_cause_in_several_hosts_is_one_finding_with_their_names(user: User) -> None:
+    servers = {"mcpServers": {"grok": entry(env={"XAI_API_KEY": "${env:XAI_API_KEY}"}, command="nowhere")}}
+    user.file(".cursor/mcp.json", servers)
+    user.file(".codeium/windsurf/mcp_config.json", servers)
+    user.file(".codex/config.toml", '[mcp_servers.grok]\ncommand = "uvx"\nenv_vars = ["XAI_API_KEY"]\n')
+    user.file(".config/zed/settings.json", {"context_servers": {"grok": entry(env={})}})
+    report = await user.doctor_soon("--offline", "--json", XDG_CONFIG_HOME=str(user.home / ".config"))
+    assert [(check["message"], check["fix"]) for check in report.named("hosts")] == [
+        (
+            "Cursor and Windsurf: the command nowhere is not found",
+            "Install nowhere, or give its absolute path as command.",
+        ),
+        (
+            "Cursor, Codex, Windsurf and Zed: the key comes from XAI_API_KEY, which is not set in this shell",
+            "Set XAI_API_KEY where each host is started.",
+        ),
+    ]
+    assert [check["name"] for check in report.checks if check["name"].startswith("host ")] == []
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"XAI_API_KEY": KEY},
+        {"GROK_MCP_API_KEY_FILE": "key.txt"},
+        {"GROK_MCP_GATEWAY": "sandbox"},
+        {"GROK_MCP_GATEWAY": "sandbox", "GROK_MCP_AUTO_RESTART": "1", "GROK_MCP_STARTUP_TIMEOUT_SECS": "60"},
+    ],
+    ids=["key", "key file", "sandbox", "variables of Grok Build"],
+)
+async def test_what_a_host_hands_on_by_itself_is_no_fault(variables: dict[str, str], user: User) -> None:
+    (user.folder / "key.txt").write_text(KEY)
+    (user.folder / "key.txt").chmod(0o600)
+    user.file(".config/zed/settings.json", {"context_servers": {"grok": entry(env={})}})
+    user.file(".grok/config.toml", '[mcp_servers.grok]\ncommand = "uvx"\nargs = ["grok-mcp-server"]\n')
+    report = await user.doctor_soon(
+        "--offline", "--json", **variables, XDG_CONFIG_HOME=str(user.home / ".config")
+    )
+    assert [check for check in report.checks if check["fix"]] == []
+    assert {"host zed", "host grok-build"} <= {check["name"] for check in report.checks}
+
+
+async def test_without_a_key_nothing_goes_out_and_doctor_says_so(user: User) -> None:
+    async with Endpoint(choose=healthy) as endpoint:
+        report = await user.doctor_soon("--json", XAI_BASE_URL=endpoint.url)
+        assert endpoint.requests == []
+    (network,) = report.named("network")
+    assert network["message"] == "not checked: without a key no call can be answered"
+    assert not report.named("connect")
+
+
+@pytest.mark.parametrize("gateway", [None, "xai", "openrouter"])
+async def test_nothing_is_requested_twice(gateway: str | None, user: User) -> None:
+    named = {"GROK_MCP_GATEWAY": gateway} if gateway else {}
+    async with Endpoint(choose=healthy) as endpoint:
+        await user.doctor_soon("--json", XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY, **named)
+        sent = [(request.method, request.path) for request in endpoint.requests]
+    assert len(sent) == len(set(sent)) >= 3
+
+
 async def test_a_healthy_set_up_has_nothing_to_mend(user: User) -> None:
     user.file(".cursor/mcp.json", {"mcpServers": {"grok": entry(), "other": {"command": "nowhere"}}})
     user.file(".codex/config.toml", '[mcp_servers.grok]\ncommand = "uvx"\nenv_vars = ["XAI_API_KEY"]\n')

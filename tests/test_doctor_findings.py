@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -267,6 +268,21 @@ async def test_a_key_file_without_a_key_is_named(content: bytes, words: str, tmp
     path.write_bytes(content)
     (fault,) = looked_at(settings(XAI_API_KEY=None, api_key_file=path))
     assert not fault.ok and words in fault.message
+
+
+async def test_a_key_file_that_does_not_answer_is_named_in_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a dead network mount."""
+    chosen = settings(XAI_API_KEY=None, api_key_file=tmp_path / "key")
+    monkeypatch.setattr("grok_mcp.endpoint.keys.START_S", 0.05)
+    hanging = Event()
+    try:
+        keys = Keys(chosen, read=lambda path: (KEY, None) if hanging.wait(60) else ("", "x"))
+        (fault,) = check_key(chosen, keys)
+    finally:
+        hanging.set()
+    assert not fault.ok and "did not answer" in fault.message
 
 
 async def test_a_call_that_fails_is_told_by_its_code() -> None:

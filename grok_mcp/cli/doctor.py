@@ -8,17 +8,23 @@ import click
 from grok_mcp.cli.console import FAILED, symbol
 from grok_mcp.doctor import Check, examine
 
+_NEEDS_NETWORK = (
+    "These checks need the network, and only with a key: proxy, dns, connect, tls, endpoint, key accepted, "
+    "credit, dialects, model and search; also redis, where it is set. No request is made twice, and without "
+    "--full none costs anything."
+)
 
-@click.command()
+
+@click.command(epilog=_NEEDS_NETWORK)
 @click.option("as_json", "--json", is_flag=True, help="print {ok, checks: [{name, ok, message, fix}]}")
-@click.option("--offline", is_flag=True, help="look at this machine only")
+@click.option("--offline", is_flag=True, help="look at this machine only: see below")
 @click.option("--full", is_flag=True, help="also call each tool once, which costs money: a few cents at most")
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, offline: bool, full: bool) -> None:
     """Find what keeps Grok from working, and say how to fix it.
 
-    Checks settings, key, endpoint, models and the files of hosts. Never shows a key. Exits with status 1 if
-    something has to be fixed.
+    Checks settings, key, endpoint, models and the files of hosts. What is wrong for one reason in several
+    hosts is one finding. Never shows a key. Exits with status 1 if something has to be fixed.
     """
     if offline and full:
         raise click.UsageError("--full calls the endpoint, --offline does not: use only one of them.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.hosts import HOSTS, Started
 from tests.install.shell import KEY, Home
 
@@ -27,8 +28,8 @@ OURS = [
     "docker run -i --rm ghcr.io/ann/grok-mcp-server:0.1.0",
 ]
 OTHERS = [
-    "uvx grok-mcp",
-    "uvx --from grok-mcp grok-mcp-server",
+    f"uvx {STRANGER}",
+    f"uvx --from {STRANGER} grok-mcp-server",
     "uvx grok-mcp-server-extras",
     "npx -y grok-mcp-server-of-mine",
     "npx -y @modelcontextprotocol/server-filesystem /work/grok-mcp-server",
