@@ -70,9 +70,7 @@ def read_project() -> Project:
         keywords=table["keywords"],
         requires_python=table["requires-python"],
         dependencies=table["dependencies"],
-        published=tomllib.loads((ROOT / "packaging" / "release.toml").read_text(encoding="utf-8"))[
-            "published"
-        ],
+        published=release["published"],
     )
 
 
