@@ -1,7 +1,7 @@
 """Follows the README word for word, as a newcomer would: a fresh clone, a fresh home, and its own commands.
 
-What a block can't do here stands in the text as `<!-- skip: why -->` before it; nothing else is left out. With
-`--all` only what needs the endpoint is: `python -m tests.packaging.follow_readme --all` takes ten minutes.
+What a block can't do here stands in the text as `<!-- skip: why -->` before it; nothing else is left out.
+With `--all` only what needs the endpoint is: `python -m tests.packaging.follow_readme --all` takes ten minutes.
 """
 
 import os
@@ -53,5 +53,5 @@ def follow(*, all_tests: bool = False) -> "subprocess.CompletedProcess[str]":
 
 if __name__ == "__main__":
     done = follow(all_tests="--all" in sys.argv)
-    print(done.stdout)
+    sys.stdout.write(done.stdout)
     sys.exit(done.returncode)
