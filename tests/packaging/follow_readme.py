@@ -1,7 +1,7 @@
 """Follows the README word for word, as a newcomer would: a fresh clone, a fresh home, and its own commands.
 
 What a block can't do here stands in the text as `<!-- skip: why -->` before it; nothing else is left out.
-With `--all` only what needs the endpoint is: `python -m tests.packaging.follow_readme --all` takes ten minutes.
+With `--all` only what needs the endpoint is left out: `python -m tests.packaging.follow_readme --all`.
 """
 
 import os
