@@ -13,7 +13,7 @@ REACHED := --fail-under=0
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check suite test-hosts snapshots listings constraints bundle bench profile clean
+.PHONY: demo test check suite test-hosts snapshots listings picture constraints bundle bench profile clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp demo
@@ -50,6 +50,10 @@ snapshots: .venv/.installed-dev
 listings: .venv/.installed-dev
 	$(BIN)/python packaging/listings.py
 	$(BIN)/python packaging/first_answers.py
+
+# Draw the picture of the README again, after a change of what answers look like.
+picture: .venv/.installed-dev
+	$(BIN)/python packaging/picture.py
 
 # Write down what .venv has, after a green `make test`: exact versions, and hashes for all systems.
 constraints: .venv/.installed-dev

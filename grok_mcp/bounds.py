@@ -104,8 +104,10 @@ FILES = 100
 """Files in one call."""
 FILE_BYTES = 1024 * 1024
 """A text file that is sent whole: three times what a call may hold by its tokens."""
-LINES_FILE_BYTES = 16 * 1024 * 1024
+LINES_FILE_BYTES = 8 * 1024 * 1024
 """A text file of which lines are sent: a log."""
+FILES_READ_BYTES = 64 * 1024 * 1024
+"""All that is read for one call, whatever of it is sent."""
 DOCUMENT_FILE_BYTES = 20 * 1024 * 1024
 """A PDF or an image, which is sent as it is."""
 FILES_CHARACTERS = 4 * 1024 * 1024
@@ -186,8 +188,8 @@ IGNORE_FILE_BYTES = 64 * 1024
 """A `.gitignore`: the longest that are written by hand have a quarter of that."""
 IGNORE_LINES = 1_000
 """Lines of it that are read."""
-IGNORE_WILDCARDS = 4
-"""In a line of it: an expression of more could take for ever on a long name."""
+IGNORE_LINE_CHARACTERS = 1_000
+"""One of them."""
 KEY_FILE_BYTES = 64 * 1024
 """A file that holds nothing but a key."""
 TOKEN_FILE_BYTES = 1024 * 1024

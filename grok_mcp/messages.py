@@ -8,7 +8,7 @@ import copy
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +70,8 @@ class Call:
         """The folders that its files may be read from."""
         self.reads_anywhere = False
         """Whether absolute paths may lead out of them, as for a person at her own shell."""
+        self.found_files: tuple[Sequence[str], list[Any], list[str]] | None = None
+        """The names of its files, and what was found by them, once they have been looked for."""
         self.request_id = secrets.token_hex(4)
         self.meter = UsageMeter()
         self.begin: Callable[[], Awaitable[None]] | None = None

@@ -1,6 +1,6 @@
 """All settings, read from the environment once, at start; nothing else reads them from there.
 
-To add a setting, add a field with its description, and its row in the README's table (a test compares them).
+To add a setting, add a field with its description, and its row in docs/settings.md (a test compares them).
 """
 
 import math

@@ -14,6 +14,7 @@ from typing import Any
 from links import links
 from project import GITHUB, KEY, ROOT, SERVER, TITLE, Project, read_project, variable
 
+from grok_mcp.hosts import HOSTS, EntrySpec, Machine, build_entry, plan_install
 from grok_mcp.skills import load_skills
 from grok_mcp.tools import TOOLS
 
@@ -23,6 +24,7 @@ OFFERED = ("xai_api_key", "base_url", "gateway", "model", "reasoning_effort")
 CONSOLE = "https://console.x.ai"
 PRIVACY = "https://x.ai/legal/privacy-policy"
 CALL_MS = 600_000
+HOME = "/home/me"
 SKILLS = "packaging/claude-plugin/skills"
 
 
@@ -177,17 +179,65 @@ def readme(project: Project, text: str) -> str:
     """The README with the marked parts as they should be."""
     address = project.repository
     found = links(project)
-    lines = [
-        *(f"- {host}: [add to {host}]({link})" for host, link in found.items() if link.startswith("https")),
-        f"- Goose: open `{found['Goose']}`",
-        f"- Claude Desktop: open `{project.name}-{project.version}.mcpb` of a [release]({address}/releases)",
-        f"- Claude Code: `claude plugin install {SERVER} --marketplace {address.removeprefix(GITHUB)}`,"
+    ways = {
+        "Claude Code": f"`claude plugin install {SERVER} --marketplace {address.removeprefix(GITHUB)}`,"
         f" then in a session `/plugin configure {SERVER}@{project.name}` for the key",
-        f"- Gemini CLI: `gemini extensions install {address}`",
+        "Claude Desktop": f"open `{project.name}-{project.version}.mcpb` of a [release]({address}/releases)",
+        **{host: f"[add to {host}]({link})" for host, link in found.items() if link.startswith("https")},
+        "Gemini CLI": f"`gemini extensions install {address}`",
+        "Goose": f"open `{found['Goose']}`",
+    }
+    one_each = [
+        f"<details><summary>{host}</summary>\n\n{ways[host]}\n\n</details>\n" for host in sorted(ways)
     ]
     text = re.sub(r"<!-- mcp-name: .* -->", f"<!-- mcp-name: {project.server_name} -->", text)
-    marked = r"(?<=<!-- install-links: made by `make listings` -->\n).*?(?=<!-- /install-links -->)"
-    return re.sub(marked, lambda _: "".join(f"{line}\n" for line in lines), text, flags=re.DOTALL)
+    text = _between(text, "install-links", "".join(one_each))
+    return _between(text, "published", _install(published=project.published))
+
+
+def _install(*, published: bool) -> str:
+    """How to install the server: from PyPI, or before the first release from the checkout."""
+    program = "uvx grok-mcp-server" if published else ".venv/bin/grok-mcp-server"
+    lines = [
+        ("export XAI_API_KEY=xai-your-key-here", "made at https://console.x.ai, or by a gateway"),
+        (f"{program} install claude-code --print", "shows the file and the lines, and writes nothing"),
+        (f"{program} install claude-code", "or another host; alone it shows those that you have"),
+    ]
+    width = max(len(command) for command, _ in lines) + 2
+    block = "\n".join(f"{command:<{width}}# {remark}" for command, remark in lines)
+    doctor = f"{program} doctor"
+    note = ""
+    if not published:
+        note = (
+            "It is not on PyPI yet: what starts with `uvx` below works from the first release on. Until then "
+            "the checkout serves, once\n`make demo` has installed it:\n\n"
+        )
+    return (
+        f"{note}```bash\n{block}\n```\n\n<!-- skip: it asks the endpoint, with your key -->\n"
+        f"```bash\n{doctor:<{width}}# finds what keeps it from working, and says how to fix it\n```\n"
+    )
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """The text with this between the two marks of that name."""
+    marked = rf"(?<=<!-- {name}: made by `make listings` -->\n).*?(?=<!-- /{name} -->)"
+    return re.sub(marked, lambda _: content, text, flags=re.DOTALL)
+
+
+def hosts_page(text: str) -> str:
+    """The page of hosts with the entry of each as `install` writes it into an empty file."""
+
+    def entry(match: re.Match[str]) -> str:
+        host = HOSTS[match[1]]
+        change = plan_install(host, Path("/nowhere/file"), build_entry(host, EntrySpec()), replace=False)
+        assert change.after is not None
+        file = host.file(Machine("linux", HOME, {}, "/nowhere"))
+        language = {"toml": "toml", "yaml": "yaml"}.get(file.suffix.removeprefix("."), "json")
+        shown = str(file).replace(HOME, "~")
+        return f"{match[0]}\n`{shown}`:\n\n```{language}\n{change.after.decode().strip()}\n```\n"
+
+    bare = re.sub(r"(<!-- entry: [\w-]+ -->)\n.*?(?=<!-- /entry -->)", r"\1", text, flags=re.DOTALL)
+    return re.sub(r"<!-- entry: ([\w-]+) -->", entry, bare)
 
 
 def listings(project: Project) -> Mapping[str, str]:
@@ -202,7 +252,11 @@ def listings(project: Project) -> Mapping[str, str]:
     }
     written = {path: json.dumps(table, indent=2, ensure_ascii=False) + "\n" for path, table in tables.items()}
     written |= {f"{SKILLS}/{path}": text for path, text in skill_files().items()}
-    return written | {"README.md": readme(project, (ROOT / "README.md").read_text(encoding="utf-8"))}
+    pages = {path: (ROOT / path).read_text(encoding="utf-8") for path in ("README.md", "docs/hosts.md")}
+    return written | {
+        "README.md": readme(project, pages["README.md"]),
+        "docs/hosts.md": hosts_page(pages["docs/hosts.md"]),
+    }
 
 
 def skill_files() -> Mapping[str, str]:

@@ -31,6 +31,8 @@ class Project:
     keywords: Sequence[str]
     requires_python: str
     dependencies: Sequence[str]
+    published: bool
+    """Whether the package is on PyPI: the one switch that a release flips, in `release.toml`."""
 
     @property
     def owner(self) -> str:
@@ -57,6 +59,7 @@ class Project:
 def read_project() -> Project:
     """The project as `pyproject.toml` and the code have it now."""
     table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    release = tomllib.loads((ROOT / "packaging" / "release.toml").read_text(encoding="utf-8"))
     return Project(
         name=table["name"],
         version=__version__,
@@ -67,6 +70,7 @@ def read_project() -> Project:
         keywords=table["keywords"],
         requires_python=table["requires-python"],
         dependencies=table["dependencies"],
+        published=release["published"],
     )
 
 

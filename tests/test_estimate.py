@@ -14,7 +14,7 @@ from grok_mcp.accounting.estimate import AGENTS, estimate_cost
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import ChatRequest, Message
 from grok_mcp.sandbox import SandboxServer
-from grok_mcp.usage import CODE_USD, COLLECTION_USD, PRIORITY_FACTOR, SEARCH_USD
+from grok_mcp.usage import ATTACHMENT_USD, CODE_USD, COLLECTION_USD, PRIORITY_FACTOR, SEARCH_USD
 from tests.support.host import host_on
 from tests.support.pages import ROOT
 
@@ -165,15 +165,17 @@ def test_a_retired_model_costs_what_serves_it_costs() -> None:
     assert cost_of(model="grok-3", reasoning_effort="low") == cost_of(model="grok-4.3")
 
 
-def test_the_readme_gives_the_figures_of_the_rule() -> None:
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = page.partition("### A limit for one call")[2].partition("\n## ")[0]
+def test_the_page_gives_the_figures_of_the_rule() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    section = page.partition("## A limit for one call")[2].partition("\n## ")[0]
     thoughts = ", ".join(
         f"{tokens:,} for `{effort}`" for effort, tokens in rules.THOUGHT_TOKENS.items() if tokens
     )
     for figures in (
         f"a token for {rules.BYTES_PER_TOKEN} bytes of UTF-8",
         f"{rules.IMAGE_TOKENS:,} tokens",
+        f"{rules.DOCUMENT_TOKENS:,} tokens, or a token for {rules.DOCUMENT_BYTES_PER_TOKEN} bytes",
+        f"and {ATTACHMENT_USD} USD for a search of it",
         f"{rules.TEXT_TOKENS:,} tokens and its thoughts: {thoughts}",
         f"{AGENTS['low']} or {AGENTS['xhigh']} times",
         f"up to {rules.SEARCH_TURNS} turns (`max_turns`), each of {rules.READ_TOKENS:,} tokens",

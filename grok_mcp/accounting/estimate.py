@@ -2,7 +2,7 @@
 
 An estimate is meant to lie above the bill more often than below it: nothing counts as cached, images count as
 the largest, and an answer takes all that `max_output_tokens` allows. To change a rule, change its figure here
-and in the README's table, which a test compares.
+and in the table of docs/cost.md, which a test compares.
 """
 
 import json

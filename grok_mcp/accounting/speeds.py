@@ -44,6 +44,7 @@ def read_speeds(
         "SELECT model, duration_s, output_tokens FROM calls WHERE at >= :since AND error IS NULL "
         f"AND finish_reason <> 'interrupted' AND gateway {'=' if sandbox else '<>'} :sandbox "
         "AND (:caller IS NULL OR caller = :caller) AND model <> '' AND duration_s > 0 "
+        "AND typeof(duration_s) IN ('real', 'integer') AND typeof(output_tokens) IN ('integer', 'null') "
         "ORDER BY at DESC LIMIT :newest",
         {
             "since": time.time() - DAYS * 86_400,

@@ -323,6 +323,8 @@ def read_file(path: Path, work: Callable[[sqlite3.Connection], T], beside: Rows 
 
 
 def _reader(path: Path, mode: str, beside: Rows | None) -> sqlite3.Connection | None:
+    if not path.is_file():  # SQLite would wait for a pipe
+        raise sqlite3.DatabaseError("it is not a regular file")
     address = f"{path.absolute().as_uri()}?mode={mode}"
     db = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
     try:

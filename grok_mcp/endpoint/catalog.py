@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from grok_mcp import bounds
-from grok_mcp.errors import GrokError
+from grok_mcp.errors import GrokError, UpstreamTimeoutError
 from grok_mcp.foreign import integer, mapping, mappings, text_of
 from grok_mcp.gateways import Gateway
 from grok_mcp.models import (
@@ -136,6 +136,8 @@ class Catalog:
                     live = _read_list(await self._fetch(path))
                 except GrokError as error:
                     failure = error.message
+                    if isinstance(error, UpstreamTimeoutError):
+                        break  # the other list would take as long
                 if live:
                     failure = ""
                     break

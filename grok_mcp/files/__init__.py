@@ -9,9 +9,9 @@ from grok_mcp.files.names import check_address as check_address, is_address as i
 from grok_mcp.files.reading import (
     Binary as Binary,
     FoundFile as FoundFile,
+    Reader as Reader,
     Text as Text,
     find_files as find_files,
-    read_file as read_file,
     together as together,
 )
 from grok_mcp.files.secret_names import is_secret as is_secret

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from grok_mcp.files.names import Name
+from grok_mcp.files.names import Name, is_odd
 from grok_mcp.files.secret_names import is_secret
 
 _CLOSED = ("/proc", "/sys", "/dev")
@@ -65,9 +65,22 @@ class Folders:
             with suppress(OSError, ValueError, RuntimeError):
                 real = Path(os.path.realpath(folder, strict=True))
                 if real.is_dir() and all(real != other.real for other in self._folders):
-                    self._folders.append(Folder(Path(os.path.abspath(folder)), real, real.name))
+                    title = f"folder {len(self._folders) + 1}" if is_odd(real.name) else real.name
+                    self._folders.append(Folder(Path(os.path.abspath(folder)), real, title))
         if len(self._folders) == 1:
             self._folders = [self._folders[0]._replace(title="")]
+
+    @classmethod
+    def declared(cls, folders: Iterable[Path]) -> tuple[Path, ...]:
+        """Those of a host's folders that can be a project: not the disk, the system's own, nor of secrets."""
+        found = []
+        for folder in folders:
+            with suppress(OSError, ValueError, RuntimeError):
+                real = Path(os.path.realpath(folder, strict=True))
+                hidden = real.name.startswith(".") and is_secret((real.name,))
+                if not hidden and real != Path(real.anchor) and not _is_closed(real):
+                    found.append(folder)
+        return tuple(found)
 
     def __bool__(self) -> bool:
         return bool(self._folders)
@@ -138,10 +151,14 @@ class Folders:
             home = others[0] if others else Folder(top, top, str(top))
         inside = real.relative_to(home.real).parts
         self._refuse_secrets(name, inside)
-        if any(real.is_relative_to(closed) for closed in _CLOSED):
+        if _is_closed(real):
             raise name.error("files of the system itself are never read.", "Give another path.")
         shown = "/".join(filter(None, (folder.title.rstrip("/\\"), *steps)))
         return Place(home.real, inside, f"/{shown}" if folder.title == "/" else shown or ".")
+
+
+def _is_closed(path: Path) -> bool:
+    return any(path.is_relative_to(closed) for closed in _CLOSED)
 
 
 @contextmanager

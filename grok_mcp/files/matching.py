@@ -5,24 +5,16 @@ dot match only what begins with one. Links are not followed.
 """
 
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import translate
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from grok_mcp import bounds
 from grok_mcp.files.folders import Place
+from grok_mcp.files.ignoring import Rules, is_ignored, rules_in, step_matches
 from grok_mcp.files.names import is_odd
 from grok_mcp.files.secret_names import is_secret
-from grok_mcp.foreign import read_text
 
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
-
-IGNORE_FILE = ".gitignore"
 _GENERATED = ("node_modules", "__pycache__")
 """Folders that a glob looks into only where it names them."""
 
@@ -34,15 +26,20 @@ WITHIN_S = 5.0
 """How long the globs of one call may look through folders."""
 
 
+_CHECKED_EVERY = 1_000
+"""Steps between two looks at the clock."""
+
+
 class TooManyError(Exception):
     """More than is looked at, in words."""
 
 
 class Budget:
-    """What all globs of one call may look at."""
+    """What all globs of one call may look at, and how much they may work."""
 
     def __init__(self) -> None:
         self._looked_at = 0
+        self._work = 0
         self._until = time.monotonic() + WITHIN_S
 
     def spend(self) -> None:
@@ -50,8 +47,15 @@ class Budget:
         self._looked_at += 1
         if self._looked_at > bounds.GLOB_ENTRIES:
             raise TooManyError(f"there are more than {bounds.GLOB_ENTRIES:,} files to look through")
-        if not self._looked_at % 256 and time.monotonic() > self._until:
-            raise TooManyError(f"looking through the files took more than {WITHIN_S:g} s")
+        self.work(1)
+
+    def work(self, steps: int) -> None:
+        """Compare so many steps of globs and rules with a name. Raises TooManyError."""
+        self._work += steps
+        if self._work > _CHECKED_EVERY:
+            self._work = 0
+            if time.monotonic() > self._until:
+                raise TooManyError(f"looking through the files took more than {WITHIN_S:g} s")
 
 
 class Matching:
@@ -63,6 +67,7 @@ class Matching:
         self.ignored = 0
         self.secret = 0
         self.odd = 0
+        self.unreadable = 0
 
     def below(self, place: Place) -> list[tuple[Place, os.stat_result]]:
         """The matching files. Raises TooManyError, and OSError for a folder that can't be read."""
@@ -71,13 +76,13 @@ class Matching:
         self._walk(place, (), start, list(_rules_above(place)))
         return self._found
 
-    def _walk(
-        self, top: Place, steps: tuple[str, ...], states: States, rules: "list[tuple[Path, GitIgnoreSpec]]"
-    ) -> None:
+    def _walk(self, top: Place, steps: tuple[str, ...], states: States, rules: list[Rules]) -> None:
         folder = top.path.joinpath(*steps)
         if steps:
-            rules = [*rules, *_rules_in(folder)]
+            rules = [*rules, *rules_in(folder)]
+        lines = sum(len(one.rules) for one in rules)
         for entry in self._entries(folder):
+            self._budget.work(len(states) + lines)
             reached = self._step(states, entry.name)
             is_folder = bool(reached) and entry.is_dir(follow_symlinks=False)
             if not self._matters(entry, reached, is_folder=is_folder):
@@ -86,12 +91,15 @@ class Matching:
                 self.secret += 1
             elif is_odd(entry.name):
                 self.odd += 1
-            elif _is_ignored(folder / entry.name, rules, is_folder=is_folder):
+            elif is_ignored(folder / entry.name, rules, is_folder=is_folder):
                 self.ignored += 1
             elif not is_folder:
                 self._keep(top.below((*steps, entry.name)), entry)
             elif len(steps) < bounds.GLOB_DEPTH:
-                self._walk(top, (*steps, entry.name), reached, rules)
+                try:
+                    self._walk(top, (*steps, entry.name), reached, rules)
+                except OSError:
+                    self.unreadable += 1
 
     def _matters(self, entry: "os.DirEntry[str]", reached: States, *, is_folder: bool) -> bool:
         """Whether this is a file that matches, or a folder that one may lie below."""
@@ -143,16 +151,10 @@ class Matching:
 def _matches(step: str, name: str) -> bool:
     if name.startswith(".") and not step.startswith("."):
         return False
-    return step == name or (("*" in step or "?" in step) and bool(_compiled(step).fullmatch(name)))
+    return step == name or step_matches(step.replace("[", "[[]"), name)
 
 
-@lru_cache(maxsize=256)
-def _compiled(step: str) -> re.Pattern[str]:
-    """One step of a glob as an expression, which takes time in proportion to the name."""
-    return re.compile(translate(step.replace("[", "[[]")))
-
-
-def _rules_above(place: Place) -> "Iterator[tuple[Path, GitIgnoreSpec]]":
+def _rules_above(place: Place) -> Iterator[Rules]:
     """The ignore files that hold in a folder: its own, and those above it up to the top of a repository."""
     folders = [place.path]
     for folder in (place.path, *place.path.parents)[: bounds.GLOB_DEPTH]:
@@ -163,33 +165,4 @@ def _rules_above(place: Place) -> "Iterator[tuple[Path, GitIgnoreSpec]]":
     else:
         folders = [place.path]
     for folder in reversed(folders):
-        yield from _rules_in(folder)
-
-
-def _rules_in(folder: Path) -> "Iterator[tuple[Path, GitIgnoreSpec]]":
-    path = folder / IGNORE_FILE
-    try:
-        lines = read_text(path, bounds.IGNORE_FILE_BYTES).splitlines()
-    except (OSError, ValueError):
-        return
-    from pathspec import GitIgnoreSpec  # only who gives a glob needs it
-
-    # An expression of a line with many wild cards could take for ever on a long name.
-    few = [line for line in lines[: bounds.IGNORE_LINES] if _wildcards(line) <= bounds.IGNORE_WILDCARDS]
-    try:
-        yield folder, GitIgnoreSpec.from_lines(few)
-    except ValueError:
-        return
-
-
-def _wildcards(line: str) -> int:
-    return len(re.findall(r"\*+", line)) if len(line) <= bounds.PATH_CHARACTERS else bounds.PATH_CHARACTERS
-
-
-def _is_ignored(path: Path, rules: "list[tuple[Path, GitIgnoreSpec]]", *, is_folder: bool) -> bool:
-    """Whether an ignore file names the path; what is nearest to it decides."""
-    for folder, spec in reversed(rules):
-        said = spec.check_file(path.relative_to(folder).as_posix() + ("/" if is_folder else "")).include
-        if said is not None:
-            return said
-    return False
+        yield from rules_in(folder)

@@ -75,8 +75,11 @@ def read_name(text: str, label: str) -> Name:
         raise InvalidArgumentError(
             f"{label}: a path of more than {bounds.PATH_CHARACTERS:,} characters.", "Shorten it."
         )
+    if not text:
+        raise InvalidArgumentError(f"{label}: is empty.", "Give a path, a glob or an address.")
     if text[:7].lower() == "file://":
-        text = url2pathname(text[7:].removeprefix("localhost"))
+        host, slash, path = text[7:].partition("/")
+        text = url2pathname(slash + path if host.lower() in ("", "localhost") else text[7:])
     if is_odd(text):
         raise InvalidArgumentError(
             f"{label}: a path with line breaks, control or invisible characters is not taken.",

@@ -5,10 +5,12 @@ more, so that nobody gets half of one version and half of another.
 """
 
 import codecs
+import io
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from grok_mcp import bounds
@@ -16,12 +18,14 @@ from grok_mcp.errors import InvalidArgumentError
 from grok_mcp.files.folders import Folders, Place, opened
 from grok_mcp.files.matching import Budget, Matching, TooManyError
 from grok_mcp.files.names import Lines, Name, alternatives, is_pattern, read_name
+from grok_mcp.redaction import INVISIBLE
 
 _BINARY = {b"%PDF-": "application/pdf", b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 """How files begin that are sent as they are, and their media types."""
 _CONTROLS = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 """Characters that are in no text; terminals' escapes and form feeds are."""
-_BREAK = re.compile(r"\r\n|\n|\r")
+_PIECE = 20_000
+"""Lines that are looked at in one go: nothing else can run meanwhile."""
 
 
 class FoundFile(NamedTuple):
@@ -145,6 +149,7 @@ def _below(
             (matching.ignored, "by an ignore file"),
             (matching.secret, "for names of secrets"),
             (matching.odd, "for characters in their names"),
+            (matching.unreadable, "that can't be read"),
         )
         if count
     ]
@@ -160,18 +165,40 @@ def _below(
         yield FoundFile(name, found, name.lines, status.st_size, status.st_mtime_ns, from_glob=True)
 
 
-def read_file(file: FoundFile) -> Text | Binary | None:
-    """What is in a file; None for one that is no text, and that nobody asked for by its name or its ending.
+class Reader:
+    """Reads the files of one call, each once, whatever lines of it are wanted."""
 
-    Raises InvalidArgumentError.
-    """
-    name, shown = file.name, _quoted(file.shown)
-    content = _content(file)
+    def __init__(self) -> None:
+        self._last: tuple[Place, bytes, str | None] | None = None
+        self._bytes = 0
+
+    def read(self, file: FoundFile) -> Text | Binary | None:
+        """What is in a file; None for one that is no text, and that only a glob without its ending has named.
+
+        Raises InvalidArgumentError.
+        """
+        if self._last is None or self._last[0].path != file.place.path:
+            content = _content(file)
+            self._bytes += len(content)
+            if self._bytes > bounds.FILES_READ_BYTES:
+                raise InvalidArgumentError(
+                    f"files: more than {bounds.FILES_READ_BYTES >> 20} MiB would have to be read.",
+                    "Give fewer.",
+                )
+            self._last = file.place, content, None if _kind(content) else decoded(content)
+        _, content, text = self._last
+        if text is not None:
+            limit = bounds.LINES_FILE_BYTES if file.lines else bounds.FILE_BYTES
+            if len(content) > limit:
+                raise _too_large(file, limit)
+            return _lines_of(file, text, len(content))
+        return _as_it_is(file, content)
+
+
+def _as_it_is(file: FoundFile, content: bytes) -> Binary | None:
+    """A file that is no text."""
+    name, shown, kind = file.name, _quoted(file.shown), _kind(content)
     unnamed = file.from_glob and not name.path.endswith(file.place.path.suffix or "*")
-    kind = _kind(content)
-    text = None if kind else decoded(content)
-    if text is not None:
-        return _lines_of(file, text, len(content))
     if unnamed:
         return None
     if kind is None:
@@ -215,18 +242,26 @@ def _content(file: FoundFile) -> bytes:
 
 
 def _lines_of(file: FoundFile, text: str, size: int) -> Text:
-    lines = _BREAK.split(text)
-    if lines[-1] == "":
-        lines.pop()
-    if file.lines is None:
-        return Text(file.shown, tuple(lines), 1, len(lines), size)
-    first, last = file.lines
-    if first > len(lines) and not (file.from_glob or not lines):
+    first, last = file.lines or Lines()
+    reader = io.StringIO(text, newline=None)  # knows all three ends of lines
+    wanted = list[str]()
+    total = 0
+    while piece := list(islice(reader, _PIECE)):
+        before, total = total, total + len(piece)
+        if first <= total and (last is None or before < last):
+            wanted += piece[max(first - 1 - before, 0) : None if last is None else last - before]
+    if first > total and file.lines and not file.from_glob and total:
         raise file.name.error(
-            f"{_quoted(file.shown)} has {len(lines):,} lines, and none with the number {first:,}.",
+            f"{_quoted(file.shown)} has {total:,} lines, and none with the number {first:,}.",
             "Give lines that it has.",
         )
-    return Text(file.shown, tuple(lines[first - 1 : last]), first, len(lines), size)
+    shown = tuple(_shown(line.removesuffix("\n")) for line in wanted)
+    return Text(file.shown, shown, first, total, size)
+
+
+def _shown(line: str) -> str:
+    """A line without what could end it somewhere, or nobody would see: that stands as its number."""
+    return INVISIBLE.sub(lambda match: f"<U+{ord(match[0]):04X}>", line)
 
 
 def decoded(content: bytes) -> str | None:

@@ -23,12 +23,23 @@ _SECRET = re.compile(
     |.*\.(?:pem|key|p8|p12|pfx|pkcs12|jks|keystore|kdbx?|ppk|gpg|pgp|asc|ovpn|kubeconfig|agilekeychain|keychain
     |tfstate(?:\.backup)?|tfvars|htpasswd)
     |.*credential.*|.*secret.*|.*shadow|.*passwd
-    |.*passwords?\.(?:txt|csv|json|ya?ml|ini|toml|md|xlsx?)|(?:.*[-_.])?tokens?\.(?:txt|csv|json|ya?ml|ini|toml)
+    |.*\.tfvars\.json|pgpass(?:\..*)?|wallet(?:\..*)?|.*firebase-adminsdk.*
+    |(?:.*[-_. ])?passwords?(?:\.(?!(?:pyi?|tsx?|jsx?|go|rs|java|kt|rb|php|cs|html|css)$).*)?
+    |(?:.*[-_. ])?tokens?(?:\.(?:txt|csv|json|ya?ml|ini|toml))?
     |.*private[-_. ]?key.*|.*api[-_. ]?keys?(?:\..*)?|.*service[-_]?account.*\.json|.*oauth.*\.json
     |(?:auth|keys|kubeconfig|cookies|logins)(?:\.(?:json|ya?ml|sqlite|db|txt))?|_netrc|.*_history""",
     re.VERBOSE | re.DOTALL,
 )
 """Whole names, in lower case. What only sounds like a secret is refused too: what matters can be copied."""
+
+
+_BACKUP = re.compile(
+    r"(?:~|\#|\.(?:bak|old|orig|save|sav|swp|swo|tmp|copy|backup|\d{1,3})"
+    r"|[-_ ](?:old|copy|backup|bak)|[ ]?\([^()]*\))$"
+)
+"""What programs and people add to the name of a copy."""
+_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+"""Characters that nobody sees, beside those of the category of formats."""
 
 
 def is_secret(names: Iterable[str]) -> bool:
@@ -38,13 +49,19 @@ def is_secret(names: Iterable[str]) -> bool:
 
 def _is_secret(name: str) -> bool:
     name = _plain(name)
-    if name.startswith(".") and name.strip("."):
-        return not _HARMLESS.fullmatch(name)
-    return bool(_SECRET.fullmatch(name))
+    for _ in range(4):  # a copy of a copy
+        if name.startswith(".") and name.strip("."):
+            return not _HARMLESS.fullmatch(name)
+        if _SECRET.fullmatch(name):
+            return True
+        name, before = _BACKUP.sub("", name.lstrip("#")), name
+        if name in ("", before):
+            return False
+    return False
 
 
 def _plain(name: str) -> str:
     """The name as a careless file system sees it: in one case, in one form, without what nobody sees."""
-    name = unicodedata.normalize("NFKC", name).casefold()
+    name = unicodedata.normalize("NFKC", _IGNORED.sub("", name)).casefold()
     name = "".join(mark for mark in name if unicodedata.category(mark) not in ("Cf", "Cc"))
     return name.partition("::")[0].strip().rstrip(". ") or name

@@ -32,7 +32,7 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         search_queries=_queries(fold),
         pages_read=_pages(fold),
         documents=_documents(fold),
-        code_runs=tuple(map(_code_run, fold.code.values())),
+        code_runs=tuple(run for run in map(_code_run, fold.code.values()) if any(run)),
         tool_calls=calls if not broken else (),
         finish_reason=reason,
         model=one_line(fold.model) or request.model,

@@ -17,6 +17,7 @@ SHOWN_OUTPUT = 2_000
 SHOWN_RUNS = 12_000
 """Characters that are shown of the code of one run, of its output, and of all runs together."""
 SHOWN_DOCUMENTS = 20
+_COUNTED = re.compile(r"\n(?:# )?… ([\d,]+) more characters$")
 _MORE = 30
 """Characters of the line that counts the rest."""
 
@@ -54,7 +55,13 @@ def shown_runs(runs: Iterable[CodeRun], room: int = SHOWN_RUNS) -> tuple[CodeRun
         room = max(room - len(code), 0)
         output = _cut(run.output, min(SHOWN_OUTPUT, room))
         room = max(room - len(output), 0)
-        shown.append(run._replace(code=code, output=output))
+        images = []
+        for url in run.images:
+            room -= len(url)
+            if room > 0:
+                images.append(url)
+        room = max(room, 0)
+        shown.append(run._replace(code=code, output=output, images=tuple(images)))
     return tuple(shown)
 
 
@@ -62,10 +69,12 @@ def _cut(text: str, limit: int) -> str:
     """The text up to a line end near the limit, and how much more there is."""
     if len(text) <= max(limit, _MORE):
         return text
+    counted = _COUNTED.search(text, max(len(text) - 2 * _MORE, 0))  # it was cut before
+    length = counted.start() + int(counted[1].replace(",", "")) if counted else len(text)
     kept = text[: max(limit - _MORE, 0)]
     end = kept.rfind("\n")
     kept = kept[:end] if end > len(kept) // 2 else kept
-    return f"{kept}\n… {len(text) - len(kept):,} more characters".lstrip("\n")
+    return f"{kept}\n… {length - len(kept):,} more characters".lstrip("\n")
 
 
 def _code(run: CodeRun) -> Iterator[str]:

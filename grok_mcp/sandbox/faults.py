@@ -1,7 +1,7 @@
 """Fault scripts, which stand behind the model's name: how an exchange goes wrong on demand.
 
-A script is a list of words, and each word fills in a `Fault`, the plan of one exchange. The words that the
-README names are here. A sandbox takes further ones as `create_app(faults=...)`.
+A script is a list of words, and each word fills in a `Fault`, the plan of one exchange. The words that
+page docs/sandbox.md names are here. A sandbox takes further ones as `create_app(faults=...)`.
 """
 
 from collections import Counter

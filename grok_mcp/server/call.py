@@ -6,7 +6,7 @@ Nothing that fails inside reaches the SDK: no traceback and no secret can get to
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -126,11 +126,12 @@ class ToolCall:
     async def _result(self) -> Result:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
-            if names := self._file_names():
+            if self._arguments.get("files") and "files" in self._spec.arguments.model_fields:
                 roots = await self._roots.of(self._ctx, self._params)
                 if isinstance(roots, InputRequiredResult):
                     return roots
                 self._call.file_roots = roots
+                names = file_names(self._arguments["files"])
                 if self._call.wait_s is not None:
                     self._files = await state_of_files(names, self._call)
             outcome = await self._outcome()
@@ -167,12 +168,6 @@ class ToolCall:
             as_data=self._spec.renders == "data",
             request=self._request(),
             status=self._phase,
-        )
-
-    def _file_names(self) -> Sequence[str]:
-        """The files that the arguments name, as far as they can be read."""
-        return (
-            file_names(self._arguments.get("files")) if "files" in self._spec.arguments.model_fields else ()
         )
 
     def _request(self) -> str:

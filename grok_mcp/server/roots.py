@@ -56,12 +56,12 @@ class Roots:
         if time.monotonic() < self._known_until or not self._declares(ctx):
             return self._declared or self._working_folder()
         if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
-            self._keep(await self._ask(ctx))
+            await self._keep(await self._ask(ctx))
         else:
             answer = (params.input_responses or {}).get(KEY)
             if answer is None:
                 return InputRequiredResult(input_requests={KEY: ListRootsRequest()})
-            self._keep(answer)
+            await self._keep(answer)
         return self._declared or self._working_folder()
 
     async def changed(self, ctx: Context, params: NotificationParams | None) -> None:
@@ -95,11 +95,16 @@ class Roots:
                 return None
         return None
 
-    def _keep(self, answer: object) -> None:
+    async def _keep(self, answer: object) -> None:
         roots = answer.roots if isinstance(answer, ListRootsResult) else []
         found = [_path(str(root.uri)) for root in roots[: bounds.FILES]]
         # The whole disk is no project: some hosts declare it where no folder is open.
-        self._declared = tuple(path for path in found if path is not None and path != Path(path.anchor))
+        from grok_mcp.files import Folders  # only calls with files need it
+
+        paths = [path for path in found if path is not None]
+        self._declared = ()
+        with anyio.move_on_after(ANSWERED_S):  # their disk may be gone
+            self._declared = await anyio.to_thread.run_sync(Folders.declared, paths, abandon_on_cancel=True)
         self._known_until = time.monotonic() + (KNOWN_FOR_S if found else UNANSWERED_FOR_S)
 
 

@@ -49,6 +49,6 @@ def file_names(value: Any) -> Sequence[str]:
             value = load_json(value) if value.lstrip().startswith("[") else [value]
         except ValueError:
             return (value,)
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+    if not isinstance(value, list) or not all(isinstance(name, str | int) for name in value):
         return ()
-    return tuple(filter(None, map(str.strip, value[: bounds.FILES])))
+    return tuple(str(name).strip() for name in value[: bounds.FILES])

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import math
 import re
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -25,11 +26,11 @@ from grok_mcp.files import (
     Binary,
     Folders,
     FoundFile,
+    Reader,
     Text,
     check_address,
     find_files,
     is_address,
-    read_file,
     together,
 )
 from grok_mcp.messages import Call, Document
@@ -66,7 +67,11 @@ async def state_of(names: Sequence[str], call: Call) -> str | None:
 async def _in_time(work: "partial[T]") -> T:
     with anyio.move_on_after(READ_WITHIN_S):
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=_threads())
-    raise OverloadedError(
+    raise _too_slow()
+
+
+def _too_slow() -> OverloadedError:
+    return OverloadedError(
         f"files: they could not be read within {READ_WITHIN_S:g} s: nothing was sent.",
         "Try again, or copy what matters into the prompt.",
     )
@@ -101,7 +106,8 @@ def _found(names: Iterable[tuple[str, str]], call: Call) -> tuple[list[FoundFile
 
 def _state_of(names: Sequence[str], call: Call) -> str:
     """Which files are named, and their sizes and times, in one word. Raises InvalidArgumentError."""
-    found, _ = _found(_labelled(names), call)
+    found, notes = _found(_labelled(names), call)
+    call.found_files = names, found, notes  # which need not be found again
     state = [(str(file.place.path), file.lines, file.size, file.changed_ns) for file in found]
     return hashlib.sha256(repr(state).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -112,7 +118,8 @@ def _attached(names: Sequence[str], call: Call, most_tokens: int) -> Attached:
         raise InvalidArgumentError(f"files: more than {bounds.FILES} files.", "Give fewer, or a glob.")
     labelled = _labelled(names)
     addresses = [check_address(name, label) for label, name in labelled if is_address(name)]
-    found, notes = _found(labelled, call)
+    known, call.found_files = call.found_files, None
+    found, notes = known[1:] if known and list(known[0]) == list(names) else _found(labelled, call)
     contents, left_out = _contents(found)
     if left_out:
         notes.append(f"Left out as binary: {', '.join(left_out)}.")
@@ -140,9 +147,12 @@ def _contents(found: Sequence[FoundFile]) -> tuple[list[Text | Binary], list[str
     """What is in the files, and the names of binary ones that only a glob has named."""
     contents, left_out = list[Text | Binary](), list[str]()
     problems, total, as_they_are = list[InvalidArgumentError](), 0, 0
+    reader, until = Reader(), time.monotonic() + READ_WITHIN_S
     for file in found:
         try:
-            content = read_file(file)
+            if time.monotonic() > until:
+                raise _too_slow()
+            content = reader.read(file)
         except InvalidArgumentError as error:
             if len(problems) < bounds.FILE_PROBLEMS:
                 problems.append(error)

@@ -13,8 +13,8 @@ from tests.support.endpoint import Reply, body
 # (docs.x.ai, regions). A model is named in the settings: where none is, test_us.py has what its list decides.
 
 LEAVES = (
-    "Searches, code and documents leave the region: the guarantee of this endpoint's place does not cover what "
-    "runs there beside the model."
+    "Searches, code and documents leave the region: the guarantee of this endpoint's place does not "
+    "cover what runs there beside the model."
 )
 
 

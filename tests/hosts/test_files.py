@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 KEY = "xai-key-of-the-tests-1234567890"
 BUG = "    return total / len([])  # the bug"
 TEXT = f"def mean(numbers):\n    total = sum(numbers)\n{BUG}\n" + "\n" * 97
-REVIEW = Call("ask_grok", {"prompt": "Where is the bug?", "files": ["src/x.py:1-80"]})
+FORMS = {"temperature": 0.5, "max_output_tokens": 400, "options": {"top_p": 0.9, "stop": ["END"]}}
+"""A number, an integer, an object with a list."""
+REVIEW = Call("ask_grok", {"prompt": "Where is the bug?", "files": ["src/x.py:1-80"], **FORMS})
 OPENS = dict.fromkeys(("Claude Code", "Gemini CLI", "opencode"), "its folder")
 """What opens the folder that a host works in; for the others the operator has to say `cwd`."""
 
@@ -59,7 +61,9 @@ async def test_the_endpoint_gets_path_lines_and_text_that_the_model_did_not_copy
         assert "no folder is open" in model.received[0] and endpoint.requests == []
         model, endpoint = await reviewed(host, tmp_path / "cwd", GROK_MCP_FILE_ROOTS="cwd")
     assert "In line 3." in model.received[0]
-    (question,) = [one.body["messages"][-1]["content"] for one in endpoint.requests if one.method == "POST"]
+    (body,) = [one.body for one in endpoint.requests if one.method == "POST"]
+    question = body["messages"][-1]["content"]
+    assert (body["temperature"], body["max_tokens"], body["top_p"], body["stop"]) == (0.5, 400, 0.9, ["END"])
     assert "=== src/x.py, lines 1-80 of 100 ===\n1\tdef mean(numbers):\n" in question
     assert f"3\t{BUG}\n" in question and "\n80\t" in question and "\n81\t" not in question
     assert question.endswith("\n\nWhere is the bug?")

@@ -123,8 +123,8 @@ def _results() -> str:
 
 
 def _errors() -> str:
-    """The README's table, which names every code."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The table of the page of errors, which names every code."""
+    readme = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     rows = readme.split(ERRORS_HEADER)[1].split("\n\n")[0]
     return "\n".join([SECTIONS["errors"], ERRORS_HEADER + rows, ""])
 

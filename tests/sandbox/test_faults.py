@@ -14,7 +14,7 @@ from tests.sandbox_faults.shapes import BODIES, JSON_BODIES
 
 from .wire import Endpoint, joined, parse
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 
 
 def broken(grok: Endpoint, fault: str, **fields: Any) -> str:
@@ -155,9 +155,7 @@ def test_the_grammar_has_a_line_for_every_word() -> None:
 
 
 def test_the_readme_names_every_word_that_the_sandbox_knows_by_itself() -> None:
-    scripts = re.findall(
-        r"`(?:grok-4\.7!)?([a-z-]+(?:=[^`|]+)?(?:;[^`|]+)?)`", README.split("## The sandbox")[1]
-    )
+    scripts = re.findall(r"`(?:grok-4\.7!)?([a-z-]+(?:=[^`|]+)?(?:;[^`|]+)?)`", PAGE)
     words = {part.partition("=")[0] for script in scripts for part in script.split(";")}
     assert {word.name for word in WORDS} - words == set()
 
