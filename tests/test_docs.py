@@ -118,7 +118,8 @@ def test_the_hosts_table_is_the_list_of_hosts() -> None:
         assert usual.rpartition("/")[2] in files
         assert (host.project_file is None) == ("--project" not in files)
         assert host.project_file is None or f"`{host.project_file}`" in files
-        told = [f"{one.seconds} s for a {one.of.replace(' and ', ' and a ')}" for one in host.limits]
+        set_here = [one for one in host.limits if one.written]
+        told = [f"{one.seconds} s for a {one.of.replace(' and ', ' and a ')}" for one in set_here]
         assert limits == (", ".join(told) or "–")
         assert (key == "in the file") == isinstance(host.key, Verbatim)
         assert (key == f"{host.title} asks for it") == host.asks_user

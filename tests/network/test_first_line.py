@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_a_person_reads_where_it_is_and_what_it_does() -> None:
 def test_a_program_reads_the_same_as_json_and_it_comes_whatever_the_level_is(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(new_token("ann")[1] + "\n")
-    settings = {
+    settings: dict[str, Any] = {
         "GROK_MCP_LOG_FORMAT": "json",
         "GROK_MCP_LOG_LEVEL": "error",
         "GROK_MCP_TOKEN_FILE": str(tokens),
