@@ -34,8 +34,8 @@ class HostName(click.ParamType):  # type: ignore[type-arg]  # generic in newer v
             return value
         if host := HOSTS.get(str(value).lower()):
             return host
-        hint = did_you_mean(str(value), HOSTS)
-        self.fail(f"{value!r} is not a known host.{hint} Known are: {', '.join(HOSTS)}.", param, ctx)
+        hint = did_you_mean(str(value).lower(), HOSTS)
+        self.fail(f"{value!r} is not a known host.{hint} Known hosts: {', '.join(HOSTS)}.", param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -154,7 +154,7 @@ def _ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntr
 
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:
     if isinstance(error, UnreadableFileError):
-        fix = "Let your user read it, if it is the file that it should be."
+        fix = "Check what is at that path, and whether your user may read it."
     else:
         kind = _KINDS.get(host.format, "JSON")
         fix = f"Correct the {kind} at that place; {host.title} starts none of its servers until then."
