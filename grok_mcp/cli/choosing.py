@@ -63,6 +63,9 @@ def choose_hosts(states: Sequence[HostState]) -> tuple[Host, ...]:
     with console.capture() as capture:
         console.print(_table(found, with_files=console.width >= FILE_COLUMNS))
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    if any(state.has_findings for state in found):
+        click.echo()
+        console.print(Text(f"What to fix, and how: {command('doctor')}"), soft_wrap=True)
     if others:
         click.echo()
         console.print(Text(f"Not found: {others}"))

@@ -93,13 +93,13 @@ class InstallCommand(click.Command):
 
 @click.command(cls=InstallCommand, epilog="HOST: " + ", ".join(HOSTS))
 @click.argument("hosts", nargs=-1, type=HostName(), metavar="[HOST]...")
-@click.option("--all", "everywhere", is_flag=True, help="every host that is found on this machine")
+@click.option("--all", "everywhere", is_flag=True, help="take every host that is found on this machine")
 @_NAMED
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
 @click.option("--replace", is_flag=True, help="overwrite an entry of that name that has other values")
 @click.option("--command", metavar="PROGRAM", help="start this program; its arguments follow --")
-@click.option("--this", is_flag=True, help="start this installation")
+@click.option("--this", is_flag=True, help="start this installation, by its path")
 @click.option("--published", is_flag=True, help=f"start the published package: {COMMAND} {DISTRIBUTION}")
 @click.option("--url", help="use a server that runs elsewhere")
 @click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
@@ -121,7 +121,8 @@ def install(
     Nothing else in a file changes, and FILE.grok-mcp.bak is a copy of it as it was. An entry of this server
     that is there already is brought up to date. Keys are written only with --write-key.
 
-    A checkout, or a wheel that is not from a package index, has hosts start itself: --published does not.
+    From a checkout or a local wheel, hosts are set up to start that very installation, unless --published is
+    given.
     """
     preview, replace = flags.pop("preview"), flags.pop("replace")
     options = _Options(arguments=ctx.meta.get(_ARGUMENTS, ()), **flags)
@@ -462,7 +463,8 @@ def _notes(change: Change, spec: EntrySpec, order: _Order, in_use: bool) -> Iter
         yield f"{change.host.title} was not found on this machine; {path} is where it would look"
     if Path(spec.command).name == COMMAND and spec.url is None:
         if machine.program(COMMAND) is None:
-            yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/), or use --this"
+            instead = "" if runner_of(sys.executable) else ", or use --this"
+            yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/){instead}"
         elif runner_of(sys.executable) is None:
             once = shlex.join((COMMAND, *spec.arguments, "--version"))
             yield f"run `{once}` once: the first start downloads"
