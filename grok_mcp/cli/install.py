@@ -233,24 +233,24 @@ def _installed(change: Change, spec: EntrySpec, machine: Machine, *, in_use: boo
     rows = [("time limit", _limits(host))] if spec.url is None or host.limits else []
     rows.append(("token" if spec.url else "key", "; ".join(_origin(host, spec, machine))))
     if change.outcome == "already there":
-        return _page(f"{host.title}: «{spec.name}» is already in {path}; nothing changed", rows)
+        return _page(f"{host.title}: '{spec.name}' is already in {path}; nothing changed", rows)
     if change.backup == "write" and change.before is not None:
         rows.insert(0, ("backup", str(change.backup_path)))
     rows += [("note", note) for note in _notes(change, spec, machine, in_use)]
     rows += [("next", host.restart), ("undo", undo)]
     verb = "added to" if change.outcome == "added" else "replaced in"
-    return _page(f"{host.title}: «{spec.name}» was {verb} {path}", rows)
+    return _page(f"{host.title}: '{spec.name}' was {verb} {path}", rows)
 
 
 def _uninstalled(change: Change, name: str) -> str:
     host, path = change.host, change.path
     if change.outcome == "not there":
-        return f"{host.title}: «{name}» is not in {path}; nothing changed"
+        return f"{host.title}: '{name}' is not in {path}; nothing changed"
     if change.after is None:
-        return f"{host.title}: {path} was removed: `install` had created it, and it held only «{name}»"
+        return f"{host.title}: {path} was removed: `install` had created it, and it held only '{name}'"
     if change.backup == "remove":
-        return f"{host.title}: {path} is as it was before «{name}» was added"
-    return _page(f"{host.title}: «{name}» was removed from {path}", [("backup", str(change.backup_path))])
+        return f"{host.title}: {path} is as it was before '{name}' was added"
+    return _page(f"{host.title}: '{name}' was removed from {path}", [("backup", str(change.backup_path))])
 
 
 def _preview(change: Change, secrets: tuple[str, ...]) -> str:

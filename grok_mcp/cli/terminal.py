@@ -102,8 +102,8 @@ class ShellView:
         if not (self._data_only or self._as_json):
             pumps.append(DeltaProgress(self._stream, self._begin_anew))
         if self._status:
-            self._status.show(f"asking {grok.gateway.title}")
-            pumps.append(StatusProgress(self._note, grok.gateway.title))
+            self._status.show(f"asking {grok.gateway.mention}")
+            pumps.append(StatusProgress(self._note, grok.gateway.mention))
         return pumps
 
     async def _note(self, seconds: float, message: str) -> None:

@@ -94,7 +94,7 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
         value = mapping(old.value)
         keys = sorted(key for key in {*value, *entry.value} if value.get(key) != entry.value.get(key))[:10]
         raise HostError(
-            f"{path} already has «{entry.name}», with other values ({quote(', '.join(keys)) or 'inputs'}). "
+            f"{path} already has '{entry.name}', with other values ({quote(', '.join(keys)) or 'inputs'}). "
             "--replace overwrites it, --name adds another entry"
         )
     has_backup = old is not None and _origin(file, old) is not None

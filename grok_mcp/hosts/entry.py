@@ -91,7 +91,7 @@ def build_entry(host: Host, spec: EntrySpec) -> Entry:
     value |= {limit.key: limit.value for limit in host.limits}
     if not (host.asks_user and spec.needs_secret):
         return Entry(spec.name, value)
-    description = f"Token for the server «{spec.name}»" if remote else f"API key of xAI for «{spec.name}»"
+    description = f"Token for the server '{spec.name}'" if remote else f"API key of xAI for '{spec.name}'"
     question = {
         "type": "promptString",
         "id": input_id(spec.name, remote=remote),

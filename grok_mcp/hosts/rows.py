@@ -87,7 +87,7 @@ _ALL = (
         key=Reference("${input:%s}", asks_user=True, also=r"\$\{env:\w+\}"),
         token=Reference("${input:%s}", asks_user=True),
         without_limit="a call on stdio may take as long as it needs",
-        restart="run the command «MCP: List Servers» and start the server",
+        restart="run the command “MCP: List Servers” and start the server",
     ),
     Host(
         name="codex",

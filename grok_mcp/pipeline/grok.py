@@ -133,7 +133,7 @@ class Grok:
         await self.keys.settle()
         if self.keys.key is None:
             raise errors.ConfigurationError(
-                f"{self.keys.missing_reason}: nothing was sent to {self.gateway.title}.",
+                f"{self.keys.missing_reason}: nothing was sent to {self.gateway.mention}.",
                 "Set XAI_API_KEY (or GROK_MCP_API_KEY) in the host's configuration of this server and "
                 "restart it, or set GROK_MCP_GATEWAY=sandbox to try it without a key.",
             )

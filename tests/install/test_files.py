@@ -174,7 +174,7 @@ def test_the_real_command_installs_once_and_goes_without_a_trace(home: Home) -> 
     file = home.put("claude-code", CONTENT)
     first = home.shell("install", "claude-code", XAI_API_KEY=KEY)
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.startswith(f"Claude Code: «grok» was added to {file}\n")
+    assert first.stdout.startswith(f"Claude Code: 'grok' was added to {file}\n")
     for said in (
         "backup",
         "600 s for a call (timeout in milliseconds)",
