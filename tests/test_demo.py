@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from grok_mcp.demo.view import HOST_CONFIG, WIDTH, fit
+from grok_mcp.demo.view import HOST_CONFIG, WIDTH
+from grok_mcp.rendering import fit
 
 BOUND_S = 150
 READABLE_PACE = "0.01"

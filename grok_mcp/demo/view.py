@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from grok_mcp.rendering import StatusLine, TerminalText, usage_facts
+from grok_mcp.rendering import StatusLine, TerminalText, fit, usage_facts
 from grok_mcp.usage import Usage
 
 WIDTH = 80
@@ -160,12 +160,3 @@ class View:
         for line in text.split("\n"):
             lines += textwrap.wrap(line, self._width, break_long_words=False, break_on_hyphens=False) or [""]
         return "\n".join(lines)
-
-
-def fit(note: str, width: int) -> str:
-    """A status note that fits on a line: of a text in progress, the end is what is new."""
-    head, mark, tail = note.partition("characters: …")
-    room = width - len(head) - len(mark)
-    if mark and room > 0:
-        return f"{head}{mark}{tail[-room:]}"
-    return note if len(note) <= width else f"{note[: width - 1]}…"
