@@ -62,7 +62,9 @@ async def test_the_answer_goes_to_stdout_and_what_it_cost_to_stderr() -> None:
     async with Endpoint(chat("Blue, ", "mostly.", usage=USAGE)) as endpoint:
         done = await grok(endpoint, "ask", "What", "colour?")
     assert (done.status, done.stdout) == (0, "Blue, mostly.\n")
-    assert re.fullmatch(r"grok-4\.7 · 10 in \+ 5 out tokens · 0\.\d+ USD · \d+\.\d s · --conversation conv_\S+\n", done.stderr)
+    assert re.fullmatch(
+        r"grok-4\.7 · 10 in \+ 5 out tokens · 0\.\d+ USD · \d+\.\d s · --conversation conv_\S+\n", done.stderr
+    )
     assert sent(endpoint) == "What colour?"
 
 
