@@ -77,7 +77,7 @@ $(BIN)/activate:
 	@$(INSTALL) --upgrade "pip>=25.1"
 
 .venv/.installed: pyproject.toml | $(BIN)/activate
-	@echo "Installing this program and what it needs into .venv: some 60 MB, a minute or less."
+	@echo "Installing this program and what it needs into .venv: about a minute."
 	@$(INSTALL) --editable .
 	@echo "Installed."
 	@touch $@

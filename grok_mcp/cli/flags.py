@@ -4,7 +4,7 @@ A tool's own descriptions are written for models, which pay for every word; an a
 here shows that one. To add an argument, add its sentence.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -162,19 +162,27 @@ def write_groups(
                 formatter.write_dl(records, col_max=28)
 
 
-def _completer(name: str, words: Iterable[str]) -> Any:
-    """What completes a value in a shell: models and words that we know, else files where one may stand."""
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-    def known(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        found = model_ids() if name == "model" else list(words)
-        return [CompletionItem(word) for word in found if word.startswith(incomplete)]
 
-    def files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
+def complete_from(words: Sequence[str]) -> Completer | None:
+    """Completes a value of these words in a shell; None for none."""
 
-    if name == "model" or words:
-        return known
-    return files if name in ("files", "images", "schema", "options", "tools", "tool_results") else None
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(word) for word in words if word.startswith(incomplete) and word.islower()]
+
+    return complete if words else None
+
+
+def _complete_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _completer(name: str, words: Sequence[str]) -> Completer | None:
+    """Completes the value of an argument: models and words that we know, and files where one may stand."""
+    if name in ("files", "images", "schema", "options", "tools", "tool_results"):
+        return _complete_file
+    return complete_from(model_ids() if name == "model" else words)
 
 
 def model_ids() -> list[str]:

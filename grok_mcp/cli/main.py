@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from grok_mcp import __version__, serving
 from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, fail
+from grok_mcp.cli.flags import complete_from, model_ids
 from grok_mcp.environment import variables_of
 from grok_mcp.invocation import PROGRAM, command
 from grok_mcp.settings import Settings
@@ -82,7 +83,10 @@ class ServeCommand(click.Command):
             if kind is bool:
                 flags.append(click.Option(flag, is_flag=True, flag_value="true", help=help))
             else:
-                flags.append(click.Option(flag, metavar=_metavar(kind), help=help))
+                takes = _metavar(kind)
+                words = model_ids() if name == "model" else takes.split("|") if "|" in takes else []
+                option = click.Option(flag, metavar=takes, help=help, shell_complete=complete_from(words))
+                flags.append(option)
         return flags
 
 
