@@ -271,6 +271,7 @@ def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> No
 
 
 TIMED = [
+    entry(usage=None, duration_s=0.01, error="configuration", sent=False),
     *(entry(3_600.0 * hours, duration_s=seconds) for hours, seconds in [(0, 1.0), (1, 2.0), (2, 3.0)]),
     entry(tool="grok_search", gateway="openrouter", duration_s=9.5, finish_reason="length"),
     entry(usage=None, duration_s=0.25, error="budget", sent=False),
@@ -281,21 +282,21 @@ TIMED = [
 def test_what_never_left_this_machine_is_counted_apart_and_slows_nothing_down() -> None:
     fill(TIMED)
     told = shown("--by", "tool")
-    assert told == IsPartialDict(calls=6, calls_not_sent=1, failed_calls=1, median_s=Decimal("2.0"))
+    assert told == IsPartialDict(calls=7, calls_not_sent=2, failed_calls=1, median_s=Decimal("2.0"))
     by_tool = {row["key"]: (row["median_s"], row["p90_s"], row["cost_per_call_usd"]) for row in told["rows"]}
     assert by_tool == {
         "ask_grok": (Decimal("2.0"), Decimal("3.0"), Decimal("0.0123456789")),
         "grok_search": (Decimal("9.5"), Decimal("9.5"), Decimal("0.0123456789")),
     }
     table = " ".join(invoked("--by", "tool").stdout.split())
-    assert "Calls that never left this machine: 1. Calls that failed or were cancelled: 1." in table
+    assert "Calls that never left this machine: 2. Calls that failed or were cancelled: 1." in table
 
 
 @pytest.mark.parametrize(
     ("by", "keys"),
     [
-        ("error", {"budget": 1, "ok": 4, "timeout": 1, "unknown end": 1}),
-        ("gateway", {"openrouter": 1, "xai": 6}),
+        ("error", {"budget": 1, "configuration": 1, "ok": 4, "timeout": 1, "unknown end": 1}),
+        ("gateway", {"openrouter": 1, "xai": 7}),
     ],
 )
 def test_a_row_may_be_an_error_or_a_gateway(by: str, keys: dict[str, int]) -> None:
