@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test check suite test-hosts snapshots listings picture constraints bundle bench profile clean
 
 demo: .venv/.installed
-	@$(BIN)/grok-mcp demo
+	@$(BIN)/grok-mcp-server demo
 
 # With the lowest versions only the tests run: types are checked against the newest.
 test: $(if $(filter lowest,$(DEPENDENCIES)),suite,check suite)
@@ -76,11 +76,14 @@ clean:
 
 # `activate` has the same name on all systems, the interpreter has not.
 $(BIN)/activate:
-	$(PYTHON) -m venv .venv
-	$(INSTALL) --upgrade "pip>=25.1"
+	@echo "Making a virtual environment in .venv."
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) --upgrade "pip>=25.1"
 
 .venv/.installed: pyproject.toml | $(BIN)/activate
-	$(INSTALL) --editable .
+	@echo "Installing this program and what it needs into .venv: about a minute."
+	@$(INSTALL) --editable .
+	@echo "Installed."
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml | $(BIN)/activate

@@ -13,6 +13,9 @@ from importlib import import_module
 
 from grok_mcp.streams import hold_descriptors
 
+COMPLETION = "_GROK_MCP_SERVER_COMPLETE"
+"""The variable by which a shell asks for completions (click); it names no words on the command line."""
+
 
 def main() -> None:
     """Run the command line; the process exits with its status."""
@@ -28,7 +31,10 @@ def _main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = sys.argv[1:]
     begun = None
-    if not arguments:
+    serves = not arguments and COMPLETION not in os.environ
+    if serves:
+        if os.isatty(0) and os.isatty(1):
+            _explain()
         from grok_mcp.instant import begin
 
         begun = begin(_load)
@@ -41,7 +47,7 @@ def _main() -> None:
         with guarded_stdout():
             sys.stdout.write(f"grok-mcp-server {__version__}\n")
         return
-    if not arguments:
+    if serves:
         from grok_mcp.serving import serve
 
         sys.exit(serve(begun))
@@ -49,6 +55,17 @@ def _main() -> None:
 
     gc.enable()
     cli(prog_name="grok-mcp-server")
+
+
+def _explain() -> None:
+    """Say what this is to a person who has typed the command alone: no host has a terminal."""
+    from grok_mcp.invocation import command
+    from grok_mcp.streams import say
+
+    say(
+        f'this is an MCP server, which a host starts. Type {command("ask")} "…" for an answer here, '
+        f"{command('install')} to add it to a host, or {command('--help')}; Ctrl-C ends it."
+    )
 
 
 def _load() -> None:

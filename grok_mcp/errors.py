@@ -2,6 +2,7 @@
 
     GrokError
     ├── ConfigurationError             a setting is missing or wrong
+    │   └── MissingKeyError            there is no key to send; nothing was sent
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
@@ -93,6 +94,10 @@ class ConfigurationError(GrokError):
     """A setting is missing or wrong."""
 
     code = "configuration"
+
+
+class MissingKeyError(ConfigurationError):
+    """There is no key for the endpoint; nothing was sent."""
 
 
 class InvalidArgumentError(GrokError):

@@ -50,6 +50,16 @@ class Gateway:
     tools_notice: str | None = None
     notice: str | None = None
 
+    @property
+    def mention(self) -> str:
+        """Its title within a sentence."""
+        return within(self.title)
+
+
+def within(title: str) -> str:
+    """A title, which begins a sentence, as it stands within one."""
+    return f"the {title.removeprefix('The ')}" if title.startswith("The ") else title
+
 
 _XAI = Gateway(
     name="xai",

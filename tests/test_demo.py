@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from grok_mcp.demo.view import HOST_CONFIG, WIDTH, fit
+from grok_mcp.demo.view import WIDTH
+from grok_mcp.rendering import fit
 
 BOUND_S = 150
 READABLE_PACE = "0.01"
@@ -109,17 +110,40 @@ def test_the_json_is_whole(piped: tuple[int, str, str]) -> None:
 
 def test_a_pipe_gets_plain_lines_that_fit(piped: tuple[int, str, str]) -> None:
     assert CONTROL.search(piped[1]) is None
-    assert all(len(line) <= WIDTH for line in piped[1].splitlines())
+    assert all(len(line) <= WIDTH for line in piped[1].splitlines() if " -m grok_mcp " not in line)
 
 
 def test_the_users_key_is_never_shown(piped: tuple[int, str, str]) -> None:
     assert SECRET not in piped[1] + piped[2]
 
 
-def test_the_host_configuration_is_json_and_names_our_own_package(piped: tuple[int, str, str]) -> None:
-    server = json.loads(HOST_CONFIG)["mcpServers"]["grok"]
-    assert (server["command"], server["args"]) == ("uvx", ["grok-mcp-server"])
-    assert HOST_CONFIG in piped[1]
+def test_the_demo_ends_with_what_to_type_next(piped: tuple[int, str, str]) -> None:
+    *_, export, install, ask = piped[1].splitlines()
+    program = f"{sys.executable} -m grok_mcp"
+    assert export == "  export XAI_API_KEY=your-key"
+    assert install.startswith(f"  {program} install ")
+    assert ask.startswith(f'  {program} ask "')
+    assert "mcpServers" not in piped[1]
+
+
+def test_the_banner_is_there_before_what_takes_long_is_loaded() -> None:
+    code = (
+        "import sys\n"
+        "class Heavy:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('mcp.client', 'starlette', 'uvicorn'):\n"
+        "            sys.stdout.flush()\n"
+        "            raise SystemExit(f'loads {name}')\n"
+        "sys.meta_path.insert(0, Heavy())\n"
+        "sys.argv = ['grok-mcp-server', 'demo']\n"
+        "from grok_mcp.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=BOUND_S, env=environment()
+    )
+    assert done.stdout.startswith("The three tools through a real MCP session")
+    assert re.fullmatch(r"loads (mcp\.client|starlette|uvicorn)\n", done.stderr)
 
 
 def test_the_text_comes_line_by_line_while_it_is_written() -> None:

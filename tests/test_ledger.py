@@ -71,6 +71,7 @@ async def test_a_call_is_one_row_with_every_count_and_no_word_of_it() -> None:
         "cost_source": "reported",
         "duration_s": IsFloat(gt=0, lt=20),
         "finish_reason": "stop",
+        "sent": 1,
     }
     content = file().read_bytes()
     assert not [word for word in (b"hedgehog", b"animal", b"brief") if word in content]
@@ -334,7 +335,7 @@ FIRST_COUNTS = (
 
 
 def earlier(path: Path, version: int, calls: int) -> None:
-    """A ledger as one of the first two versions wrote it."""
+    """A ledger as an earlier version wrote it."""
     path.parent.mkdir()
     counts = ", ".join(f"{name} INTEGER" for name in FIRST_COUNTS)
     with closing(sqlite3.connect(path)) as db:
@@ -355,19 +356,23 @@ def earlier(path: Path, version: int, calls: int) -> None:
             PRAGMA user_version = {version};
             """
         )
-        if version == 2:
+        if version >= 2:
             db.execute(
                 "CREATE TABLE in_flight (id TEXT PRIMARY KEY, at REAL NOT NULL, tool TEXT NOT NULL, "
                 "caller TEXT NOT NULL, gateway TEXT NOT NULL, model_asked TEXT NOT NULL, ticks INTEGER, "
                 "sent INTEGER NOT NULL, owner TEXT NOT NULL, expires_at REAL NOT NULL) WITHOUT ROWID"
             )
+        if version == 3:  # before it knew which calls had been sent
+            for name in ("x_posts_fetched", "x_users_fetched", "code_runs", "documents_searched"):
+                db.execute(f"ALTER TABLE calls ADD COLUMN {name} INTEGER")
+            db.execute("ALTER TABLE calls ADD COLUMN service_tier TEXT")
         row = (time.time(), "ask_grok", "local", "generic", "grok-4", "grok-4.7", CENT, "reported", 1.5)
         names = "at, tool, caller, gateway, model_asked, model, cost_ticks, cost_source, duration_s"
         db.executemany(f"INSERT INTO calls ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [row] * calls)
         db.commit()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize("budget", [None, 1.0])
 async def test_a_ledger_of_an_earlier_version_is_read_and_written_on(
     version: int, budget: float | None
@@ -389,7 +394,7 @@ async def test_a_ledger_of_an_earlier_version_is_read_and_written_on(
     assert json.loads(content.text)["all_time"]["calls"] == 4  # type: ignore[union-attr]  # a text
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_ledger_of_an_earlier_version_is_read_with_rows_beside_it(version: int) -> None:
     earlier(file(), version, 3)
     usage = Usage(1, 0, 1, code_runs=2, service_tier="priority")

@@ -104,7 +104,7 @@ async def test_while_nothing_happens_notes_come_at_the_heartbeat_and_not_before(
     async def pumping(heartbeat_s: float) -> AsyncIterator[None]:
         notes.clear()
         intervals = Intervals(first_s=0.01, status_s=0.01, shortest_s=0.001, heartbeat_s=heartbeat_s)
-        status = StatusProgress(report, "The endpoint", intervals)
+        status = StatusProgress(report, "the endpoint", intervals)
         async with anyio.create_task_group() as group:
             group.start_soon((status if mode == "status" else DeltaProgress(report, report, intervals)).pump)
             yield
@@ -240,7 +240,7 @@ async def test_a_stream_that_ends_at_any_event_gives_what_came_or_a_classified_e
 
 
 def test_the_line_of_a_task_says_each_phase_in_words() -> None:
-    line = PhaseLine("The endpoint")
+    line = PhaseLine("the endpoint")
     said = [line.message()]
     for event in (
         events.Started("grok-4.7"),

@@ -1,36 +1,61 @@
-"""Every sentence of `install`, `token`, `doctor` and errors in one file, to be read through.
+"""How sentences are put together: an endpoint's title where one begins, and within one."""
 
-`make snapshots` writes it again. Read the difference as somebody who sees this for the first time.
-"""
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 
-from syrupy.assertion import SnapshotAssertion
-from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+import pytest
 
-from tests.support.sentences import error_sentences, sentences
+import grok_mcp
+from grok_mcp.gateways import GATEWAYS
 
-COMMANDS = [
-    "cli/install.py",
-    "cli/choosing.py",
-    "cli/token.py",
-    "cli/doctor.py",
-    "hosts",
-    "doctor",
-    "environment.py",
-]
+MODULES = sorted(Path(grok_mcp.__file__).parent.rglob("*.py"))
 
 
-class _Text(SingleFileSnapshotExtension):
-    _write_mode = WriteMode.TEXT
-    file_extension = "txt"
+@pytest.mark.parametrize(
+    ("name", "title", "mention"),
+    [
+        ("xai", "xAI", "xAI"),
+        ("generic", "The endpoint", "the endpoint"),
+        ("sandbox", "The sandbox", "the sandbox"),
+        ("theturbo", "TheTurbo", "TheTurbo"),
+    ],
+)
+def test_a_title_begins_a_sentence_and_a_mention_stands_within_one(
+    name: str, title: str, mention: str
+) -> None:
+    assert (GATEWAYS[name].title, GATEWAYS[name].mention) == (title, mention)
 
 
-def test_the_sentences_of_setting_up_are_these(snapshot: SnapshotAssertion) -> None:
-    assert sentences(COMMANDS) == snapshot(extension_class=_Text)
+def texts(path: Path) -> Iterator[ast.JoinedStr]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield node
 
 
-def test_the_sentences_of_errors_are_these(snapshot: SnapshotAssertion) -> None:
-    assert error_sentences() == snapshot(extension_class=_Text)
+def titles_within(text: ast.JoinedStr) -> Iterator[str]:
+    """The titles of endpoints that stand in a text behind other words."""
+    before = ""
+    for part in text.values:
+        if isinstance(part, ast.Constant):
+            before += str(part.value)
+            continue
+        assert isinstance(part, ast.FormattedValue)
+        said = ast.unparse(part.value)
+        if said.endswith(("gateway.title", "endpoint.title")) and before.strip() and before[-2:] != ". ":
+            yield ast.unparse(text)
+        before += "…"
 
 
-def test_no_sentence_has_the_quotes_of_another_language() -> None:
-    assert not set("«»„") & set(sentences(["cli", "hosts", "doctor"]) + error_sentences())
+def test_no_title_stands_in_mid_sentence() -> None:
+    assert [found for path in MODULES for text in texts(path) for found in titles_within(text)] == []
+
+
+def test_nothing_is_printed_in_guillemets() -> None:
+    printed = [
+        node.value
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 1
+    ]
+    assert [text for text in printed if set(text) & set("«»")] == []

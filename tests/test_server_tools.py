@@ -292,19 +292,19 @@ async def test_each_item_is_told_once(row: Row, form: str) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_each_item_is_a_phase_while_it_comes_and_for_who_watches_late(row: Row, form: str) -> None:
     payloads = [whole(row, usage_of(row))] if form == "whole" else streamed(row, usage_of(row))
-    line, fold = PhaseLine("The endpoint"), Fold()
+    line, fold = PhaseLine("the endpoint"), Fold()
     phases = [phase_of(line, event, fold.add(event)) for payload in payloads for event in parse(payload)]
     seen = [said for said in dict.fromkeys(phases) if not said.startswith(OTHER_PHASES)]
     expected = [*row.phases[-1:]] if form == "whole" else [*row.phases]
     assert seen == expected
-    late = [phase_of(PhaseLine("The endpoint"), event, added) for event, added in fold.replay()]
+    late = [phase_of(PhaseLine("the endpoint"), event, added) for event, added in fold.replay()]
     assert set(row.phases[-1:]) <= set(late)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_an_item_that_the_end_of_a_stream_repeats_is_no_phase_again(row: Row) -> None:
     reply = response_stream("grok-4.7", row.item, message("Do", "ne."), usage=usage_of(row))
-    line, fold = PhaseLine("The endpoint"), Fold()
+    line, fold = PhaseLine("the endpoint"), Fold()
     for payload in payloads_in(reply):
         for event in parse(payload):
             line(event, fold.add(event))

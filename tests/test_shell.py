@@ -17,7 +17,6 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from grok_mcp.cli.call import CONTINUING
 from grok_mcp.tools import TOOLS
 from tests.support.cli import environment, run
 from tests.support.endpoint import Endpoint, Reply, body, chat, events
@@ -63,7 +62,9 @@ async def test_the_answer_goes_to_stdout_and_what_it_cost_to_stderr() -> None:
     async with Endpoint(chat("Blue, ", "mostly.", usage=USAGE)) as endpoint:
         done = await grok(endpoint, "ask", "What", "colour?")
     assert (done.status, done.stdout) == (0, "Blue, mostly.\n")
-    assert re.fullmatch(r"grok-4\.7 · 10 in \+ 5 out tokens · 0\.\d+ USD · \d+\.\d s\n", done.stderr)
+    assert re.fullmatch(
+        r"grok-4\.7 · 10 in \+ 5 out tokens · 0\.\d+ USD · \d+\.\d s · --conversation conv_\S+\n", done.stderr
+    )
     assert sent(endpoint) == "What colour?"
 
 
@@ -132,22 +133,22 @@ async def test_structured_prints_the_data_alone_and_json_the_whole_answer(tmp_pa
         "stop",
         10,
     )
-    assert "conversation_id" not in answer
+    assert answer["conversation_id"].startswith("conv_")
 
 
 def shown_flags(command: str) -> set[str]:
-    return set(re.findall(r"(?<=[ ,])--([a-z-]+)", run(command, "--help").stdout))
+    return set(re.findall(r"^  (?:-h, )?--([a-z-]+)", run(command, "--help").stdout, re.MULTILINE))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_the_flags_are_the_arguments_of_the_tool(command: str) -> None:
     schema = TOOLS[COMMANDS[command]].input_schema
     (first, *_) = schema["required"]
-    expected = {"json", "help", "dry-run", "git-diff", "git-base"}
+    expected = {"json", "help", "dry-run", "git-diff", "git-base", "continue", "plain"}
     for name, one in schema["properties"].items():
-        if name != first and name not in CONTINUING:
-            flag = name.replace("_", "-")
-            expected |= {flag, flag.removesuffix("s")} if one["type"] == "array" else {flag}
+        if name != first:
+            flag = "conversation" if name == "conversation_id" else name.replace("_", "-")
+            expected.add(flag.removesuffix("s") if one["type"] == "array" else flag)
     assert shown_flags(command) == expected
 
 
@@ -213,13 +214,13 @@ async def test_an_image_that_is_named_on_the_command_line_may_lie_anywhere(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ask"], "[invalid_argument] prompt: is empty"),
+        (["ask"], "The question is empty. Correct it and try again. [invalid_argument]"),
         (["ask", "x", "--image", "/nowhere.png"], "/nowhere.png can't be read: No such file"),
         (["ask", "x", "--image", __file__], "neither a PNG nor a JPEG"),
-        (["ask", "x", "--options", '{"n": 9}'], "[invalid_argument] options.n"),
-        (["ask", "x", "--options", "{no json"], "[invalid_argument] --options: is not JSON"),
+        (["ask", "x", "--options", '{"n": 9}'], "--options.n: input should be less than or equal to 8."),
+        (["ask", "x", "--options", "{no json"], "--options: is not JSON"),
         (["ask", "x", "--reasoning-effort", "huge"], "'huge' is not one of"),
-        (["structured", "x"], "[invalid_argument] schema"),
+        (["structured", "x"], "--schema is required. Correct it and try again. [invalid_argument]"),
         (["structured", "x", "--schema", "nowhere.json"], "nowhere.json: can't be read: No such file"),
     ],
 )
@@ -236,7 +237,7 @@ async def test_text_that_is_no_text_is_refused() -> None:
     async with Endpoint(chat("Never.")) as endpoint:
         done = await grok(endpoint, "ask", "-", stdin=png())
     assert done.status == 2
-    assert "[invalid_argument] stdin" in done.stderr
+    assert "stdin: not UTF-8 text." in done.stderr and "[invalid_argument]" in done.stderr
 
 
 async def test_wrong_settings_are_told_in_one_line() -> None:
@@ -258,7 +259,7 @@ async def test_a_failure_is_its_code_and_status_one(reply: Reply, code: str) -> 
     async with Endpoint(reply) as endpoint:
         done = await grok(endpoint, "ask", "Hello?")
     assert (done.status, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"[{code}] ")
+    assert done.stderr.endswith(f" [{code}]\n")
     assert KEY not in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -269,7 +270,7 @@ async def test_what_was_paid_for_is_shown_also_where_it_does_not_fit_the_schema(
             endpoint, "structured", "x", "--schema", '{"properties": {"n": {"type": "integer"}}}'
         )
     assert (done.status, done.stdout) == (1, "")
-    assert done.stderr.startswith("[schema_mismatch] ")
+    assert " [schema_mismatch]\n" in done.stderr
     assert '{"n": "four"}' in done.stderr
     assert "20 in + 10 out tokens" in done.stderr
 
@@ -385,10 +386,9 @@ async def test_a_terminal_shows_the_phase_first_then_the_text_and_citations_as_n
     async with Endpoint(reply) as endpoint:
         status, shown = await on_terminal(endpoint, "search", "x")
     assert status == 0
-    before = shown.partition("Yes")[0]
-    assert "asking The endpoint" in before
-    assert before.endswith("\x1b[2K"), "the status line was not taken away"
-    after_text = shown[shown.index("Yes[1] [or] no.\n\nSources:\n1. ") :]
+    before, _, after_text = shown.partition("\x1b[2KYes[1] [or] no.\n\nSources:\n")
+    assert re.search(r"asking the endpoint|writing, \d+ characters", before)
+    assert after_text, "the status line was not taken away before the text"
     assert after_text.index("1. https://a.example/p") < after_text.index("grok-4.7")
 
 
@@ -396,7 +396,7 @@ async def test_a_terminal_shows_the_phase_first_then_the_text_and_citations_as_n
 async def test_a_model_can_not_steer_the_terminal() -> None:
     async with Endpoint(chat("safe\x1b[2J\x07", "\rtext\u202e.")) as endpoint:
         _, shown = await on_terminal(endpoint, "ask", "x")
-    assert "safe[2Jtext.\n" in shown
+    assert "safe[2Jtext.\n" in shown and "\u202e" not in shown
 
 
 @posix
@@ -424,7 +424,7 @@ async def test_a_call_from_a_shell_is_in_the_ledger_and_within_the_budget(tmp_pa
         assert (await grok(endpoint, "ask", "What colour?", **limits)).status == 0
         refused = await grok(endpoint, "ask", "And now?", **limits)
         told = json.loads((await grok(endpoint, "usage", "--by", "tool", "--json", **limits)).stdout)
-    assert (refused.status, refused.stderr.split()[0]) == (1, "[budget]")
+    assert (refused.status, refused.stderr.split()[-1]) == (1, "[budget]")
     assert len(endpoint.requests) == 1
     assert (told["calls"], told["cost_usd"]) == (2, 0.0012)
     assert [row["key"] for row in told["rows"]] == ["ask_grok"]
@@ -440,14 +440,15 @@ async def test_a_person_at_a_terminal_is_asked_about_a_call_above_the_limit(type
     if typed in ("y", "YES"):
         assert (status, len(endpoint.requests)) == (0, 1) and "Yes.\n" in shown
     else:
-        assert (status, endpoint.requests) == (1, []) and "You declined that. Nothing was sent." in shown
+        assert (status, endpoint.requests) == (1, [])
+        assert "You declined that. Nothing was sent." in " ".join(shown.split())
 
 
 async def test_a_call_above_the_limit_is_refused_where_nobody_sits_at_a_terminal() -> None:
     async with Endpoint(chat("Yes.")) as endpoint:
         done = await grok(endpoint, "ask", "x", stdin=b"y\n", GROK_MCP_CALL_LIMIT_USD="0.01")
     assert (done.status, done.stdout, endpoint.requests) == (1, "", [])
-    assert done.stderr.startswith("[call_limit] This call may cost 0.0301 USD")
+    assert done.stderr.startswith("This call may cost 0.0301 USD")
 
 
 async def test_a_limit_that_is_no_amount_stops_a_command_with_status_2() -> None:

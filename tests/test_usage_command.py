@@ -44,7 +44,7 @@ TODAY = f"{datetime.fromtimestamp(NOW, UTC):%Y-%m-%d}"
 
 def entry(ago_s: float = 0, usage: Usage | None = REPORTED, **other: Any) -> Entry:
     named = {"tool": "ask_grok", "caller": "local", "gateway": "xai", "model_asked": "grok-4.7", **other}
-    return Entry(at=NOW - ago_s, usage=usage, duration_s=1.5, **named)
+    return Entry(at=NOW - ago_s, usage=usage, **{"duration_s": 1.5, **named})
 
 
 EXAMPLE = [
@@ -74,7 +74,7 @@ def test_an_empty_ledger_is_a_friendly_sentence_and_zeros_for_programs() -> None
         0,
     )
     assert shown() == IsPartialDict(calls=0, input_tokens=0, cost_usd=0, rows=[])
-    head = "day,calls,failed_calls,input_tokens,cached_tokens,output_tokens,"
+    head = "day,calls,failed_calls,calls_not_sent,input_tokens,cached_tokens,output_tokens,"
     assert invoked("--csv").stdout.startswith(head)
     assert not file().parent.exists(), "who reads makes nothing"
 
@@ -87,6 +87,7 @@ def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
         "sandbox": False,
         "calls": 5,
         "failed_calls": 2,
+        "calls_not_sent": 0,
         "input_tokens": 250,
         "cached_tokens": 120,
         "output_tokens": 80,
@@ -108,6 +109,9 @@ def test_the_totals_have_the_names_of_an_answer_s_usage() -> None:
         "calls_with_unknown_end": 0,
         "calls_with_priority": 2,
         "duration_s": Decimal("7.5"),
+        "cost_per_call_usd": Decimal("0.0088971193"),
+        "median_s": Decimal("1.5"),
+        "p90_s": Decimal("1.5"),
     }
     told = shown()
     assert {name: told[name] for name in told if name != "rows"} == expected
@@ -177,17 +181,21 @@ def test_json_and_csv_exclude_each_other() -> None:
 
 def test_the_table_has_a_bar_for_each_row_and_says_what_is_estimated_and_unknown() -> None:
     fill([*EXAMPLE, entry(gateway="sandbox")])
-    done = run("usage", "--by", "tool", NO_COLOR="1", PYTHONUTF8="1")
+    done = run("usage", "--by", "tool", NO_COLOR="1", PYTHONUTF8="1", COLUMNS="120")
     assert (done.stderr, done.returncode) == ("", 0)
     assert "\x1b" not in done.stdout
     bars = {line.split()[0]: line.count("█") for line in done.stdout.splitlines() if "█" in line}
     assert bars == {"ask_grok": 20, "grok_search": 2}
-    assert re.search(r"^ ?ask_grok +4 +200 +60 +0\.024691 +█", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^ ?ask_grok +4 +200 +60 +0\.024691 +0\.012346 +1\.5 s +1\.5 s +█", done.stdout, re.MULTILINE
+    )
     assert re.search(r"^ ?in all +5 +250 +80 +0\.026691", done.stdout, re.MULTILINE)
     told = " ".join(done.stdout.split())
     for sentence in (
-        "Of the input 120 tokens were cached, of the output 20 were reasoning; 6 searches, 6 sources.",
-        "Tools at the endpoint: 16 posts of X, 4 runs of code, 2 searches of files.",
+        "Of the input 120 tokens were cached, of the output 20 were reasoning.",
+        "Tools at the endpoint: 4 searches of the web, 2 searches of X, 2 searches of files, "
+        "16 posts of X read, 4 runs of code.",
+        "Sources of the answers, each once for an answer: 6.",
         "Calls that were served with priority: 2.",
         "Calls that failed or were cancelled: 2.",
         "Of the cost 0.002000 USD are estimated from public prices",
@@ -199,7 +207,7 @@ def test_the_table_has_a_bar_for_each_row_and_says_what_is_estimated_and_unknown
 
 def test_bars_show_calls_where_nothing_has_a_cost_and_fit_any_encoding() -> None:
     fill([entry(usage=None, tool="a"), entry(usage=None, tool="a"), entry(usage=None, tool="b")])
-    done = run("usage", "--by", "tool", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    done = run("usage", "--by", "tool", PYTHONUTF8="0", PYTHONIOENCODING="ascii", COLUMNS="120")
     lines = [line.strip("|") for line in done.stdout.splitlines()]
     bars = {line.split()[0]: line.count("#") for line in lines if "#" in line}
     assert bars == {"a": 20, "b": 10}
@@ -260,6 +268,93 @@ def test_a_ledger_that_can_t_be_read_is_one_line_and_status_1(spoilt: str) -> No
     assert (done.stdout, done.exit_code) == ("", 1)
     reason = "file is not a database" if spoilt == "garbage" else "a newer version of this program wrote it.*"
     assert re.fullmatch(f"grok-mcp-server: the ledger can't be read: {reason}\n", done.stderr)
+
+
+TIMED = [
+    entry(usage=None, duration_s=0.01, error="configuration", sent=False),
+    *(entry(3_600.0 * hours, duration_s=seconds) for hours, seconds in [(0, 1.0), (1, 2.0), (2, 3.0)]),
+    entry(tool="grok_search", gateway="openrouter", duration_s=9.5, finish_reason="length"),
+    entry(usage=None, duration_s=0.25, error="budget", sent=False),
+    entry(usage=None, duration_s=30, error="timeout", sent=True),
+]
+
+
+def test_what_never_left_this_machine_is_counted_apart_and_slows_nothing_down() -> None:
+    fill(TIMED)
+    told = shown("--by", "tool")
+    assert told == IsPartialDict(calls=7, calls_not_sent=2, failed_calls=1, median_s=Decimal("2.0"))
+    by_tool = {row["key"]: (row["median_s"], row["p90_s"], row["cost_per_call_usd"]) for row in told["rows"]}
+    assert by_tool == {
+        "ask_grok": (Decimal("2.0"), Decimal("3.0"), Decimal("0.0123456789")),
+        "grok_search": (Decimal("9.5"), Decimal("9.5"), Decimal("0.0123456789")),
+    }
+    table = " ".join(invoked("--by", "tool").stdout.split())
+    assert "Calls that never left this machine: 2. Calls that failed or were cancelled: 1." in table
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"),
+    [
+        ("error", {"budget": 1, "configuration": 1, "ok": 4, "timeout": 1, "unknown end": 1}),
+        ("gateway", {"openrouter": 1, "xai": 7}),
+    ],
+)
+def test_a_row_may_be_an_error_or_a_gateway(by: str, keys: dict[str, int]) -> None:
+    fill(TIMED)
+    forget([lost()])
+    assert {row["key"]: row["calls"] for row in shown("--by", by)["rows"]} == keys
+
+
+@pytest.mark.parametrize(("by", "form"), [("month", "%Y-%m"), ("hour", "%Y-%m-%d %H:00")])
+def test_a_row_may_be_a_month_or_an_hour_of_utc(by: str, form: str) -> None:
+    ago_s = [0, 0, 3_600, 31 * DAY_S, 32 * DAY_S]
+    fill([entry(passed) for passed in ago_s])
+    keys: dict[str, int] = {}
+    for passed in ago_s:
+        key = f"{datetime.fromtimestamp(NOW - passed, UTC):{form}}"
+        keys[key] = keys.get(key, 0) + 1
+    assert {row["key"]: row["calls"] for row in shown("--by", by)["rows"]} == keys
+
+
+def test_the_last_calls_are_listed_the_newest_below() -> None:
+    fill([entry(60, tool="old"), *reversed(TIMED[-3:]), entry(gateway="sandbox")])
+    told = shown("--last", "3")
+    assert [(one["tool"], one["outcome"], one["sent"], one["duration_s"]) for one in told["calls"]] == [
+        ("ask_grok", "timeout", True, 30),
+        ("ask_grok", "budget", False, Decimal("0.25")),
+        ("grok_search", "length", None, Decimal("9.5")),
+    ]
+    assert told["calls"][2] == IsPartialDict(
+        model="grok-4.7", gateway="openrouter", input_tokens=100, cost_usd=Decimal("0.0123456789")
+    )
+    lines = list(csv.DictReader(io.StringIO(invoked("--last", "3", "--csv").stdout)))
+    assert [(line["outcome"], line["sent"], line["cost_usd"]) for line in lines] == [
+        ("timeout", "true", ""),
+        ("budget", "false", ""),
+        ("length", "", "0.0123456789"),
+    ]
+    table = run("usage", "--last", "3", COLUMNS="120").stdout
+    assert re.search(r"ask_grok +grok-4.7 +budget \(not sent\) +0\.2 *\n", table)
+    assert re.search(r"grok_search +grok-4.7 +length +100 +30 +0\.012346 +9\.5", table)
+
+
+def test_a_list_of_calls_has_no_keys() -> None:
+    done = invoked("--last", "3", "--by", "tool")
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize(
+    ("flags", "number", "bars_from"),
+    [([], "0.049383", 60), (["--by", "tool"], "0.012346", 120), (["--last", "9"], "0.012346", 999)],
+    ids=["days", "tools", "calls"],
+)
+def test_bars_give_way_before_numbers_do(columns: int, flags: list[str], number: str, bars_from: int) -> None:
+    fill([one._replace(at=NOW) for one in TIMED])
+    done = run("usage", *flags, COLUMNS=str(columns), PYTHONUTF8="1")
+    assert max(map(len, done.stdout.splitlines())) <= columns
+    assert number in done.stdout and "…" not in done.stdout
+    assert ("█" in done.stdout) == (columns >= bars_from)
 
 
 def lost(ago_s: float = 0, **other: Any) -> Begun:

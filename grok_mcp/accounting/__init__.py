@@ -27,11 +27,14 @@ from grok_mcp.accounting.records import (
 )
 from grok_mcp.accounting.speeds import add_speeds as add_speeds, read_speeds as read_speeds
 from grok_mcp.accounting.totals import (
+    OK as OK,
+    EndedCall as EndedCall,
     Key as Key,
     Totals as Totals,
     add_up as add_up,
     count_calls as count_calls,
     json_values as json_values,
+    last_calls as last_calls,
     read_totals as read_totals,
 )
 

@@ -26,7 +26,7 @@ LEAST_ESTIMATE = TICKS_PER_USD // 1_000
 COLUMNS = (
     *("at", "tool", "caller", "gateway", "model_asked", "model"),
     *COUNTS,
-    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error", "service_tier"),
+    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error", "service_tier", "sent"),
 )
 """The columns of an `Entry`, in the order of its `values`."""
 
@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     """One tool call that has ended.
 
     `error` is the code of its failure. `unpriced`: it may have cost something even if nobody says what.
+    `sent`: a request for it has gone out, or was about to; None where that is not known.
     """
 
     at: float
@@ -52,6 +53,7 @@ class Entry(NamedTuple):
     finish_reason: str | None = None
     error: str | None = None
     unpriced: bool = False
+    sent: bool | None = None
 
     @property
     def ticks(self) -> int | None:
@@ -73,6 +75,7 @@ class Entry(NamedTuple):
             *self[:6],
             *(None if count is None else min(count, bounds.COUNT) for count in counts),
             *(self.ticks, source, self.duration_s, self.finish_reason, self.error, usage.service_tier),
+            self.sent,
         )
 
 

@@ -64,6 +64,8 @@ _ADDED = {
     "service_tier": "TEXT",
 }
 """Columns of `calls` since version 3."""
+_LATER = {"sent": "INTEGER"}
+"""Columns that a file of this version may lack: programs that do not know them write beside them."""
 _STEPS = (
     _CALLS,
     _IN_FLIGHT,
@@ -295,6 +297,10 @@ class Store:
                     for statement in step.split(";"):
                         db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
+        if _lacking(self._db):
+            with transaction(self._db) as db:
+                for name in _lacking(db):  # none where another process was first
+                    db.execute(f"ALTER TABLE calls ADD COLUMN {name} {_LATER[name]}")
         self._db.execute("PRAGMA temp_store = MEMORY")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")  # `tidy` does that, as it waits for the disk
 
@@ -346,7 +352,7 @@ def _show(db: sqlite3.Connection, version: int, beside: Rows | None) -> None:
         db.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
     if version < 2:
         db.execute(_IN_FLIGHT.replace("CREATE TABLE", "CREATE TEMP TABLE"))
-    lacking = _ADDED if version < 3 else ()
+    lacking = _lacking(db) if version >= 3 else [*_ADDED, *_LATER]
     here = ", ".join(f"NULL AS {name}" if name in lacking else name for name in COLUMNS)
     if beside is None:
         if lacking:
@@ -364,6 +370,12 @@ def _show(db: sqlite3.Connection, version: int, beside: Rows | None) -> None:
     owners = {row[-2] for row in in_flight}
     db.executemany("DELETE FROM temp.in_flight WHERE owner = ?", [(owner,) for owner in owners])
     db.executemany(f"INSERT INTO temp.in_flight VALUES ({_marks(_BEGUN)})", in_flight)
+
+
+def _lacking(db: sqlite3.Connection) -> list[str]:
+    """The later columns that the table has not; none for one that is not ours, which is left as it is."""
+    known = {row[1] for row in db.execute("PRAGMA table_info(calls)")}
+    return [name for name in _LATER if name not in known and known.issuperset(_ADDED)]
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -6,10 +6,7 @@ checks apply here too. A command's flags are the properties of its tool's publis
 
 import json
 import logging
-import os
-import stat
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,35 +16,41 @@ import anyio
 import click
 
 from grok_mcp.cli.console import BAD_USAGE, FAILED
+from grok_mcp.cli.flags import OWN, flag, write_groups
 from grok_mcp.cli.git import git_diff
+from grok_mcp.cli.stdin import DASH, read_piped
 from grok_mcp.cli.terminal import ShellView
+from grok_mcp.cli.wording import flag_of
 from grok_mcp.environment import read_settings
-from grok_mcp.errors import CallLimitError, GrokError, InternalError, InvalidArgumentError
+from grok_mcp.errors import (
+    CallLimitError,
+    ConversationNotFoundError,
+    GrokError,
+    InternalError,
+    InvalidArgumentError,
+)
 from grok_mcp.events import Observer, ignore
 from grok_mcp.logs import configure_logging
 from grok_mcp.messages import Answer, Call, Consent
 from grok_mcp.pipeline import Grok
 from grok_mcp.serving import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
+from grok_mcp.stores import open_shell_conversations, shell_stores
 from grok_mcp.streams import StdoutError, check_stdout
 from grok_mcp.tools import PUBLISHED, TOOLS, DryRun, ToolSpec, read_named_image, run_counted, run_dry
-
-_TYPES = {"integer": click.INT, "number": click.FLOAT}
-_METAVARS = {"integer": "N", "number": "NUMBER", "object": "JSON|FILE"}
-
-CONTINUING = ("conversation_id", "tool_results")
-"""Arguments that go on from an earlier answer, which ends with its process here."""
 
 logger = logging.getLogger(__name__)
 
 
 class Own(NamedTuple):
-    """What a command takes beside its tool's arguments."""
+    """What a command takes beside its tool's arguments; the names are those of `flags.OWN`."""
 
     git_diff: bool
     git_base: str
-    dry_run: bool
+    go_on: bool
+    plain: bool
     as_json: bool
+    dry_run: bool
 
 
 class CallCommand(click.Command):
@@ -58,50 +61,27 @@ class CallCommand(click.Command):
         self._tool = tool
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The question, a flag for each other argument, those of `Own`, and `--help`."""
+        """The question, a flag for each other argument, those of `flags.OWN`, and `--help`."""
         return [*self._arguments, *super().get_params(ctx)]
 
     @cached_property
     def _arguments(self) -> list[click.Parameter]:
         schema = PUBLISHED[self._tool]
         subject = subject_of(schema)
-        flags = [
-            _flag(name, property)
-            for name, property in schema["properties"].items()
-            if name != subject and name not in CONTINUING
-        ]
-        own = [
-            click.Option(["git_diff", "--git-diff"], is_flag=True, help="add the changes since --git-base"),
-            click.Option(["git_base", "--git-base"], default="HEAD", metavar="REV", help="default HEAD"),
-            click.Option(
-                ["dry_run", "--dry-run"], is_flag=True, help="show files, tokens and cost; send nothing"
-            ),
-            click.Option(["as_json", "--json"], is_flag=True, help="print the whole answer as JSON"),
-        ]
-        return [click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]"), *flags, *own]
+        named = [flag(name, one) for name, one in schema["properties"].items() if name != subject]
+        words = click.Argument(["words"], nargs=-1, metavar=f"[{subject.upper()}]")
+        return [words, *named, *OWN]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the flags in groups."""
+        write_groups(ctx, formatter, self.get_params(ctx))
 
     def _run(self, /, words: tuple[str, ...], **flags: Any) -> None:
-        own = Own(*(flags.pop(name) for name in Own._fields))
+        own = Own(**{name: flags.pop(name) for name in Own._fields})
+        if own.go_on and flags["conversation_id"]:
+            raise click.UsageError("--continue and --conversation exclude each other")
         status = call_tool(self._tool, words, flags, own)
         click.get_current_context().exit(status)
-
-
-def _flag(name: str, schema: Mapping[str, Any]) -> click.Option:
-    """The flag of an argument; for a list it may be repeated, and also has its name in the singular."""
-    kind = schema["type"]
-    item = schema["items"] if kind == "array" else schema
-    flag = f"--{name.replace('_', '-')}"
-    spellings = [flag[:-1], flag] if kind == "array" and flag.endswith("s") else [flag]
-    if kind == "boolean":
-        return click.Option([name, *spellings], is_flag=True, default=None, help=schema.get("description"))
-    closed = "enum" in schema
-    return click.Option(
-        [name, *spellings],
-        type=click.Choice(schema["enum"], case_sensitive=False) if closed else _TYPES.get(kind, click.STRING),
-        multiple=kind == "array",
-        metavar=None if closed else "|".join(item.get("enum", ())) or _METAVARS.get(item["type"], "TEXT"),
-        help=schema.get("description"),
-    )
 
 
 def subject_of(schema: Mapping[str, Any]) -> str:
@@ -115,12 +95,14 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], own: Ow
     if settings is None:
         return BAD_USAGE
     check_stdout()
-    if settings.budget_usd_per_day is None:  # nothing continues from here: no need of Redis
+    if settings.budget_usd_per_day is None:  # conversations are kept in a file here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
     configure_telemetry()
     spec = TOOLS[tool]
-    view = ShellView(data_only=spec.renders == "data", as_json=own.as_json)
+    view = ShellView(
+        spec.input_schema, data_only=spec.renders == "data", as_json=own.as_json, plain=own.plain
+    )
     try:
         outcome = anyio.run(_outcome, spec, settings, words, flags, own, view)
         if isinstance(outcome, GrokError):
@@ -146,18 +128,22 @@ async def _outcome(
 ) -> Answer | DryRun | GrokError:
     """The answer, or any error: nothing else catches all."""
     try:
-        raw = read_arguments(spec.input_schema, words, flags)
+        raw = read_arguments(spec.input_schema, words, flags, view.hint)
         if own.git_diff:
             subject = subject_of(spec.input_schema)
             raw[subject] = "\n\n".join(filter(None, (raw[subject], git_diff(own.git_base))))
-        grok = Grok(settings)
+        kept = open_shell_conversations(settings)
+        if own.go_on or raw.get("conversation_id"):
+            raw["conversation_id"] = raw.get("conversation_id") or (kept and await kept.last())
+            _check_kept(settings, raw["conversation_id"] if kept else None)
+        grok = Grok(settings, stores=shell_stores(kept))
         try:
             if own.dry_run:
                 return await run_dry(spec, grok, raw, _call(spec))
             answer = await _answer(spec, grok, raw, view)
         finally:
             await grok.aclose()
-        return replace(answer, conversation_id=None)
+        return answer if kept else replace(answer, conversation_id=None)
     except GrokError as error:
         return error
     except StdoutError:
@@ -167,6 +153,15 @@ async def _outcome(
         return InternalError(
             f"An error in this program ({type(error).__name__}).",
             "GROK_MCP_LOG_LEVEL=debug shows the details; please report them.",
+        )
+
+
+def _check_kept(settings: Settings, handle: str | None) -> None:
+    """Raise ConversationNotFoundError where there is nothing to go on from."""
+    if handle is None:
+        why = "none is kept any more" if settings.keep == "on" else "GROK_MCP_KEEP=off keeps none"
+        raise ConversationNotFoundError(
+            f"There is no conversation to go on with: {why}.", "Ask without --continue and --conversation."
         )
 
 
@@ -197,7 +192,7 @@ async def _answer(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], view: Shel
 
 
 def read_arguments(
-    schema: Mapping[str, Any], words: Sequence[str], flags: Mapping[str, Any]
+    schema: Mapping[str, Any], words: Sequence[str], flags: Mapping[str, Any], hint: Callable[[str], None]
 ) -> dict[str, Any]:
     """The arguments of a call, from words, flags, files and stdin; raises InvalidArgumentError."""
     raw = {name: value for name, value in flags.items() if value not in (None, ())}
@@ -214,34 +209,15 @@ def read_arguments(
             raw[name] = list(value)
         elif property["type"] == "array":  # a single text may hold several, with commas between them
             raw[name] = value[0] if len(value) == 1 else list(value)
-    return {subject_of(schema): _question(words), **raw}
+    return {subject_of(schema): _question(words, hint), **raw}
 
 
-def _question(words: Sequence[str]) -> str:
+def _question(words: Sequence[str], hint: Callable[[str], None]) -> str:
     """The words of the command line, the text from stdin, or both, the second below the first."""
-    from_stdin = list(words) == ["-"]
-    texts = ["" if from_stdin else " ".join(words), _stdin() if from_stdin or _is_piped() else ""]
-    return "\n\n".join(filter(None, texts))
-
-
-def _is_piped() -> bool:
-    """Whether stdin is a pipe or a file; not a terminal, nothing, or what a service manager leaves there."""
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (AttributeError, OSError, ValueError):  # closed, or no file at all
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-
-
-def _stdin() -> str:
-    if sys.stdin is None:
-        return ""
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        raise InvalidArgumentError(
-            "stdin: not UTF-8 text.", "Convert it, or pass an image with --image."
-        ) from None
+    piped = read_piped(words)
+    if piped.left:
+        hint(f"stdin was not read: {piped.left}. Add - to send it along.")
+    return "\n\n".join(filter(None, (" ".join(word for word in words if word != DASH), piped.text)))
 
 
 def _image(image: str, number: int) -> str:
@@ -253,7 +229,7 @@ def _image(image: str, number: int) -> str:
 
 def _json(value: str, name: str) -> Any:
     """A JSON value from the command line, or from a file named there."""
-    text, place = value.strip(), f"--{name.replace('_', '-')}"
+    text, place = value.strip(), flag_of(name, "array" if name.endswith("s") and name != "options" else "")
     if not text.startswith(("{", "[")):
         path = Path(text.removeprefix("@")).expanduser()
         place = f"{place} {path}"
@@ -273,8 +249,12 @@ ask = CallCommand(
     "ask_grok",
     """Ask Grok a question, and read the answer as it is written.
 
-    The prompt is the text on the command line; `-` or a pipe reads it from stdin. With both, what comes over
-    the pipe is added below it as context.
+    The prompt is the text on the command line. Without one, or where - is among its words, stdin is read to
+    its end, and stands below it. What is piped to this command alone, as in git diff | … ask "Review this",
+    is read without - too; in a loop or a script, whose stdin is not its own, only with -.
+
+    A terminal shows Markdown, laid out block by block; a pipe gets the text as Grok wrote it. The last 50
+    conversations are kept for a week, unless GROK_MCP_KEEP=off.
     """,
 )
 search = CallCommand(
@@ -282,7 +262,7 @@ search = CallCommand(
     "grok_search",
     """Let Grok search the web and X, and answer with sources.
 
-    A query is read as `grok-mcp-server ask` reads a prompt.
+    A query is read as `ask` reads a prompt.
     """,
 )
 structured = CallCommand(
@@ -290,6 +270,6 @@ structured = CallCommand(
     "grok_structured",
     """Get JSON that fits a schema.
 
-    Prints the JSON alone on stdout. A prompt is read as `grok-mcp-server ask` reads it.
+    Prints the JSON alone on stdout. A prompt is read as `ask` reads it.
     """,
 )

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from grok_mcp import __version__, serving
 from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.console import BAD_USAGE, INTERRUPTED, did_you_mean, fail
+from grok_mcp.cli.flags import complete_from, model_ids
 from grok_mcp.environment import variables_of
-from grok_mcp.invocation import command
+from grok_mcp.invocation import PROGRAM, command
 from grok_mcp.settings import Settings
 from grok_mcp.streams import guarded_stdout
 
@@ -92,7 +93,10 @@ class ServeCommand(click.Command):
             if kind is bool:
                 flags.append(click.Option(flag, is_flag=True, flag_value="true", help=help))
             else:
-                flags.append(click.Option(flag, metavar=_metavar(kind), help=help))
+                takes = _metavar(kind)
+                words = model_ids() if name == "model" else takes.split("|") if "|" in takes else []
+                option = click.Option(flag, metavar=takes, help=help, shell_complete=complete_from(words))
+                flags.append(option)
         return flags
 
 
@@ -141,10 +145,28 @@ def serve(ctx: click.Context, /, **flags: str | None) -> None:
 )
 @click.pass_context
 def demo(ctx: click.Context, pace: float | None) -> None:
-    """See the three tools at work; needs no key."""
-    from grok_mcp.demo import PACE_S, run_demo  # brings the MCP SDK
+    """See the three tools at work, without a key."""
+    from grok_mcp.demo import PACE_S, play
 
-    ctx.exit(run_demo(PACE_S if pace is None else pace))
+    ctx.exit(play(PACE_S if pace is None else pace))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, flags and values in a shell.
+
+    \b
+    bash: add to ~/.bashrc                    eval "$(grok-mcp-server completion bash)"
+    zsh:  add to ~/.zshrc, below compinit     eval "$(grok-mcp-server completion zsh)"
+    fish: type once
+      grok-mcp-server completion fish > ~/.config/fish/completions/grok-mcp-server.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    assert made is not None  # click has all three
+    click.echo(made(cli, {}, PROGRAM, f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE").source())
 
 
 @cli.command()

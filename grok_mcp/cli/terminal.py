@@ -1,13 +1,15 @@
 """What a call from a shell prints: the answer and its sources on stdout, everything about it on stderr.
 
-On a terminal the text is streamed, after a line that says what Grok is doing. A pipe gets the same text, byte
-for byte as Grok wrote it.
+On a terminal a line says what Grok is doing, and above it stand the blocks of the text that are finished,
+laid out as Markdown. `--plain`, a dumb terminal and one without Unicode get the text as it comes. A pipe gets
+it byte for byte as Grok wrote it.
 """
 
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -16,10 +18,13 @@ from rich.console import Console
 
 from grok_mcp import events
 from grok_mcp.accounting import amount
+from grok_mcp.cli.blocks import Block, Blocks
 from grok_mcp.cli.console import note
+from grok_mcp.cli.layout import hanging, layout
+from grok_mcp.cli.wording import as_data, in_words, note_in_words
 from grok_mcp.errors import GrokError
 from grok_mcp.events import Observer
-from grok_mcp.messages import Answer
+from grok_mcp.messages import CITATION_MARKER, Answer
 from grok_mcp.pipeline import Grok
 from grok_mcp.rendering import (
     DeltaProgress,
@@ -30,6 +35,7 @@ from grok_mcp.rendering import (
     alternatives,
     clean,
     facts,
+    fit,
     supplements,
     usage_facts,
 )
@@ -38,20 +44,75 @@ from grok_mcp.tools import DryRun
 _HEADS = ("file", "bytes", "tokens")
 
 
+def _width() -> int:
+    return Console(stderr=True).width
+
+
+def _cited(text: str) -> str:
+    """A whole text as a terminal shows it."""
+    shown = TerminalText()
+    return shown.feed(text) + shown.end()
+
+
+class _Page:
+    """Markdown on a terminal, each block once it is finished."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        self._blocks = Blocks()
+        self._is_begun = False
+
+    def feed(self, text: str) -> list[Block]:
+        """The blocks that this piece of a text finishes."""
+        return self._blocks.feed(text)
+
+    def end(self) -> list[Block]:
+        """The blocks that are left at the end of a text."""
+        return self._blocks.end()
+
+    def show(self, blocks: Sequence[Block]) -> None:
+        """Print blocks, each below a blank line where it does not go on with the one before."""
+        for block in blocks:
+            if self._is_begun and not block.goes_on:
+                self._console.print()
+            self._is_begun = True
+            self._console.print(layout(block.text), crop=False, end="")
+
+    def finish(self, text: str) -> None:
+        """Print the rest of a text, or all of it."""
+        self.show([*self.feed(text), *self.end()])
+
+    def add(self, section: str) -> None:
+        """Print code as such, and lines of sources with their addresses whole."""
+        if section.startswith("```"):
+            self.finish(section)
+        elif section:
+            lines = hanging(section, self._console.width, 3)
+            self._console.print("\n" + lines, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
 
 
 class ShellView:
-    """Shows a call. `data_only` prints the data of the answer alone, `as_json` the whole answer."""
+    """Shows a call. `data_only` prints the data of the answer alone, `as_json` the whole answer; `plain` lays
+    nothing out. `schema` is that of the tool's arguments, which errors and notes name as flags.
+    """
 
-    def __init__(self, *, data_only: bool, as_json: bool) -> None:
+    def __init__(
+        self, schema: Mapping[str, Any], *, data_only: bool, as_json: bool, plain: bool = False
+    ) -> None:
+        self._schema = schema
         self._data_only = data_only
         self._as_json = as_json
         self._on_terminal = sys.stdout.isatty()
         self._text = TerminalText() if self._on_terminal else None
-        watched = self._on_terminal and sys.stderr.isatty()
-        self._status = StatusLine(Console(stderr=True)) if watched else None
+        able = self._on_terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        self._page = _Page() if able and unicode and not (plain or data_only or as_json) else None
+        self._status = StatusLine(Console(stderr=True)) if able and sys.stderr.isatty() else None
+        self._is_printing = False
         self._broken: OSError | None = None
         self._last = "\n"
 
@@ -61,7 +122,7 @@ class ShellView:
         outcome: Answer | Exception | None = None
 
         def observe(event: events.Event, added: str) -> None:
-            if added and not (self._data_only or self._as_json):
+            if added and not (self._data_only or self._as_json or self._page):
                 self._end_status()
             for pump in pumps:
                 pump(event, added)
@@ -102,26 +163,36 @@ class ShellView:
         if not (self._data_only or self._as_json):
             pumps.append(DeltaProgress(self._stream, self._begin_anew))
         if self._status:
-            self._status.show(f"asking {grok.gateway.title}")
-            pumps.append(StatusProgress(self._note, grok.gateway.title))
+            self._status.show(f"asking {grok.gateway.mention}")
+            pumps.append(StatusProgress(self._note, grok.gateway.mention))
         return pumps
 
     async def _note(self, seconds: float, message: str) -> None:
-        if self._status:
-            self._status.show(message)
+        if self._status and not self._is_printing:
+            self._status.show(fit(CITATION_MARKER.sub(r"[\1]", message), _width() - 2))
 
     async def _begin_anew(self, seconds: float, message: str) -> None:
         """The text so far has to be read once more: the endpoint had left out a part of it."""
         await self._stream(seconds, "\n\n")
+        if self._page and self._text:
+            self._page.finish(self._text.end())
         note("Note: the endpoint had left out a part of the text; it follows whole.")
 
     async def _stream(self, seconds: float, message: str) -> None:
         """Write a piece of the text; a reader that has left ends the call."""
         if not message:
             return
-        self._end_status()
+        text = self._text.feed(message) if self._text else message
         try:
-            await anyio.to_thread.run_sync(self._write, self._text.feed(message) if self._text else message)
+            if self._page is None:
+                self._end_status()
+                await anyio.to_thread.run_sync(self._write, text)
+            elif blocks := self._page.feed(text):
+                if self._status:
+                    self._status.close()  # comes again with the next note
+                self._is_printing = True
+                await anyio.to_thread.run_sync(self._page.show, blocks)
+                self._is_printing = False
         except OSError as error:
             self._broken = error
             self._stop()
@@ -154,7 +225,15 @@ class ShellView:
         self._print_notes(answer)
 
     def _finish_text(self, answer: Answer) -> None:
-        self._write(self._text.end() if self._text else "")
+        rest = self._text.end() if self._text else ""
+        if self._page:
+            self._page.finish(rest)
+            for section in alternatives(answer):
+                self._page.finish(_cited(section))
+            for section in supplements(answer):
+                self._page.add(clean(section))
+            return
+        self._write(rest)
         self._end_line()
         for section in (*alternatives(answer), *supplements(answer)):
             self._write(f"\n{self._cleaned(section)}\n")
@@ -165,10 +244,20 @@ class ShellView:
             note("")
         if self._data_only:
             for section in (*alternatives(answer), *supplements(answer)):
-                note(self._cleaned(section))
+                self._note_down(section)
         for warning in answer.warnings:
-            note(self._cleaned(f"Note: {warning}"))
-        note(self._cleaned(facts(answer)), dim=True)
+            self._note_down(f"Note: {note_in_words(warning, self._schema)}")
+        kept = f" · --conversation {answer.conversation_id}" if answer.conversation_id else ""
+        self._note_down(facts(replace(answer, conversation_id=None)) + kept, dim=True)
+
+    def hint(self, text: str) -> None:
+        """Print what a person should know of this call before its answer."""
+        self._note_down(f"Note: {text}", dim=True)
+
+    def _note_down(self, text: str, *, dim: bool = False) -> None:
+        """Print to stderr, in lines that fit on a terminal."""
+        text = self._cleaned(text)
+        note(hanging(text, _width()) if sys.stderr.isatty() else text, dim=dim)
 
     def _print_json(self, value: Any) -> None:
         if self._on_terminal:
@@ -199,16 +288,24 @@ class ShellView:
     def fail(self, error: GrokError) -> None:
         """Report what failed, what to do, and what it cost."""
         self._end_status()
+        if self._page and self._text:
+            self._page.finish(self._text.end())
         self._end_line()
-        note(self._cleaned(error.text))
+        if self._as_json:
+            self._print_json(as_data(error, self._schema))
+            if self._on_terminal:
+                return
+        self._note_down(in_words(error, self._schema))
         if error.usage:
-            note(" · ".join(usage_facts(error.usage)), dim=True)
+            self._note_down(" · ".join(usage_facts(error.usage)), dim=True)
 
     def _cleaned(self, text: str) -> str:
         return clean(text) if sys.stderr.isatty() or self._on_terminal else text
 
     def close(self) -> None:
-        """Leave the terminal as it was; may be called twice."""
+        """Leave the terminal as it was, with all text that came; may be called twice."""
         self._end_status()
+        if self._page and self._text:
+            self._page.finish(self._text.end())
         if self._on_terminal:
             self._end_line()

@@ -3,12 +3,11 @@
 The server runs as a process of its own, as a host would run it; nothing of the user's settings reaches it.
 """
 
-import logging
 import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,9 +21,6 @@ from grok_mcp.sandbox import SandboxServer
 from grok_mcp.streams import StdoutError, say
 
 TIMEOUT_S = 60.0
-PACE_S = 0.03
-"""Seconds between two pieces of an answer: slow enough to read, and over in a quarter of a minute."""
-
 KEY = "sandbox-demo"
 
 Mode = Literal["deltas", "status"]
@@ -77,13 +73,12 @@ SESSIONS: Mapping[Mode, Sequence[Scene]] = {
 }
 
 
-def run_demo(pace: float = PACE_S) -> int:
-    """Play the demo on stdout; returns the exit status. Nothing that it started is left running."""
-    logging.getLogger().addHandler(logging.NullHandler())
+def run_demo(view: View, pace: float) -> int:
+    """Play all sessions; returns the exit status."""
     try:
-        with closing(View()) as view:
-            anyio.run(_demo, view, pace)
+        anyio.run(_demo, view, pace)
     except (Exception, BaseExceptionGroup) as error:
+        view.close()
         say(f"the demo failed: {_reason(error)}")
         return 1
     return 0
@@ -113,7 +108,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 async def _demo(view: View, pace: float) -> None:
     with anyio.fail_after(TIMEOUT_S), SandboxServer(pace=pace) as sandbox:
-        view.intro(sandbox.url)
+        view.listening(sandbox.url)
         for mode, scenes in SESSIONS.items():
             view.starting(mode)
             async with _session(sandbox.url, mode) as client:

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from grok_mcp.rendering import StatusLine, TerminalText, usage_facts
+from grok_mcp.invocation import command
+from grok_mcp.rendering import StatusLine, TerminalText, fit, usage_facts
 from grok_mcp.usage import Usage
 
 WIDTH = 80
@@ -24,18 +25,7 @@ MODES = {
     "status": "one line that each note replaces, as hosts show it",
 }
 SANDBOX_ONLY = "All of this came from the sandbox: no model wrote it, and nothing was searched."
-REAL_KEY = "For real answers get a key at https://console.x.ai and configure your host:"
-HOST_CONFIG = """\
-{
-  "mcpServers": {
-    "grok": {
-      "command": "uvx",
-      "args": ["grok-mcp-server"],
-      "env": { "XAI_API_KEY": "your-key-here" }
-    }
-  }
-}"""
-
+REAL_KEY = "For real answers get a key at https://console.x.ai. Then type:"
 
 _COUNTED = re.compile(r", [\d,]+ (?:s$|characters: .*)")
 """The part of a status note that changes within a phase."""
@@ -65,19 +55,24 @@ class View:
         if self._status and waiting:
             self._status.show(waiting)
 
-    def intro(self, url: str) -> None:
-        """Print what this is and where the sandbox listens."""
+    def banner(self) -> None:
+        """Print what this is, at once."""
         self._print(self._wrap(WHAT), style="dim")
+        self._begin("starting the sandbox")
+        sys.stdout.flush()
+
+    def listening(self, url: str) -> None:
+        """Print where the sandbox listens."""
         self._print(f"\nsandbox endpoint at {url}")
 
     def starting(self, mode: str) -> None:
         """A server process is about to start."""
         self._mode = mode
-        self._begin("starting grok-mcp")
+        self._begin("starting grok-mcp-server")
 
     def started(self, version: str, protocol: str, tools: Sequence[str]) -> None:
         """The server has answered and listed its tools."""
-        self._print(f"\ngrok-mcp {version}, MCP {protocol} over stdio")
+        self._print(f"\ngrok-mcp-server {version}, MCP {protocol} over stdio")
         self._print(f"tools: {', '.join(tools)}", style="cyan")
         self._print(f"GROK_MCP_PROGRESS={self._mode}: {MODES[self._mode]}", style="dim")
 
@@ -140,10 +135,15 @@ class View:
         self._print(f"\nusage: {' · '.join(usage_facts(Usage(**usage)))}", style="green")
 
     def outro(self) -> None:
-        """Print where the answers came from and how to get real ones."""
+        """Print where the answers came from, and what to type for real ones."""
         self._print("\n" + self._wrap(SANDBOX_ONLY), style="yellow")
         self._print(self._wrap(REAL_KEY) + "\n")
-        self._print(HOST_CONFIG)
+        for line in (
+            "export XAI_API_KEY=your-key",
+            f"{command('install')}   # into the host that you use",
+            f'{command("ask")} "…"   # or an answer here',
+        ):
+            self._print(f"  {line}")
 
     def close(self) -> None:
         """Remove the status line; may be called twice."""
@@ -160,12 +160,3 @@ class View:
         for line in text.split("\n"):
             lines += textwrap.wrap(line, self._width, break_long_words=False, break_on_hyphens=False) or [""]
         return "\n".join(lines)
-
-
-def fit(note: str, width: int) -> str:
-    """A status note that fits on a line: of a text in progress, the end is what is new."""
-    head, mark, tail = note.partition("characters: …")
-    room = width - len(head) - len(mark)
-    if mark and room > 0:
-        return f"{head}{mark}{tail[-room:]}"
-    return note if len(note) <= width else f"{note[: width - 1]}…"

@@ -38,7 +38,7 @@ def check_key(settings: Settings, keys: Keys) -> list[Check]:
     """Whether there is a key that can be sent; never shows any of it."""
     gateway = GATEWAYS.get(settings.gateway or "")
     if gateway is not None and gateway.own_key:
-        return [fine("key", f"{gateway.title.lower()} needs none")]
+        return [fine("key", f"{gateway.mention} needs none")]
     key, variable = keys.key, keys.variable
     if key is None:
         return [_missing(settings, keys)]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from grok_mcp import bounds, errors
 from grok_mcp.endpoint.error_bodies import ErrorBody, unsupported_parameter
 from grok_mcp.errors import UpstreamError
+from grok_mcp.gateways import within
 from grok_mcp.redaction import quote
 
 _GENERIC_STATUS = {
@@ -112,6 +113,11 @@ class Endpoint(NamedTuple):
     title: str
     key_variable: str = "XAI_API_KEY"
     secrets: tuple[str, ...] = ()
+
+    @property
+    def mention(self) -> str:
+        """Its title within a sentence."""
+        return within(self.title)
 
 
 def classify(

@@ -179,7 +179,7 @@ class Upstream:
             )
         if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
             return errors.ConfigurationError(
-                f"The request to {self.endpoint.title} can't be made: {self._reason(error)}.",
+                f"The request to {self.endpoint.mention} can't be made: {self._reason(error)}.",
                 "Check the base URL and the key for stray characters.",
             )
         if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
@@ -189,7 +189,7 @@ class Upstream:
             )
         host = urlsplit(url).netloc.rpartition("@")[2]
         return errors.UpstreamConnectionError(
-            f"The connection to {self.endpoint.title} ({host}) failed: {self._reason(error)}.",
+            f"The connection to {self.endpoint.mention} ({host}) failed: {self._reason(error)}.",
             "Check the network and the base URL, then try again.",
         )
 

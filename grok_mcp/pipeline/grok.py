@@ -29,7 +29,7 @@ from grok_mcp.pipeline.runs import Runs
 from grok_mcp.pipeline.safety import safety_identifier
 from grok_mcp.pipeline.turn import Turn
 from grok_mcp.settings import Settings
-from grok_mcp.stores import open_stores
+from grok_mcp.stores import AnswerStore, ConversationStore, open_stores
 
 WARM_AFTER_S = 0.2  # by then the host has its list of tools, and the processor is free
 TIDY_AFTER_S = 30.0
@@ -42,10 +42,15 @@ if TYPE_CHECKING:
 class Grok:
     """One endpoint, its conversations and limits; built once a process, shared by all callers."""
 
-    def __init__(self, settings: Settings, in_flight: InFlight | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        in_flight: InFlight | None = None,
+        stores: tuple[ConversationStore, AnswerStore] | None = None,
+    ) -> None:
         self.settings = settings
         self.in_flight = in_flight or InFlight()
-        self.conversations, self._answers = open_stores(settings)
+        self.conversations, self._answers = stores or open_stores(settings)
         self.runs = Runs(self.in_flight, self._answers)
         self.pace = Pace()
         self.gateway = resolve(settings)
@@ -132,8 +137,8 @@ class Grok:
     async def _check_key(self) -> None:
         await self.keys.settle()
         if self.keys.key is None:
-            raise errors.ConfigurationError(
-                f"{self.keys.missing_reason}: nothing was sent to {self.gateway.title}.",
+            raise errors.MissingKeyError(
+                f"{self.keys.missing_reason}: nothing was sent to {self.gateway.mention}.",
                 "Set XAI_API_KEY (or GROK_MCP_API_KEY) in the host's configuration of this server and "
                 "restart it, or set GROK_MCP_GATEWAY=sandbox to try it without a key.",
             )

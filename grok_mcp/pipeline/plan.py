@@ -162,13 +162,15 @@ class Plan:
         notes = []
         takes_collections = "collections" in self._gateway.extensions and dialect == "responses"
         if request.collections and not takes_collections:
-            notes.append(f"No collection was searched: {self._gateway.title} does not do that by {dialect}.")
+            notes.append(
+                f"No collection was searched: {self._gateway.mention} does not do that by {dialect}."
+            )
             request = replace(request, collections=())
         multi_agent = "a multi-agent model" if "multi-agent" in request.model else None
         stop = "stop" if "stop" in request.options and "stop" not in request.omit else None
         if request.guidelines and (without := multi_agent or stop):
             notes.append(
-                f"This server's guidelines were not sent: {self._gateway.title} takes none with {without}."
+                f"This server's guidelines were not sent: {self._gateway.mention} takes none with {without}."
             )
             request = replace(request, guidelines=())
         return request, notes
@@ -198,7 +200,7 @@ class Plan:
             known = self._gateway.document_dialects
             if not known:
                 raise errors.InvalidArgumentError(
-                    f"files: {self._gateway.title} takes no documents, only texts and images.",
+                    f"files: {self._gateway.mention} takes no documents, only texts and images.",
                     "Leave PDFs and addresses out, or copy their text into the prompt.",
                 )
         ruled_out = [
@@ -224,7 +226,7 @@ class Plan:
         """Raise InvalidArgumentError where code has to run, and nothing but code can."""
         if self._request.tool_choice == "required" and not self._request.tools:
             raise errors.InvalidArgumentError(
-                f"tool_choice: code is required, and {self._gateway.title} runs none here{reason}.",
+                f"tool_choice: code is required, and {self._gateway.mention} runs none here{reason}.",
                 "Ask without tool_choice, or without code.",
             )
 
@@ -349,7 +351,7 @@ class Plan:
         if inline:
             advice = f"Give the https address of {inline[0]}, which the endpoint fetches, or copy its text."
         return errors.BadRequestError(
-            f"files: {self._gateway.title} refused the document: {error.message}",
+            f"files: {self._gateway.mention} refused the document: {error.message}",
             advice,
             status=error.status,
             request_id=error.request_id,

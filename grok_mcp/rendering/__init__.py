@@ -22,4 +22,9 @@ from grok_mcp.rendering.progress import (
     Progress as Progress,
     StatusProgress as StatusProgress,
 )
-from grok_mcp.rendering.terminal import StatusLine as StatusLine, TerminalText as TerminalText, clean as clean
+from grok_mcp.rendering.terminal import (
+    StatusLine as StatusLine,
+    TerminalText as TerminalText,
+    clean as clean,
+    fit as fit,
+)

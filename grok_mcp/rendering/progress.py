@@ -96,7 +96,7 @@ class PhaseLine:
         self._since = time.monotonic()
         self.has_changed = False
         """Whether the phase is another than when that was last set to False."""
-        self._phase = f"waiting for {upstream.replace('The ', 'the ', 1)}"
+        self._phase = f"waiting for {upstream}"
         self._begun = False
         self._characters = 0
         self._tail: deque[str] = deque(maxlen=40)

@@ -62,3 +62,12 @@ class StatusLine:
         if self._status:
             self._status.stop()
             self._status = None
+
+
+def fit(note: str, width: int) -> str:
+    """A status note that fits on a line: of a text in progress, the end is what is new."""
+    head, mark, tail = note.partition("characters: …")
+    room = width - len(head) - len(mark)
+    if mark and room > 0:
+        return f"{head}{mark}{tail[-room:]}"
+    return note if len(note) <= width else f"{note[: width - 1]}…"

@@ -75,7 +75,7 @@ class ToolCall:
         self._phase: PhaseLine | None = None
         """Watches a call that may become a task."""
         if wait_s is not None and not spec.collects and takes_tasks(ctx):
-            self._phase = PhaseLine(grok.gateway.title)
+            self._phase = PhaseLine(grok.gateway.mention)
             if grok.pace.is_slow(self._kind):
                 wait_s = AT_ONCE_S
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
@@ -104,7 +104,7 @@ class ToolCall:
         report = partial(_report, self._ctx)  # not a method: a cycle would hold the answer until a collection
         if mode == "deltas":
             return DeltaProgress(report, partial(_report_restart, self._ctx))
-        return StatusProgress(report, self._grok.gateway.title)
+        return StatusProgress(report, self._grok.gateway.mention)
 
     async def run(self) -> Result:
         """The result, whatever happens, or the task that the call has become; notes go out meanwhile."""

@@ -4,6 +4,8 @@ They belong to the caller who got the handle, and expire. One process keeps them
 answers in a file besides; several share a Redis.
 """
 
+from typing import TYPE_CHECKING
+
 from grok_mcp.settings import Settings
 from grok_mcp.stores.answers import (
     LIFETIME_S as LIFETIME_S,
@@ -25,6 +27,25 @@ from grok_mcp.stores.conversations import (
     LocalConversations,
 )
 from grok_mcp.stores.kept_answers import KeptAnswers
+
+if TYPE_CHECKING:
+    from grok_mcp.stores.shell_conversations import ShellConversations
+
+
+def open_shell_conversations(settings: Settings) -> "ShellConversations | None":
+    """The conversations that outlive a call from a shell, None where none may, or can."""
+    if settings.keep == "off":
+        return None
+    try:
+        from grok_mcp.stores.shell_conversations import ShellConversations
+    except ImportError:  # a Python without SQLite
+        return None
+    return ShellConversations(settings.state_dir)
+
+
+def shell_stores(kept: "ShellConversations | None") -> tuple[ConversationStore, AnswerStore]:
+    """The stores of a call from a shell, which nobody comes back to for its answer."""
+    return kept or LocalConversations(), LocalAnswers()
 
 
 def open_stores(settings: Settings) -> tuple[ConversationStore, AnswerStore]:

@@ -1,6 +1,6 @@
 """Documents that stand for conversations and answers outside this process: JSON, compressed where it is long.
 
-Redis and the file of kept answers hold them.
+Redis, the file of kept answers and that of the shell's conversations hold them.
 """
 
 import json
@@ -14,14 +14,16 @@ from pydantic import TypeAdapter
 
 from grok_mcp import bounds
 from grok_mcp.errors import GrokError
-from grok_mcp.messages import Answer, Outcome, Running
+from grok_mcp.messages import Answer, Document, FunctionCall, Message, Outcome, Running
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.stores.answers import Name
+from grok_mcp.stores.conversations import Conversation
 from grok_mcp.usage import Usage
 
 UNREADABLE = (LookupError, TypeError, ValueError, RecursionError, zlib.error)
 _VERSION = 2
 """Of the documents of outcomes."""
+_CONVERSATION_VERSION = 1
 _COMPRESS_ABOVE = 4_096
 
 
@@ -59,6 +61,27 @@ class Row(NamedTuple):
     at: float
     runs: bool
     document: bytes
+
+
+def pack_conversation(conversation: Conversation) -> bytes:
+    """A conversation as it is stored. Raises RecursionError for tools that are nested too deeply."""
+    turns = [turn._asdict() for turn in conversation.messages]
+    document = {"version": _CONVERSATION_VERSION, **conversation._asdict(), "messages": turns}
+    return pack(join_surrogates(json.dumps(document, ensure_ascii=False, default=dict)))
+
+
+def unpack_conversation(stored: bytes) -> Conversation:
+    """What was packed; raises one of UNREADABLE where it is not one of ours."""
+    document = json.loads(unpack(stored))
+    if document["version"] != _CONVERSATION_VERSION:
+        raise ValueError
+    turns = []
+    for turn in document["messages"]:
+        turn["images"], turn["reasoning"] = tuple(turn["images"]), tuple(turn["reasoning"])
+        turn["tool_calls"] = tuple(FunctionCall(*call) for call in turn["tool_calls"])
+        turn["documents"] = tuple(Document(*one) for one in turn["documents"])
+        turns.append(Message(**turn))
+    return Conversation(document["root"], tuple(turns), document["instructions"], tuple(document["tools"]))
 
 
 def pack_outcome(outcome: Outcome) -> bytes:

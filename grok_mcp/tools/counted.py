@@ -7,6 +7,7 @@ Hosts and the command line call tools by it; it knows nothing of MCP.
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from grok_mcp.accounting import Begun, Entry
@@ -64,7 +65,7 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
     except BaseException:
         account.abandon()
         raise
-    await account.close(answer.usage, answer.model, finish_reason=answer.finish_reason)
+    await account.close(_with_sources(answer), answer.model, finish_reason=answer.finish_reason)
     if grok.budget and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
@@ -146,7 +147,14 @@ class _Account:
             finish_reason=finish_reason,
             error=error,
             unpriced=bool(paid),
+            sent=self._is_sent or meter.sent,
         )
+
+
+def _with_sources(answer: Answer) -> Usage:
+    """The usage with the sources that the answer names, each once, where the endpoint counts none."""
+    sources = len({cited.url for cited in answer.citations if not cited.from_text})
+    return replace(answer.usage, sources_used=answer.usage.sources_used or sources or None)
 
 
 def _short(model: str) -> str:
