@@ -77,6 +77,9 @@ def _program() -> str:
         origin = source() if runner_of(sys.executable) else None
         words = (*_RUN_FROM[runner], origin) if origin else _RUN_FROM[runner][:-1]
         return " ".join(map(shlex.quote, (*words, PROGRAM)))
+    if started.stem not in (PROGRAM, "grok-mcp"):  # by another program, such as uvicorn
+        program, *arguments = own_command()
+        return " ".join((_short(program), *map(shlex.quote, arguments)))
     return _short(str(started.with_name(PROGRAM) if started.stem == "grok-mcp" else started))
 
 

@@ -39,3 +39,14 @@ def test_a_command_begins_as_this_program_was_started(
     started = started.replace("{path}", str(on_the_path))
     monkeypatch.setattr(sys, "argv", [started.replace("{short}", str(on_the_path.with_name("grok-mcp")))])
     assert command("install", "cursor", "--name", "my grok") == f"{typed} install cursor --name 'my grok'"
+
+
+@pytest.mark.parametrize("started", ["/opt/bin/uvicorn", "-c", "/opt/bin/gunicorn"])
+def test_under_another_program_a_command_begins_as_this_installation_is_started(
+    started: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started])
+    monkeypatch.setenv("PATH", "/nowhere")
+    script = Path(sys.executable).with_name("grok-mcp-server")
+    begins = str(script) if script.exists() else f"{sys.executable} -m grok_mcp"
+    assert command("token", "ann") == f"{begins} token ann"
