@@ -49,7 +49,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError([_problem(one) for one in error.errors(include_url=False)]) from None
     if settings.redis_url is not None and find_spec("redis") is None:
-        raise SettingsError(["GROK_MCP_REDIS_URL: needs the extra: pip install 'grok-mcp-server[redis]'"])
+        raise SettingsError(["GROK_MCP_REDIS_URL: needs an extra: pip install 'grok-mcp-server[redis]'"])
     return settings
 
 

@@ -94,7 +94,7 @@ def _path(path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:
-        raise ValueError("begins with ~, and there is no such home folder: write the whole path") from None
+        raise ValueError("begins with ~, but that home folder does not exist: write the whole path") from None
 
 
 def _is_choice(annotation: Any) -> bool:
@@ -396,7 +396,7 @@ class Settings(BaseSettings):
         if chosen and not (chosen.base_url or chosen.own_key or self.base_url):
             raise ValueError(f"{name}: the gateway {self.gateway!r} needs XAI_BASE_URL or GROK_MCP_BASE_URL")
         if self.gateway == "sandbox" and self.base_url and not is_loopback(urlsplit(self.base_url).hostname):
-            raise ValueError(f"{name}: the sandbox runs on this machine: take XAI_BASE_URL away")
+            raise ValueError(f"{name}: the sandbox runs on this machine: unset XAI_BASE_URL")
         return self
 
     @model_validator(mode="after")

@@ -138,7 +138,7 @@ BROKEN = [
     Broken(
         "silent",
         "endpoint",
-        "is silent",
+        "does not answer",
         "Try again later",
         {"GROK_MCP_IDLE_TIMEOUT": "1"},
         always(Reply(end="silent")),
@@ -390,7 +390,7 @@ async def test_without_a_key_nothing_goes_out_and_doctor_says_so(user: User) -> 
         report = await user.doctor_soon("--json", XAI_BASE_URL=endpoint.url)
         assert endpoint.requests == []
     (network,) = report.named("network")
-    assert network["message"] == "not checked: without a key no call can be answered"
+    assert network["message"] == "not checked, because there is no key"
     assert not report.named("connect")
 
 
@@ -473,7 +473,7 @@ async def test_a_shell_without_a_key_takes_the_settings_of_a_host(user: User) ->
 async def test_a_person_reads_the_fault_and_below_it_what_mends_it(user: User) -> None:
     report = await user.doctor_soon("--offline", GROK_MCP_TIMOUT="3", XAI_API_KEY="")
     assert "! settings: GROK_MCP_TIMOUT is not a setting of this version and has no effect\n" in report.stdout
-    assert "    GROK_MCP_TIMEOUT may have been meant.\n" in report.stdout
+    assert "    Did you mean GROK_MCP_TIMEOUT?\n" in report.stdout
     assert re.search(r"^✗ key: there is no key\n    Set XAI_API_KEY ", report.stdout, re.MULTILINE)
     assert report.stdout.endswith("\n\n1 to fix.\n")
     assert (report.status, report.stderr) == (1, "")

@@ -179,7 +179,7 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
         ("cline", {}, False, "little time"),
         ("gemini-cli", {"env": {}}, True, "the entry has no key"),
         ("gemini-cli", {"env": {"XAI_API_KEY": "${ELSEWHERE}"}}, False, "ELSEWHERE, which is not set"),
-        ("codex", {"env": {}}, True, "passes on no key"),
+        ("codex", {"env": {}}, True, "passes on only"),
         ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "XAI_API_KEY, which is not set"),
         ("vscode", {"env": {"XAI_API_KEY": "${input:known}"}}, None, ""),
         ("vscode", {"env": {"XAI_API_KEY": "${input:unknown}"}}, True, "no such input"),

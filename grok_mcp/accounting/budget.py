@@ -40,7 +40,7 @@ class Budget:
         except ImportError:
             raise ConfigurationError(
                 f"{VARIABLE} is set, but this Python has no SQLite to count with: nothing was sent.",
-                "Run the server with a Python that has the module sqlite3, or take the variable away.",
+                "Run the server with a Python that has the module sqlite3, or unset the variable.",
             ) from None
         if not standing.admitted:
             raise _refusal(self.cap_usd, standing, time.time())

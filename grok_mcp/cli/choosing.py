@@ -34,8 +34,8 @@ class HostName(click.ParamType):  # type: ignore[type-arg]  # generic in newer v
             return value
         if host := HOSTS.get(str(value).lower()):
             return host
-        hint = did_you_mean(str(value), HOSTS)
-        self.fail(f"{value!r} is not a known host.{hint} Known are: {', '.join(HOSTS)}.", param, ctx)
+        hint = did_you_mean(str(value).lower(), HOSTS)
+        self.fail(f"{value!r} is not a known host.{hint} Known hosts: {', '.join(HOSTS)}.", param, ctx)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -63,6 +63,9 @@ def choose_hosts(states: Sequence[HostState]) -> tuple[Host, ...]:
     with console.capture() as capture:
         console.print(_table(found, with_files=console.width >= FILE_COLUMNS))
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    if any(state.has_findings for state in found):
+        click.echo()
+        console.print(Text(f"What to fix, and how: {command('doctor')}"), soft_wrap=True)
     if others:
         click.echo()
         console.print(Text(f"Not found: {others}"))

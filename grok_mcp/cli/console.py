@@ -32,5 +32,5 @@ def fail(message: str, status: int = FAILED) -> NoReturn:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A sentence with the nearest known word, empty where none is near."""
-    close = difflib.get_close_matches(word.lower(), list(known), 1)
+    close = difflib.get_close_matches(word, list(known), 1)
     return f" Did you mean {close[0]}?" if close else ""

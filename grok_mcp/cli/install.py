@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.choosing import HostName, choose_hosts, found_hosts, offer_doctor
-from grok_mcp.cli.console import FAILED, fail
+from grok_mcp.cli.console import FAILED, did_you_mean, fail
 from grok_mcp.doctor import survey
 from grok_mcp.environment import VARIABLES
 from grok_mcp.gateways import GATEWAYS
@@ -60,7 +60,7 @@ _BOM = "\ufeff"
 _OTHERS = 0o077
 
 _PROJECT = click.option(
-    "--project", is_flag=True, help="the host's file in the current folder, in place of the user's"
+    "--project", is_flag=True, help="use the host's file in the current folder, not the user's"
 )
 
 
@@ -93,13 +93,13 @@ class InstallCommand(click.Command):
 
 @click.command(cls=InstallCommand, epilog="HOST: " + ", ".join(HOSTS))
 @click.argument("hosts", nargs=-1, type=HostName(), metavar="[HOST]...")
-@click.option("--all", "everywhere", is_flag=True, help="every host that is found on this machine")
+@click.option("--all", "everywhere", is_flag=True, help="take every host that is found on this machine")
 @_NAMED
 @_PROJECT
 @click.option("--print", "preview", is_flag=True, help="show what would be written, and write nothing")
-@click.option("--replace", is_flag=True, help="write over another entry of that name, or all of ours")
+@click.option("--replace", is_flag=True, help="overwrite an entry of that name that has other values")
 @click.option("--command", metavar="PROGRAM", help="start this program; its arguments follow --")
-@click.option("--this", is_flag=True, help="start this installation")
+@click.option("--this", is_flag=True, help="start this installation, by its path")
 @click.option("--published", is_flag=True, help=f"start the published package: {COMMAND} {DISTRIBUTION}")
 @click.option("--url", help="use a server that runs elsewhere")
 @click.option("--token-env", metavar="VARIABLE", help="the variable that holds the token for --url")
@@ -121,7 +121,8 @@ def install(
     Nothing else in a file changes, and FILE.grok-mcp.bak is a copy of it as it was. An entry of this server
     that is there already is brought up to date. Keys are written only with --write-key.
 
-    A checkout, or a wheel that is not from a package index, has hosts start itself: --published does not.
+    From a checkout or a local wheel, hosts are set up to start that very installation, unless --published is
+    given.
     """
     preview, replace = flags.pop("preview"), flags.pop("replace")
     options = _Options(arguments=ctx.meta.get(_ARGUMENTS, ()), **flags)
@@ -271,7 +272,10 @@ def _spec(host: Host, machine: Machine, name: str, options: _Options) -> EntrySp
 def _remote(machine: Machine, name: str, environment: dict[str, str], options: _Options) -> EntrySpec:
     url, variable = options.url, options.token_env
     if environment or options.command or options.this or options.published:
-        raise click.UsageError("a server at --url has its own command and environment")
+        raise click.UsageError(
+            "--url is for a server that runs elsewhere: leave out the options about a command and its "
+            "environment"
+        )
     if not re.match(r"https?://[^/\s]+", url or ""):
         raise click.UsageError(f"--url: {url!r} is not an http or https address")
     if variable is not None and not _VARIABLE.fullmatch(variable):
@@ -288,7 +292,9 @@ def _environment(options: _Options) -> dict[str, str]:
         if not equals or not _VARIABLE.fullmatch(variable):
             raise click.UsageError("--env takes NAME=VALUE")
         if variable.startswith(("GROK_MCP_", "XAI_")) and variable not in VARIABLES:
-            raise click.UsageError(f"--env: there is no setting {variable}")
+            raise click.UsageError(
+                f"--env: there is no setting {variable}.{did_you_mean(variable.upper(), VARIABLES)}"
+            )
         if not options.write_key and looks_secret(variable, value):
             raise click.UsageError(
                 f"--env: the value of {variable} looks like a secret; --write-key writes it anyway"
@@ -380,7 +386,7 @@ def _difference(old: list[str], new: list[str]) -> list[str]:
     end = max(_common(old[::-1], new[::-1]) - 2, 0)
     old, new = old[: len(old) - end], new[: len(new) - end]
     if max(len(old), len(new)) > MAX_COMPARED:
-        return [f"from line {start + 3} on: too many lines to be shown"]
+        return [f"too many lines to show, from line {start + 3} on"]
     diff = list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]
     return [line for line in diff if not line.startswith("@@")]
 
@@ -426,14 +432,14 @@ def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
     if spec.url and not variable:
         yield "none is sent; --token-env names the variable that holds one"
     elif spec.key or spec.token:
-        yield "is in the file, because of --write-key"
+        yield "is in the file (--write-key)"
     elif spec.url is None and spec.is_sandbox:
         yield "the sandbox needs none"
     elif spec.url is None and named:
         if named[0].endswith("_FILE"):
             yield f"is read from {spec.environment[named[0]]}"
         else:
-            yield "is the one from --env"
+            yield "comes from --env"
     elif host.asks_user:
         yield f"{host.title} asks for it when it starts the server, and stores it"
     elif spec.url is None and isinstance(host.key, Verbatim):
@@ -457,7 +463,8 @@ def _notes(change: Change, spec: EntrySpec, order: _Order, in_use: bool) -> Iter
         yield f"{change.host.title} was not found on this machine; {path} is where it would look"
     if Path(spec.command).name == COMMAND and spec.url is None:
         if machine.program(COMMAND) is None:
-            yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/), or use --this"
+            instead = "" if runner_of(sys.executable) else ", or use --this"
+            yield f"{COMMAND} is not on the PATH: install uv (https://docs.astral.sh/uv/){instead}"
         elif runner_of(sys.executable) is None:
             once = shlex.join((COMMAND, *spec.arguments, "--version"))
             yield f"run `{once}` once: the first start downloads"

@@ -23,14 +23,10 @@ _FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--append", type=_FILE, metavar="FILE", help="add the line to this file, made where it is missing"
-)
-@click.option("--replace", is_flag=True, help="with --append: the older tokens of NAME end")
+@click.option("--append", type=_FILE, metavar="FILE", help="add its line to this file, created if missing")
+@click.option("--replace", is_flag=True, help="with --append: end the older tokens of NAME")
 @click.option("--list", "listed", type=_FILE, metavar="FILE", help="show who has a token in this file")
-@click.option(
-    "--revoke", type=(str, _FILE), metavar="NAME FILE", help="take the tokens of NAME out of this file"
-)
+@click.option("--revoke", type=(str, _FILE), metavar="NAME FILE", help="end the tokens of NAME in this file")
 def token(
     name: str | None, append: Path | None, replace: bool, listed: Path | None, revoke: tuple[str, Path] | None
 ) -> None:

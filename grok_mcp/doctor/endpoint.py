@@ -31,7 +31,7 @@ async def check_endpoint(settings: Settings, keys: Keys) -> tuple[list[Check], b
     assert base_url is not None  # Settings holds each gateway without an address to have one here
     key = gateway.own_key or keys.key
     if key is None:
-        return [fine("network", "not checked: without a key no call can be answered")], False
+        return [fine("network", "not checked, because there is no key")], False
     checks = await check_way(base_url)
     if not all_ok(checks):
         return checks, False
@@ -75,7 +75,7 @@ class _Probe:
         key = "any key" if self._gateway.own_key else f"the key of {self._variable}"
         return [
             fine("endpoint", f"{title} answers"),
-            fine("key accepted", f"{title} takes {key}"),
+            fine("key accepted", f"{title} accepts {key}"),
             self._dialects(),
             *await self._models(),
             self._search(),
@@ -119,8 +119,8 @@ class _Probe:
         if all(isinstance(error, errors.EndpointError) for error in outcomes):
             return wrong("endpoint", f"{title} knows none of the paths: {outcomes[0]}", _ADDRESS)
         if all(isinstance(error, errors.UpstreamTimeoutError) for error in outcomes):
-            message = f"{title} takes connections but is silent: {outcomes[0]}"
-            fix = "Try again later; else look at XAI_BASE_URL, and at proxies and firewalls on the way."
+            message = f"{title} accepts connections but does not answer: {outcomes[0]}"
+            fix = "Try again later. If that does not help, check XAI_BASE_URL, proxies and firewalls."
             return wrong("endpoint", message, fix)
         broken = [error for error in outcomes if error and _broken(error)]
         if len(broken) == len(outcomes):
@@ -192,7 +192,7 @@ class _Probe:
             fix = f"{close}Set GROK_MCP_MODEL to one that it has."
             checks = [wrong("model", f"the endpoint has no {model}", fix)]
         else:
-            checks = [fine("model", f"{model} is one of {len(published['models'])}")]
+            checks = [fine("model", f"{model} is one of {len(published['models'])} models there")]
         effort = self._settings.reasoning_effort
         if known and effort and gateway.serves_xai_models and known.refuses("reasoning_effort", effort):
             instead = f", or take {' or '.join(known.efforts)}" if known.efforts else ""

@@ -92,7 +92,7 @@ class HostEntry:
             yield _wrong(message, f'Write "{keys[Part.URL]}" in place of "url".')
         kind = remote.get("type")
         if url and kind and "type" not in self._entry:
-            message = '{host} needs a "type" with a "url": else it refuses the entry or assumes the older SSE'
+            message = 'without a "type", {host} refuses a "url" or takes it for the older SSE'
             yield _wrong(message, f'Add "type": "{"sse" if is_sse else kind}".')
         if keys and "headers" in self._entry and keys[Part.HEADERS] != "headers":
             token = keys.get(Part.TOKEN_VARIABLE)
@@ -139,11 +139,11 @@ class HostEntry:
         forwarded = KEY_SOURCES & set(self._forwarded)
         if self.host.withholds and isinstance(way, Forwarded) and not forwarded:
             (names,) = (key for key, part in self.host.local.items() if part is Part.FORWARDED)
-            message = "{host} passes on no key that the entry does not name"
+            message = "{host} passes on only the variables that the entry names, and it names no key"
             yield _wrong(message, f'Add {names} = ["XAI_API_KEY"].')
         elif self.host.withholds and not forwarded:
             value = way.to(KEYS[0]) if isinstance(way, Reference) else "the key itself"
-            yield _wrong("the entry has no key", f"Add XAI_API_KEY with {value} to its environment.")
+            yield _wrong("the entry has no key", f"Set XAI_API_KEY to {value} in the entry's environment.")
         elif not any(self._shell.get(name, "").strip() for name in forwarded or KEY_SOURCES):
             yield _not_set("XAI_API_KEY")
 

@@ -38,6 +38,8 @@ class HostState(NamedTuple):
     found: bool
     state: str
     """In a few words."""
+    has_findings: bool = False
+    """Whether doctor has more to say of it."""
 
 
 def check_hosts(shell: Mapping[str, str]) -> list[Check]:
@@ -64,12 +66,13 @@ def _state(host: Host, machine: Machine, shell: Mapping[str, str]) -> HostState:
     try:
         document = _read(host, path)
     except (ValueError, HostError) as error:
-        return HostState(host, path, True, f"can't be read: {_reason(host, error)}")
+        return HostState(host, path, True, f"can't be read: {_reason(host, error)}", has_findings=True)
     servers = mapping((document or {}).get(host.table))
     file = ReadFile(host, path, document or {}, shell)
     ours = [entry for entry in _ours(file, document or {}, host.table) if entry.started.is_ours]
     if ours:
-        return HostState(host, path, True, ", ".join(map(_health, ours)))
+        wanting = any(list(entry.check()) for entry in ours)
+        return HostState(host, path, True, ", ".join(map(_health, ours)), has_findings=wanting)
     other = f"another server is named {DEFAULT_NAME}" if DEFAULT_NAME in servers else "not installed"
     return HostState(host, path, found, other)
 
@@ -154,7 +157,7 @@ def _ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntr
 
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:
     if isinstance(error, UnreadableFileError):
-        fix = "Let your user read it, if it is the file that it should be."
+        fix = "Check what is at that path, and whether your user may read it."
     else:
         kind = _KINDS.get(host.format, "JSON")
         fix = f"Correct the {kind} at that place; {host.title} starts none of its servers until then."

@@ -33,7 +33,7 @@ async def check_way(url: str) -> list[Check]:
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     checks = [fine("base url", address)]
     if scheme == "http" and not is_loopback(host):
-        fix = "Use https:// in XAI_BASE_URL, unless you own the network between."
+        fix = "Use https:// in XAI_BASE_URL, unless the network in between is yours."
         checks = [doubtful("base url", f"{address} carries the key in clear text", fix)]
     if scheme == "https" and (trust := check_trust(needed=True)):
         return [*checks, *trust]
@@ -83,12 +83,12 @@ async def _reach(host: str, port: int) -> str | None:
 
 
 async def _resolve(host: str, port: int) -> Check | None:
-    fix = "Correct the host in XAI_BASE_URL, or look at this machine's network and DNS."
+    fix = "Correct the host in XAI_BASE_URL, or check this machine's network and DNS."
     try:
         loop = asyncio.get_running_loop()
         addresses = await _bounded(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except TimeoutError:
-        return wrong("dns", f"no answer about {host} within {STEP_S:g} s", fix)
+        return wrong("dns", f"DNS gave no answer about {host} within {STEP_S:g} s", fix)
     except (OSError, UnicodeError) as error:
         return wrong("dns", f"{host} is not known: {_reason(error)}", fix)
     address = addresses[0][4][0]

@@ -50,7 +50,7 @@ class _Group:
                 return list(await self.make())
         except TimeoutError:
             why = f"this took more than {self.bound_s:g} s"
-            fix = "Try again; look at the network and the disk."
+            fix = "Try again; check the network and the disk."
         except Exception as error:
             why = f"this could not be checked: {quote(f'{type(error).__name__} {error}')}"
             fix = "Please report this as a bug in doctor."
@@ -72,7 +72,7 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
     if settings is not None and wants_key(settings) and (borrowed := environment_of_a_host(shell)):
         title, variables = borrowed
         os.environ.update(variables)
-        message = f"it has no key; what follows is about the settings in the entry of {title}"
+        message = f"this shell has no key, so the checks below use the settings in the entry of {title}"
         add([fine("shell", message)])
         settings, about_settings = check_settings()
     add(about_settings)

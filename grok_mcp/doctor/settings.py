@@ -29,7 +29,7 @@ def check_settings() -> tuple[Settings | None, list[Check]]:
             checks.append(wrong("settings", problem, fix))
     for name in unknown_variables():
         close = difflib.get_close_matches(name.upper(), VARIABLES, 1)
-        fix = f"{close[0]} may have been meant." if close else "Unset it, or look for a newer version."
+        fix = f"Did you mean {close[0]}?" if close else "Unset it, or update grok-mcp-server."
         checks.append(doubtful("settings", f"{name} is not a setting of this version and has no effect", fix))
     return settings, checks or [fine("settings", "all values are valid")]
 

@@ -68,7 +68,7 @@ class Incoming:
             raise httpx2.RemoteProtocolError("it changed to another protocol") from None
         except httptools.HttpParserError as error:
             if not self.complete:
-                raise httpx2.RemoteProtocolError(f"it is no HTTP: {error}") from None
+                raise httpx2.RemoteProtocolError(f"it is not HTTP: {error}") from None
             self.reusable = False
         self._framing = 0 if len(self.pieces) > before else self._framing + len(data)
         if self._framing > bounds.HEAD_BYTES:

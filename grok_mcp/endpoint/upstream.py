@@ -184,7 +184,7 @@ class Upstream:
             )
         if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
             return errors.UpstreamError(
-                f"{self.endpoint.title} sent what can't be read: {self._reason(error)}.",
+                f"{self.endpoint.title} sent something that can't be read: {self._reason(error)}.",
                 "A retry is unlikely to help.",
             )
         host = urlsplit(url).netloc.rpartition("@")[2]

@@ -82,7 +82,7 @@ def read_name(text: str, label: str) -> Name:
         text = url2pathname(slash + path if host.lower() in ("", "localhost") else text[7:])
     if is_odd(text):
         raise InvalidArgumentError(
-            f"{label}: a path with line breaks, control or invisible characters is not taken.",
+            f"{label}: a path with line breaks, control or invisible characters is not accepted.",
             "Rename the file.",
         )
     match = _LINES.fullmatch(text)

@@ -115,7 +115,10 @@ class HostFile:
     def without_entry(self, entry: Entry, origin: "HostFile | None") -> str:
         """The text without that entry, and without what is empty now and was not in `origin`."""
         if len(entry.inputs) > MAX_INPUTS:
-            raise HostError(f"{self.path} was not changed: it has {len(entry.inputs)} inputs for one entry")
+            raise HostError(
+                f"{self.path} was not changed: it has {len(entry.inputs)} inputs for one entry, which is too "
+                "many; edit it by hand"
+            )
         others = {name: value for name, value in self.servers.items() if name != entry.name}
         expected: dict[str, Any] = {**self.data, self.host.table: others}
         if isinstance(self._document, TomlText):
@@ -149,7 +152,9 @@ class HostFile:
                     return text
             except (HostError, RecursionError):
                 continue
-        raise HostError(f"{self.path} was not changed: its form is too unusual; edit it by hand")
+        raise HostError(
+            f"{self.path} was not changed: its form is too unusual to be changed safely; edit it by hand"
+        )
 
 
 def _id(item: Any) -> str | None:

@@ -43,7 +43,7 @@ class YamlText:
             raise HostError(f"it is larger than {bounds.YAML_BYTES >> 10} KiB")
         try:
             if "*" in text and any(isinstance(event, AliasEvent) for event in _yaml().parse(text)):
-                raise HostError("it has aliases, which could stand for any amount of data")
+                raise HostError("it uses aliases (*name), which are not supported here")
             self._root: Node | None = _yaml().compose(text)
             data = {} if self._root is None else _data(self._root)
         except MarkedYAMLError as error:

@@ -185,7 +185,7 @@ class Tasks:
         """The tasks that the client may listen to, of those that it names; nothing is known of them yet."""
         wanted = (params.notifications.model_extra or {}).get("taskIds")
         if not wanted:
-            raise MCPError(METHOD_NOT_FOUND, "Method not found: this server tells of tasks only (taskIds)")
+            raise MCPError(METHOD_NOT_FOUND, "Method not found: this server reports tasks only (taskIds)")
         _check_declared(ctx)
         if not isinstance(wanted, list) or not all(isinstance(task_id, str) for task_id in wanted):
             raise MCPError(INVALID_PARAMS, "taskIds is not a list of task ids")

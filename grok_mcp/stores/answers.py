@@ -118,7 +118,7 @@ def not_found() -> AnswerNotFoundError:
     """The error for an id that leads nowhere, the same whatever the reason."""
     return AnswerNotFoundError(
         "There is no answer with this answer_id, or it has expired.",
-        "Call the tool again that it came from.",
+        "Call the tool that it came from again.",
     )
 
 

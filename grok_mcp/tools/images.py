@@ -60,7 +60,7 @@ def _read(image: str, name: str, roots: Sequence[Path]) -> str:
         return _data_uri(_decoded(image, name), name)
     if "://" in image and not image.startswith("file://"):
         raise InvalidArgumentError(
-            f"{name}: only https URLs, data URIs and file paths are taken.", "Give one of these."
+            f"{name}: only https URLs, data URIs and file paths are accepted.", "Give one of these."
         )
     return _data_uri(_file(image, name, roots), name)
 

@@ -132,7 +132,7 @@ class SchemaCheck:
             return await mismatches_apart(schema, value, draft_07=_is_draft_07(schema))
         except TooMuchError:
             raise SchemaMismatchError(
-                f"Grok's answer could not be held against the schema within {bounds.CHECK_S:g} s.",
+                f"Grok's answer could not be checked against the schema within {bounds.CHECK_S:g} s.",
                 "Use a simpler schema, or ask for less.",
             ) from None
 
@@ -197,7 +197,7 @@ def _checked_size(schema: Mapping[str, Any]) -> int:
     Refuses references that leave the schema, point nowhere, lead back to themselves, or make it too large.
     """
     if any("$dynamicRef" in node or "$recursiveRef" in node for node in _nodes(schema)):
-        raise InvalidArgumentError("schema: $dynamicRef and $recursiveRef are not taken.", "Use $ref.")
+        raise InvalidArgumentError("schema: $dynamicRef and $recursiveRef are not supported.", "Use $ref.")
     size = _size(schema, schema, {}, ())
     if size > bounds.SCHEMA_NODES:
         raise InvalidArgumentError(

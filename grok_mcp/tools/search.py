@@ -119,9 +119,9 @@ class SearchArguments(Arguments):
         if self.from_date and self.to_date and self.from_date > self.to_date:
             raise ValueError("from_date: is after to_date")
         if self.allowed_domains and self.excluded_domains:
-            raise ValueError("allowed_domains: not together with excluded_domains")
+            raise ValueError("allowed_domains: can't be combined with excluded_domains")
         if self.allowed_x_handles and self.excluded_x_handles:
-            raise ValueError("allowed_x_handles: not together with excluded_x_handles")
+            raise ValueError("allowed_x_handles: can't be combined with excluded_x_handles")
         if not self.sources:
             raise ValueError("sources: name at least one of web, x, news, rss")
         if "rss" in self.sources and not self.options.rss_links:

@@ -1,6 +1,7 @@
 """Documents as people and programs write them: random JSON, JSON with comments, TOML and YAML."""
 
 import json
+import re
 import tomllib
 from typing import Any
 
@@ -164,7 +165,9 @@ def _yaml_text(draw: Any) -> str:
         rows.insert(draw(st.integers(0, len(rows))), draw(YAML_EXTENSIONS))
     newline = draw(st.sampled_from(["\n", "\r\n"]))
     text = newline.join(row.replace("\n", newline) for row in rows)
-    return f"{text}{newline * draw(st.integers(0, 2))}"
+    # A block of text at the end, without a line end, means something else once there is one.
+    least = 1 if rows and re.search(r": [|>]", rows[-1]) else 0
+    return f"{text}{newline * draw(st.integers(least, 2))}"
 
 
 yaml_documents = _yaml_text().filter(_is_yaml)

@@ -230,10 +230,10 @@ def test_claude_desktop_takes_no_server_elsewhere(home: Home) -> None:
         (["--all"], "leave out HOST"),
         (["--", "x"], "need --command"),
         (["--url", "grok.example.org"], "is not an http or https address"),
-        (["--url", "http://x/mcp", "--model", "grok-4.7"], "its own command and environment"),
+        (["--url", "http://x/mcp", "--model", "grok-4.7"], "runs elsewhere"),
         (["--url", "http://x/mcp", "--token-env", "a token"], "not the token"),
         (["--env", "NAME"], "--env takes NAME=VALUE"),
-        (["--env", "GROK_MCP_TIMEOTU=3"], "no setting GROK_MCP_TIMEOTU"),
+        (["--env", "GROK_MCP_TIMEOTU=3"], "no setting GROK_MCP_TIMEOTU. Did you mean GROK_MCP_TIMEOUT?"),
         (["--name", "a.b"], "letters, digits"),
     ],
 )

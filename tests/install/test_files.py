@@ -85,7 +85,7 @@ def test_a_symbolic_link_stays_one_and_its_target_is_written(there: bool, home: 
         ("goose", b"\ta: 1\n", "(line 1, column 1)"),
         ("goose", b"extensions: 1\n", "is not a table of servers"),
         ("goose", b"a: 1\nb: 2\na: 3\n", "the key 'a' appears twice (line 3)"),
-        ("goose", b"a: &x [1]\nb: *x\n", "it has aliases"),
+        ("goose", b"a: &x [1]\nb: *x\n", "it uses aliases"),
         ("goose", b"? [a]\n: 1\n", "a key that is not text"),
         ("goose", b"- 1\n", "its root is not a mapping"),
         ("goose", b"a: " + b"[" * 10_000, "nested too deeply"),

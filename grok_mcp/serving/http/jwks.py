@@ -119,7 +119,7 @@ class IssuerKeys:
             with anyio.fail_after(bounds.KEYS_S):
                 keys = dict(_usable((await self._document()).get("keys")))
             if not keys:
-                raise ValueError("there is none that signs tokens")
+                raise ValueError("none of its keys is for signing tokens")
         except _FAILURES as error:
             reason = getattr(error, "text", None) or str(error) or type(error).__name__
             logger.error("the keys of %s can't be fetched: %s", self._issuer, reason)

@@ -30,9 +30,7 @@ _NO_ANSWER = (
     types.JSONRPCError(
         jsonrpc="2.0",
         id=None,
-        error=types.ErrorData(
-            code=types.INTERNAL_ERROR, message="The server ended before there was an answer."
-        ),
+        error=types.ErrorData(code=types.INTERNAL_ERROR, message="The server ended before it had an answer."),
     )
     .model_dump_json(by_alias=True, exclude_unset=True)
     .encode()
