@@ -1,5 +1,6 @@
 """What all commands share: exit codes, and the care for stdout and stderr."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -19,7 +20,8 @@ def symbol(preferred: str, plain: str) -> str:
 
 def note(text: str, *, dim: bool = False) -> None:
     """Print to stderr, apart from what a command prints."""
-    click.secho(text, err=True, dim=dim or None)
+    color = False if os.environ.get("TERM") == "dumb" else None
+    click.secho(text, err=True, dim=dim or None, color=color)
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
