@@ -1,7 +1,7 @@
 """Cuts streamed Markdown into blocks that are finished, so that a terminal shows each once, and for good.
 
-A block ends where the next one begins: behind a blank line, a heading or a fence, and with each item of a
-list. What is so long that nobody wants to wait for its end is cut at a line.
+A block ends with a blank line, a heading or a fence; an item of a list where the next line is no part of it.
+What is so long that nobody wants to wait for its end is cut at a line.
 """
 
 import re
@@ -43,6 +43,8 @@ class Blocks:
         """The blocks that end with this piece."""
         *lines, self._begun = (self._begun + piece).split("\n")
         blocks = [block for line in lines for block in self._add(line)]
+        if self._is_over and not self._fence and self._begun.strip() and self._begun[0] not in " \t":
+            blocks += self._flush()  # a list, of which a line without indent is no part
         if len(self._begun) > MAX_CHARACTERS:
             line, self._begun = self._begun, ""
             blocks += [*self._add(line), *self._cut()]
@@ -70,6 +72,8 @@ class Blocks:
             self._begin(line)
         self._lines.append(line)
         self._length += len(line) + 1
+        if self._is_over and not self._fence and not self._list:
+            return blocks + self._flush()
         return blocks + self._cut() if self._length > MAX_CHARACTERS else blocks
 
     def _begins_block(self, line: str) -> bool:

@@ -1,6 +1,7 @@
 """What all commands share: exit codes, and the care for stdout and stderr."""
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable
 from typing import NoReturn
@@ -21,7 +22,8 @@ def symbol(preferred: str, plain: str) -> str:
 
 def note(text: str, *, dim: bool = False) -> None:
     """Print to stderr, apart from what a command prints."""
-    click.secho(text, err=True, dim=dim or None)
+    color = False if os.environ.get("TERM") == "dumb" else None
+    click.secho(text, err=True, dim=dim or None, color=color)
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
