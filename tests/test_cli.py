@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import click
 import pytest
 from pydantic import SecretStr
 
 from grok_mcp import __version__
+from grok_mcp.cli import cli
 from grok_mcp.settings import Settings
 from tests.support.cli import BOUND_S, environment, run
 
@@ -23,6 +25,7 @@ COMMANDS = (
     *("serve", "demo", "sandbox", "token", "ask", "search", "structured", "doctor", "install", "uninstall"),
     "models",
     "usage",
+    "completion",
 )
 INITIALIZE = {
     "protocolVersion": "2025-06-18",
@@ -183,3 +186,27 @@ def test_the_sandbox_refuses_to_serve_a_network(host: str) -> None:
     assert re.fullmatch(
         rf"grok-mcp-server: --host: .*'{re.escape(host)}' is not a loopback address\n", done.stderr
     )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_flag_says_what_it_does(name: str) -> None:
+    context = click.Context(cli)
+    command = cli.get_command(context, name)
+    assert command is not None
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    assert [one.name for one in options if not (one.help or "").strip()] == []
+    assert command.get_short_help_str(200)[-3:] != "..."
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("name", ["", "ask", "search", "structured", "usage"])
+def test_help_is_grouped_and_fits(name: str, columns: int) -> None:
+    shown = run(*filter(None, [name]), "--help", COLUMNS=str(columns)).stdout
+    usage, *lines = shown.splitlines()
+    assert "[[" not in usage and "]]" not in usage
+    unbroken = ("[none|low|medium|high|xhigh]", "[hour|day|month|")
+    assert [
+        line for line in lines if len(line) > columns and not any(word in line for word in unbroken)
+    ] == []
+    groups = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert len(groups) > 3 or name == "usage"

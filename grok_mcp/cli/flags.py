@@ -159,7 +159,7 @@ def write_groups(
     for group, records in rows.items():
         if records:
             with formatter.section(group):
-                formatter.write_dl(records, col_max=28)
+                formatter.write_dl(records, col_max=min(28, formatter.width // 2))
 
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]

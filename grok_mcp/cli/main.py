@@ -1,6 +1,7 @@
 """The commands of `grok-mcp`. Those with a module of their own load when they are needed."""
 
 import os
+import shutil
 import signal
 from decimal import Decimal
 from functools import cached_property
@@ -36,6 +37,15 @@ COMMANDS: dict[str, str] = {
 """Commands with a module of their own: name → "module:function". To add one, add a line."""
 
 
+GROUPS = {
+    "Ask Grok": ("ask", "search", "structured", "models"),
+    "Set up": ("install", "uninstall", "doctor", "demo", "completion"),
+    "Look back": ("usage",),
+    "Serve": ("serve", "token", "sandbox"),
+}
+"""Where the help lists a command; one that no group names stands behind them."""
+
+
 class Commands(click.Group):
     """A group that loads a command when it is needed, and ends quietly when the user interrupts it."""
 
@@ -59,6 +69,17 @@ class Commands(click.Group):
         if name and not name.startswith("-") and self.get_command(ctx, name) is None:
             ctx.fail(f"No such command {name!r}.{did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands in groups, each with the whole of its first sentence."""
+        names = self.list_commands(ctx)
+        others = tuple(name for name in names if not any(name in group for group in GROUPS.values()))
+        for title, group in {**GROUPS, "More": others}.items():
+            known = [(name, self.get_command(ctx, name)) for name in group if name in names]
+            rows = [(name, one.get_short_help_str(200)) for name, one in known if one and not one.hidden]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=12)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line; where nothing can be printed, end with one line."""
@@ -110,12 +131,22 @@ def _metavar(annotation: Any) -> str:
     return {int: "N", float: "NUMBER", Decimal: "USD", str: "TEXT"}.get(kinds[0], "PATH")
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _narrow() -> int | None:
+    """The width of help on a terminal that is narrower than click believes any to be."""
+    columns = shutil.get_terminal_size().columns
+    return max(columns - 1, 30) if columns <= 51 else None
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _narrow()},
+)
 @click.version_option(__version__, prog_name="grok-mcp-server", message="%(prog)s %(version)s")
 def cli() -> None:
     """MCP server for Grok.
 
-    Without a command it is the MCP server on stdin and stdout: what a host runs.
+    Without a command it is the MCP server on stdin and stdout: what a host runs. COMMAND --help says more of
+    each.
     """
 
 
@@ -141,7 +172,7 @@ def serve(ctx: click.Context, /, **flags: str | None) -> None:
     "--pace",
     type=click.FloatRange(0, MAX_PACE_S),
     metavar="SECONDS",
-    help="time between two words of an answer",
+    help="Wait so long between two words of an answer.",
 )
 @click.pass_context
 def demo(ctx: click.Context, pace: float | None) -> None:
@@ -170,15 +201,21 @@ def completion(shell: str) -> None:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="0 takes a free port")
-@click.option("--host", default="127.0.0.1", show_default=True, help="a loopback address")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="Listen at this port; 0 takes a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Listen at this loopback address.")
 @click.option(
     "--pace",
     type=click.FloatRange(0),
     default=0.03,
     show_default=True,
     metavar="SECONDS",
-    help="time between two words of an answer",
+    help="Wait so long between two words of an answer.",
 )
 def sandbox(port: int, host: str, pace: float) -> None:
     """Run the sandbox endpoint alone, until Ctrl-C."""

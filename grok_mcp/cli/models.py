@@ -28,10 +28,12 @@ UNKNOWN = "-"
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="one JSON object, as grok://models has it")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as grok://models has it.")
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """Show the models to choose from: what each is good for, price, context, effort and speed.
+    """Show the models to choose from, with prices and speed.
+
+    What each is good for, what it costs, how much it reads, which efforts it takes.
 
     The list is the endpoint's own where there is a key and it answers soon. Speed is that of your own calls.
     """

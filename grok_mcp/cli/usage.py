@@ -70,8 +70,9 @@ def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None
     "--by",
     type=click.Choice(get_args(Key)),
     default="day",
-    show_default=True,
-    help="What a row is. Times are in UTC; ok is the error of calls that ended well.",
+    metavar="KEY",
+    help="Make a row for each hour, day (default), month, model, tool, gateway, caller or error. Calls that "
+    "ended well have the error ok.",
 )
 @click.option(
     "--since",
