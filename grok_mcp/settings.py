@@ -216,7 +216,10 @@ class Settings(BaseSettings):
     ] = None
     keep: Annotated[
         Literal["on", "off"],
-        Field(description="on stdio, answers to collect outlast the server by an hour, in that folder"),
+        Field(
+            description="in that folder, answers to collect outlast a server on stdio by an hour, and "
+            "conversations of the shell their command by a week"
+        ),
     ] = "on"
     budget_usd_per_day: Annotated[
         Decimal | None,
