@@ -32,6 +32,7 @@ LISTED = {
 }
 """Modules that go through a list of patterns, and its name."""
 BUILT = {
+    "cli.wording": "the names of our own arguments and tools",
     "hosts.host": "the name of a server, from two of our own constants",
     "tools.patterns": "Python's opinion of a caller's pattern, which is compiled and never matched",
 }
