@@ -10,7 +10,7 @@ from typing import NamedTuple
 MAX_CHARACTERS = 32_000
 """Of a block that is held back until it ends."""
 
-_FENCE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}(?!.*`)|~{3,})")
+_FENCE = re.compile(r"\s*(?:(?:[-*+]|\d{1,9}[.)])\s+)?(`{3,}(?![^\n]{0,200}`)|~{3,})")
 _ITEM = re.compile(r"(?P<mark>[-*+]|\d{1,9}[.)])\s+\S")
 _INTERRUPTS = re.compile(r"(?:[-*+]|1[.)])\s+\S")
 """What begins a list also right below a line of text (CommonMark 0.31, 5.2)."""

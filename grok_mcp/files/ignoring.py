@@ -15,7 +15,7 @@ from grok_mcp import bounds
 from grok_mcp.foreign import read_text
 
 IGNORE_FILE = ".gitignore"
-_SET = re.compile(r"\[!?\]?[^\]]*\]")
+_SET = re.compile(r"\[!?\]?[^\]]{0,50}\]")
 """A set of characters in a glob; one that is not closed matches nothing."""
 
 
@@ -80,7 +80,8 @@ def read_rule(line: str) -> Rule | None:
     """What a line says; None for nothing, or for more than is read."""
     if len(line) > bounds.IGNORE_LINE_CHARACTERS:
         return None
-    line = re.sub(r"(?<!\\)[ \t]+$", "", line)
+    bare = line.rstrip(" \t")
+    line = f"{bare} " if bare.endswith("\\") and bare != line else bare
     takes_back = line.startswith("!")
     line = line[1:] if takes_back else line
     if not line.strip("/") or (line.startswith("#") and not takes_back):

@@ -15,8 +15,8 @@ _LINES = re.compile(
     r"(?P<path>.+?)(?::(?P<first>\d{1,9})(?P<to>-(?P<last>\d{1,9})?)?|#L(?P<from>\d{1,9})(?:-L?(?P<until>\d{1,9}))?)",
     re.ASCII,
 )
-_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_BRACES = re.compile(r"\{([^{},]{0,255}(?:,[^{},]{0,255}){1,64})\}")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 
 
 class Lines(NamedTuple):
