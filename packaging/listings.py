@@ -201,7 +201,7 @@ def _install(*, published: bool) -> str:
     lines = [
         ("export XAI_API_KEY=xai-your-key-here", "made at https://console.x.ai, or by a gateway"),
         (f"{program} install claude-code --print", "shows the file and the lines, and writes nothing"),
-        (f"{program} install claude-code", "or another host; alone it shows those that you have"),
+        (f"{program} install claude-code", "or another host; without one it shows those that you have"),
     ]
     width = max(len(command) for command, _ in lines) + 2
     block = "\n".join(f"{command:<{width}}# {remark}" for command, remark in lines)
@@ -209,8 +209,8 @@ def _install(*, published: bool) -> str:
     note = ""
     if not published:
         note = (
-            "It is not on PyPI yet: what starts with `uvx` below works from the first release on. Until then "
-            "the checkout serves, once\n`make demo` has installed it:\n\n"
+            "It is not on PyPI yet. `make demo` has installed the checkout: where a page says `grok-mcp-server`, type\n"
+            "`.venv/bin/grok-mcp-server`. What starts with `uvx`, and the links below, work from the first release on.\n\n"
         )
     return (
         f"{note}```bash\n{block}\n```\n\n<!-- skip: it asks the endpoint, with your key -->\n"

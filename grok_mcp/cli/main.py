@@ -176,7 +176,7 @@ def serve(ctx: click.Context, /, **flags: str | None) -> None:
 )
 @click.pass_context
 def demo(ctx: click.Context, pace: float | None) -> None:
-    """See the three tools at work, without a key."""
+    """See the tools at work, without a key."""
     from grok_mcp.demo import PACE_S, play
 
     ctx.exit(play(PACE_S if pace is None else pace))

@@ -1,4 +1,4 @@
-"""Shows the three tools in a real session with a server, against the sandbox; needs no key.
+"""Shows the tools in a real session with a server, against the sandbox; needs no key.
 
 `run.py` plays it, `view.py` prints it: its banner first, for what plays it takes a second to load.
 """

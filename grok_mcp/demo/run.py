@@ -1,4 +1,4 @@
-"""`grok-mcp-server demo`: the three tools through a real MCP session over stdio, answered by the sandbox.
+"""`grok-mcp-server demo`: the tools through a real MCP session over stdio, answered by the sandbox.
 
 The server runs as a process of its own, as a host would run it; nothing of the user's settings reaches it.
 """

@@ -17,7 +17,7 @@ from grok_mcp.usage import Usage
 WIDTH = 80
 
 WHAT = (
-    "The three tools through a real MCP session, answered by the built-in sandbox: "
+    "The tools through a real MCP session, answered by the built-in sandbox: "
     "no key is needed, nothing leaves this machine."
 )
 MODES = {

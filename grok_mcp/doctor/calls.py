@@ -1,4 +1,4 @@
-"""Small real calls of the three tools. They cost money: only `--full` makes them."""
+"""Small real calls of the tools. They cost money: only `--full` makes them."""
 
 import asyncio
 from collections.abc import Mapping

@@ -98,12 +98,12 @@ class Arguments(ToolArguments):
     """The arguments that every tool has which asks Grok."""
 
     instructions: Annotated[str, Field(description="System message")] = ""
-    conversation_id: Annotated[str | None, Field(description="Of the answer to continue")] = None
+    conversation_id: Annotated[str | None, Field(description="Last line of the answer to continue")] = None
     model: Annotated[str | None, Field(description="As grok-4.7; see grok://models")] = None
     reasoning_effort: Annotated[
         ReasoningEffort | None, Field(description="More costs more; few models take none")
     ] = None
-    max_output_tokens: Annotated[Count, Field(description="With its thinking")] = None
+    max_output_tokens: Annotated[Count, Field(description="At least 1; thinking counts")] = None
 
 
 def _check_size(name: str, value: Any) -> None:

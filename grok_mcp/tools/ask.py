@@ -54,7 +54,7 @@ class AskArguments(Arguments):
     tool_choice: Annotated[str | None, Field(description="auto (default), none, required or a name")] = None
     tool_results: Annotated[
         tuple[ToolResult, ...],
-        Field(description="{tool_call_id, output} of each call; prompt empty"),
+        Field(description="{tool_call_id, output} of each call; prompt may be empty"),
     ] = ()
     code: Annotated[bool, Field(description="Grok may run Python at xAI")] = False
     temperature: Annotated[float | None, Field(ge=0, le=2, description="0-2")] = None

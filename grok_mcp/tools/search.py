@@ -39,10 +39,12 @@ class SearchArguments(Arguments):
     """The arguments of `grok_search`."""
 
     query: Annotated[str, Field(description="A question in plain words")]
-    sources: Annotated[tuple[SourceKind, ...], Field(description="Default web and x")] = ("web", "x")
+    sources: Annotated[
+        tuple[SourceKind, ...], Field(description="Default web and x; rss needs options.rss_links")
+    ] = ("web", "x")
     mode: Annotated[
         SearchMode,
-        Field(description="on (default) must search, auto may"),
+        Field(description="on (default) must search, auto may, off not"),
     ] = "on"
     from_date: Annotated[date | None, Field(description="YYYY-MM-DD")] = None
     to_date: Annotated[date | None, Field(description="Inclusive")] = None
@@ -62,7 +64,7 @@ class SearchArguments(Arguments):
         SearchOptions,
         Field(
             description="int max_turns min_likes min_views, bool image_understanding video_understanding "
-            "image_search safe_search code, string[] rss_links, ask_grok's"
+            "image_search safe_search code, string[] rss_links, those of ask_grok"
         ),
     ] = SearchOptions()
 

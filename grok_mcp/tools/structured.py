@@ -20,7 +20,7 @@ class StructuredArguments(Arguments):
 
     prompt: Annotated[str, Field(description="The task, with its material")]
     json_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema, any root")]
-    name: Annotated[str, Field(description="Of the schema")] = "result"
+    name: Annotated[str, Field(description="Name for the schema")] = "result"
     search: Annotated[bool, Field(description="Search web and X first")] = False
     code: Annotated[bool, Field(description="Grok may run Python at xAI")] = False
     images: Annotated[tuple[str, ...], Field(description="As in ask_grok")] = ()
