@@ -21,7 +21,8 @@ DISTRIBUTION = "grok-mcp-server"
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
+REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
+"""How hosts refer to variables and inputs."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Entry:
 
 def looks_secret(name: str, value: str) -> bool:
     """Whether a variable's value should not stand in a file."""
-    if _REFERENCE.fullmatch(value):
+    if REFERENCE.fullmatch(value):
         return False
     if _SECRET_NAME.search(name):
         return key_problem(value) is None

@@ -256,33 +256,33 @@ def test_a_form_that_can_t_be_changed_in_one_place_is_left_as_it_is(home: Home) 
 @pytest.mark.parametrize(
     ("host", "before", "after"),
     [
-        ("cursor", '{"mcpServers":{"a":{}}}', '{"mcpServers":{"grok":{"url":"https://g/mcp"},"a":{}}}'),
-        ("cursor", '{"mcpServers": {}}', '{"mcpServers": {"grok": {"url": "https://g/mcp"}}}'),
-        ("cursor", '{ "a": 1 }', '{ "mcpServers": {"grok": {"url": "https://g/mcp"}}, "a": 1 }'),
+        ("cursor", '{"mcpServers":{"a":{}}}', '{"mcpServers":{"grok":{"url":"https://grok/mcp"},"a":{}}}'),
+        ("cursor", '{"mcpServers": {}}', '{"mcpServers": {"grok": {"url": "https://grok/mcp"}}}'),
+        ("cursor", '{ "a": 1 }', '{ "mcpServers": {"grok": {"url": "https://grok/mcp"}}, "a": 1 }'),
         (
             "cursor",
             '{\r\n\t"mcpServers": {}\r\n}',
-            '{\r\n\t"mcpServers": {\r\n\t\t"grok": {\r\n\t\t\t"url": "https://g/mcp"\r\n\t\t}\r\n\t}\r\n}',
+            '{\r\n\t"mcpServers": {\r\n\t\t"grok": {\r\n\t\t\t"url": "https://grok/mcp"\r\n\t\t}\r\n\t}\r\n}',
         ),
         (
             "cursor",
             '{\n   "mcpServers": {\n   }\n}\n',
-            '{\n   "mcpServers": {\n      "grok": {\n         "url": "https://g/mcp"\n      }\n   }\n}\n',
+            '{\n   "mcpServers": {\n      "grok": {\n         "url": "https://grok/mcp"\n      }\n   }\n}\n',
         ),
         (
             "cursor",
             "\ufeff{}",
-            '\ufeff{\n  "mcpServers": {\n    "grok": {\n      "url": "https://g/mcp"\n    }\n  }\n}',
+            '\ufeff{\n  "mcpServers": {\n    "grok": {\n      "url": "https://grok/mcp"\n    }\n  }\n}',
         ),
-        ("codex", 'a = "b"', 'a = "b"\n\n[mcp_servers.grok]\nurl = "https://g/mcp"'),
-        ("codex", "\ufeffa = 1\r\n", '\ufeffa = 1\r\n\r\n[mcp_servers.grok]\r\nurl = "https://g/mcp"\r\n'),
+        ("codex", 'a = "b"', 'a = "b"\n\n[mcp_servers.grok]\nurl = "https://grok/mcp"'),
+        ("codex", "\ufeffa = 1\r\n", '\ufeffa = 1\r\n\r\n[mcp_servers.grok]\r\nurl = "https://grok/mcp"\r\n'),
     ],
 )
 def test_form_line_ends_and_indentation_are_those_of_the_file(
     host: str, before: str, after: str, home: Home
 ) -> None:
     file = home.put(host, before)
-    home.run("install", host, "--url", "https://g/mcp")
+    home.run("install", host, "--url", "https://grok/mcp")
     made = file.read_bytes().decode()
     limits = "".join(line for line in made.splitlines(keepends=True) if "timeout" in line)
     assert made.replace(limits, "").rstrip("\r\n") == after.rstrip("\r\n")
