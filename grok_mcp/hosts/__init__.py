@@ -21,6 +21,7 @@ from grok_mcp.hosts.entry import (
     Entry as Entry,
     EntrySpec as EntrySpec,
     build_entry as build_entry,
+    is_literal as is_literal,
     looks_secret as looks_secret,
 )
 from grok_mcp.hosts.files import (

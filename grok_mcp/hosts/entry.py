@@ -85,6 +85,11 @@ def looks_secret(name: str, value: str) -> bool:
     return mask_secrets(value) != value or bool(_PASSWORD_IN_URL.search(value))
 
 
+def is_literal(value: str) -> bool:
+    """Whether a key's variable holds the key itself, and no reference or placeholder."""
+    return not REFERENCE.fullmatch(value) and key_problem(value) is None
+
+
 def input_id(name: str, *, remote: bool) -> str:
     """The id of the input by which a host asks for our key or token."""
     return f"{name}-token" if remote else f"{name}-xai-api-key"
@@ -119,11 +124,11 @@ def build_entry(host: Host, spec: EntrySpec) -> Entry:
     return Entry(spec.name, value, (question,), spec.chosen)
 
 
-def kept(host: Host, old: Mapping[str, Any], new: Entry) -> Mapping[str, Any] | None:
+def kept(host: Host, old: Mapping[str, Any], new: Entry, *, start: bool = False) -> Mapping[str, Any] | None:
     """An older entry of this server, brought up to date; None where it has another form.
 
-    What is started, or connected to, is new. Everything else that its user has set stays; what is missing is
-    added, and the variables that the user named now win.
+    What is started, or connected to, is new, unless `start` is to stay. Everything else that its user has set
+    stays; what is missing is added, and the variables that the user named now win.
     """
     shape = next(
         (shape for shape in (host.local, host.remote or {}) if _leads(shape) & new.value.keys()), host.local
@@ -144,6 +149,8 @@ def kept(host: Host, old: Mapping[str, Any], new: Entry) -> Mapping[str, Any] | 
             present = old[key] if isinstance(old.get(key), list) else []
             if not supplied and KEY_VARIABLE not in present:
                 made[key] = [*present, KEY_VARIABLE]
+        elif start and part in (Part.COMMAND, Part.ARGUMENTS, Part.WORDS):
+            continue
         elif isinstance(part, Part) and part is not Part.NAME:
             made[key] = value
         else:

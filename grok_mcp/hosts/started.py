@@ -89,6 +89,20 @@ class Started:
         return _stem(_split(line[line.index("run") + 1 :])[1]) == DISTRIBUTION
 
     @property
+    def is_bare(self) -> bool:
+        """Whether a runner starts the package without a version or an extra: what `install` writes."""
+        run = _run_by(self.command, self.arguments) if self.command else None
+        return run is not None and not run.origin and run.started == DISTRIBUTION
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether a runner starts the package of ours by its name, with a version or an extra of it."""
+        run = _run_by(self.command, self.arguments) if self.command else None
+        if run is None or not (run.is_ours and run.package == DISTRIBUTION):
+            return False
+        return (run.origin or run.started) != DISTRIBUTION
+
+    @property
     def _is_our_url(self) -> bool:
         """A remote server does not say what it is: the entry has our form, and its address or token ours."""
         if not (self.written_alike and re.match(r"https?://", self.url)):
@@ -128,14 +142,14 @@ class _Run(NamedTuple):
     runner: Sequence[str]
     package: str
     started: str
-    from_elsewhere: bool
-    """Whether the package is named apart from the program."""
+    origin: str
+    """The package as the line has it, where it is named apart from the program."""
 
     @property
     def is_ours(self) -> bool:
         if self.runner not in _PYTHON_RUNNERS:
             return False
-        if not self.from_elsewhere:
+        if not self.origin:
             return self.package == DISTRIBUTION
         if _IS_SOURCE.search(self.package):
             return _stem(self.started) == DISTRIBUTION
@@ -150,11 +164,11 @@ def _run_by(command: str, arguments: Sequence[str]) -> _Run | None:
     if runner is None:
         return None
     options, started = _split(line[len(runner) :])
-    origin = options.get("--from") or options.get("--spec")
+    origin = options.get("--from") or options.get("--spec") or ""
     package = origin or started
     if not _IS_SOURCE.search(package):
         package = re.split(r"[@=<>!~\[; ]", package, maxsplit=1)[0].lower().replace("_", "-")
-    return _Run(runner, package, started, bool(origin))
+    return _Run(runner, package, started, origin)
 
 
 def _split(line: Sequence[str]) -> tuple[dict[str, str], str]:

@@ -257,3 +257,42 @@ def test_only_a_project_s_file_is_said_to_belong_to_one(
     for host in ("cursor", "vscode", "claude-code", "grok-build"):
         said = home.setting(XAI_API_KEY=KEY).run("install", host, "--write-key", *options)
         assert ("belongs to a project" in said) is belongs
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uvx grok-mcp-server@0.1.0",
+        "uvx --from grok-mcp-server[redis]==0.1.0 grok-mcp-server",
+        "pipx run grok-mcp-server==0.1.0",
+    ],
+)
+def test_a_version_that_is_pinned_stays_unless_it_is_replaced(line: str, home: Home) -> None:
+    command, *arguments = line.split()
+    for host in ("cursor", "opencode"):
+        started = {"command": command, "args": arguments} if host == "cursor" else {"command": line.split()}
+        home.put(host, json.dumps({HOSTS[host].table: {"grok": started}}))
+        said = home.run("install", host, "--model", "grok-4.7")
+        made = json.loads(home.file(host).read_text())[HOSTS[host].table]["grok"]
+        assert {key: made[key] for key in started} == started
+        assert f"{line}, as it stood in the file" in said.replace("'", "")
+        home.run("install", host, "--replace")
+        assert "0.1.0" not in home.file(host).read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (KEY, "the key that stands in the file stays"),
+        ("${env:MY_KEY}", "comes from ${env:MY_KEY}, which stands in the file, as before"),
+        ("${env:XAI_API_KEY}", "comes from XAI_API_KEY in the environment"),
+    ],
+    ids=["key", "other reference", "our reference"],
+)
+def test_where_the_key_comes_from_is_what_the_file_says(value: str, said: str, home: Home) -> None:
+    entry = {"command": "grok-mcp-server", "env": {"XAI_API_KEY": value}}
+    home.put("cursor", json.dumps({"mcpServers": {"grok": entry}}))
+    shown = home.run("install", "cursor")
+    assert said in shown and KEY not in shown
+    assert ("in the environment" in shown) is (value == "${env:XAI_API_KEY}")
+    assert said in home.run("install", "cursor")
