@@ -43,6 +43,7 @@ from grok_mcp.hosts import (
     carry_out,
     is_literal,
     looks_secret,
+    mask_all_but_references,
     plan_install,
     plan_uninstall,
 )
@@ -377,7 +378,7 @@ def _preview(change: Change, secrets: tuple[str, ...]) -> str:
             lines.append("would be removed:")
         diff = [_cut(line) for line in _difference(_lines(change.before), _lines(change.after))]
         ours = not any(line.startswith("-") for line in diff)  # then all new lines are ours
-        lines += [line if ours and line.startswith("+") else mask_secrets(line) for line in diff]
+        lines += [line if ours and line.startswith("+") else mask_all_but_references(line) for line in diff]
     text = "\n".join(lines)
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -23,6 +23,12 @@ _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNOR
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
 """How hosts refer to variables and inputs."""
+_SHOWN_REFERENCE = re.compile(
+    r"(?:\b(?:Bearer|Basic) )?(?<![\w$])(?:\$?\{(?:env:|input:)?([\w.-]{1,100})\}(?!\w))"
+)
+"""References that are shown; not those with a default, which may be a secret."""
+_FIRST_STAND_IN, _STAND_INS = 0xE000, 0x1800
+_STAND_IN = re.compile("[\ue000-\uf7ff]")
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,26 @@ def looks_secret(name: str, value: str) -> bool:
     if _SECRET_NAME.search(name):
         return key_problem(value) is None
     return mask_secrets(value) != value or bool(_PASSWORD_IN_URL.search(value))
+
+
+def mask_all_but_references(text: str) -> str:
+    """The text with what looks like a secret masked, and with references to variables and inputs as they are.
+
+    A reference stands meanwhile as one character: what is joined to it is masked with it.
+    """
+    if _STAND_IN.search(text):
+        return mask_secrets(text)
+    found: list[str] = []
+
+    def stand_in(match: re.Match[str]) -> str:
+        name = match[1]
+        if len(found) == _STAND_INS or (any(map(str.isdigit, name)) and mask_secrets(name) != name):
+            return match[0]
+        found.append(match[0])
+        return chr(_FIRST_STAND_IN + len(found) - 1)
+
+    masked = mask_secrets(_SHOWN_REFERENCE.sub(stand_in, text))
+    return _STAND_IN.sub(lambda match: found[ord(match[0]) - _FIRST_STAND_IN], masked)
 
 
 def is_literal(value: str) -> bool:
