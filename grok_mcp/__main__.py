@@ -52,9 +52,10 @@ def _main() -> None:
 
         sys.exit(serve(begun))
     from grok_mcp.cli import cli
+    from grok_mcp.invocation import command
 
     gc.enable()
-    cli(prog_name="grok-mcp-server")
+    cli(prog_name=command(), complete_var=COMPLETION)
 
 
 def _explain() -> None:

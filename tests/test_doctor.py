@@ -6,6 +6,7 @@ import json
 import os
 import re
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -264,11 +265,18 @@ class BrokenFile:
         return path
 
 
+BY_PATH = {"command": sys.executable, "args": ["-m", "grok_mcp"]}
+CODEX = """\
+[mcp_servers.grok]
+command = "uvx"
+args = ["grok-mcp-server"]
+env_vars = ["XAI_API_KEY"]
+"""
 BROKEN_FILES = [
     BrokenFile("cursor", '{"mcpServers": {"grok": }', "it is not JSON", "Correct the JSON"),
     BrokenFile(
         "claude-desktop",
-        {"mcpServers": {"grok": entry(command="/bin/sh", env={"XAI_API_KEY": "${XAI_API_KEY}"})}},
+        {"mcpServers": {"grok": entry(**BY_PATH, env={"XAI_API_KEY": "${XAI_API_KEY}"})}},
         "Claude Desktop does not replace ${XAI_API_KEY}",
         "Write the key itself",
     ),
@@ -293,8 +301,8 @@ BROKEN_FILES = [
     ),
     BrokenFile(
         "vscode",
-        '{"servers": {"grok": {"command": "no-such-program", "env": {"XAI_API_KEY": "${env:KEY}"},}}} // my',
-        "no-such-program is not found",
+        '{"servers": {"grok": {"command": "/no/grok-mcp-server", "env": {"XAI_API_KEY": "${env:KEY}"},}}} //',
+        "/no/grok-mcp-server is not found",
         "absolute path",
     ),
     BrokenFile(
@@ -344,16 +352,23 @@ async def test_each_broken_file_is_one_fault(broken_files: tuple[dict[int, Path]
 
 
 async def test_one_cause_in_several_hosts_is_one_finding_with_their_names(user: User) -> None:
-    servers = {"mcpServers": {"grok": entry(env={"XAI_API_KEY": "${env:XAI_API_KEY}"}, command="nowhere")}}
+    servers = {
+        "mcpServers": {
+            "grok": entry(env={"XAI_API_KEY": "${env:XAI_API_KEY}"}, command="/no/grok-mcp-server")
+        }
+    }
     user.file(".cursor/mcp.json", servers)
     user.file(".codeium/windsurf/mcp_config.json", servers)
-    user.file(".codex/config.toml", '[mcp_servers.grok]\ncommand = "uvx"\nenv_vars = ["XAI_API_KEY"]\n')
+    user.file(
+        ".codex/config.toml",
+        '[mcp_servers.grok]\ncommand = "uvx"\nargs = ["grok-mcp-server"]\nenv_vars = ["XAI_API_KEY"]\n',
+    )
     user.file(".config/zed/settings.json", {"context_servers": {"grok": entry(env={})}})
     report = await user.doctor_soon("--offline", "--json", XDG_CONFIG_HOME=str(user.home / ".config"))
     assert [(check["message"], check["fix"]) for check in report.named("hosts")] == [
         (
-            "Cursor and Windsurf: the command nowhere is not found",
-            "Install nowhere, or give its absolute path as command.",
+            "Cursor and Windsurf: the command /no/grok-mcp-server is not found",
+            "Install grok-mcp-server, or give its absolute path as command.",
         ),
         (
             "Cursor, Codex, Windsurf and Zed: the key comes from XAI_API_KEY, which is not set in this shell",
@@ -405,7 +420,10 @@ async def test_nothing_is_requested_twice(gateway: str | None, user: User) -> No
 
 async def test_a_healthy_set_up_has_nothing_to_mend(user: User) -> None:
     user.file(".cursor/mcp.json", {"mcpServers": {"grok": entry(), "other": {"command": "nowhere"}}})
-    user.file(".codex/config.toml", '[mcp_servers.grok]\ncommand = "uvx"\nenv_vars = ["XAI_API_KEY"]\n')
+    user.file(
+        ".codex/config.toml",
+        '[mcp_servers.grok]\ncommand = "uvx"\nargs = ["grok-mcp-server"]\nenv_vars = ["XAI_API_KEY"]\n',
+    )
     async with Endpoint(choose=healthy) as endpoint:
         report = await user.doctor_soon("--json", XAI_BASE_URL=endpoint.url, XAI_API_KEY=KEY)
         sent = endpoint.requests

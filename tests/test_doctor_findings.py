@@ -1,5 +1,6 @@
 """What doctor makes of endpoints, ways to them, entries and installations, one finding at a time."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -150,6 +151,12 @@ async def test_no_connection_is_the_last_finding() -> None:
     assert [(check.name, check.ok) for check in checks] == [("base url", True), ("connect", False)]
 
 
+def at(url: str) -> dict[str, Any]:
+    """What makes of an entry one of a remote server."""
+    return {"command": None, "args": None, "env": None, "url": url}
+
+
+BY_PATH = {"command": sys.executable, "args": ["-m", "grok_mcp"]}
 SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
 
 
@@ -170,12 +177,12 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
             "GROK_MCP_MODLE is not a setting",
         ),
         ("cursor", {"disabled": True}, False, "switched off"),
-        ("cursor", {"command": "${workspaceFolder}/run"}, None, ""),
+        ("cursor", {"command": "${workspaceFolder}/grok-mcp-server"}, None, ""),
         ("claude-code", {"env": {"XAI_API_KEY": "${XAI_API_KEY:-x}"}}, None, ""),
         ("claude-code", {"timeout": 20_000}, False, "too short"),
         ("claude-code", {"timeout": "600000"}, True, "not a number"),
         ("claude-desktop", {}, False, "short PATH"),
-        ("claude-desktop", {"env": {}, "command": "/bin/sh"}, True, "the entry has no key"),
+        ("claude-desktop", {"env": {}, **BY_PATH}, True, "the entry has no key"),
         ("cline", {}, False, "little time"),
         ("gemini-cli", {"env": {}}, True, "the entry has no key"),
         ("gemini-cli", {"env": {"XAI_API_KEY": "${ELSEWHERE}"}}, False, "ELSEWHERE, which is not set"),
@@ -183,11 +190,13 @@ SERVERS = {"inputs": [{"id": "known", "type": "promptString"}]}
         ("codex", {"env": {}, "env_vars": ["XAI_API_KEY"]}, False, "XAI_API_KEY, which is not set"),
         ("vscode", {"env": {"XAI_API_KEY": "${input:known}"}}, None, ""),
         ("vscode", {"env": {"XAI_API_KEY": "${input:unknown}"}}, True, "no such input"),
-        ("cursor", {"command": "no-such-program"}, True, "no-such-program is not found"),
-        ("cursor", {"command": None, "url": "https://grok.example/mcp"}, None, ""),
-        ("gemini-cli", {"command": None, "url": "https://grok.example/mcp"}, True, 'not read "url"'),
-        ("gemini-cli", {"command": None, "url": "https://grok.example/sse"}, None, ""),
-        ("claude-desktop", {"command": None, "url": "https://grok.example/mcp"}, None, ""),
+        ("cursor", {"command": "/no/grok-mcp-server"}, True, "/no/grok-mcp-server is not found"),
+        ("cursor", {"command": "npx", "args": ["-y", "grok-mcp-server"]}, False, "not known to be this"),
+        ("cursor", at("https://api.githubcopilot.com/mcp/"), False, "not known to be this server"),
+        ("cursor", at("https://grok.example/mcp"), None, ""),
+        ("gemini-cli", at("https://grok.example/mcp"), True, 'not read "url"'),
+        ("gemini-cli", at("https://grok.example/sse"), None, ""),
+        ("claude-desktop", at("https://grok.example/mcp"), None, ""),
     ],
 )
 async def test_an_entry_is_looked_at_as_its_host_does(
@@ -205,12 +214,12 @@ async def test_an_entry_is_looked_at_as_its_host_does(
 @pytest.mark.parametrize(
     ("host", "key", "entry", "ours"),
     [
-        ("zed", "Grok", {"command": "run"}, True),
+        ("zed", "Grok", {"command": "run"}, False),
         ("opencode", "mine", {"command": ["python", "-m", "grok_mcp"]}, True),
         ("cursor", "groking", {"command": "grok-mcpd", "args": ["x"]}, False),
     ],
 )
-async def test_our_entries_are_known_by_their_name_or_by_what_they_start(
+async def test_our_entries_are_known_by_what_they_start(
     host: str, key: str, entry: dict[str, Any], ours: bool
 ) -> None:
     assert HostEntry(ReadFile(HOSTS[host], Path(), {}, {}), key, entry).is_ours is ours
@@ -298,7 +307,7 @@ async def test_everything_is_told_in_one_order(tmp_path: Path, monkeypatch: pyte
     for name, value in {"HOME": user.home, "USERPROFILE": user.home, "APPDATA": user.home}.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.chdir(user.folder)
-    user.file(".cursor/mcp.json", {"mcpServers": {"grok": entry(command="/bin/sh")}})
+    user.file(".cursor/mcp.json", {"mcpServers": {"grok": entry(**BY_PATH)}})
     told: list[Check] = []
     async with Endpoint(choose=healthy) as endpoint:
         monkeypatch.setenv("XAI_BASE_URL", endpoint.url)

@@ -1,11 +1,13 @@
 """What people are told to type is what works where they are: by the way in which the program was started."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from grok_mcp.invocation import command
+from tests.support.cli import run
 
 
 @pytest.fixture
@@ -50,3 +52,13 @@ def test_under_another_program_a_command_begins_as_this_installation_is_started(
     script = Path(sys.executable).with_name("grok-mcp-server")
     begins = str(script) if script.exists() else f"{sys.executable} -m grok_mcp"
     assert command("token", "ann") == f"{begins} token ann"
+
+
+@pytest.mark.parametrize("arguments", [("ask", "--nope"), ("install", "x"), ("--nope",)])
+def test_an_error_of_usage_names_the_program_as_it_was_started(arguments: tuple[str, ...]) -> None:
+    said = run(*arguments).stderr
+    words = arguments[:1] if not arguments[0].startswith("-") else ()
+    started = " ".join((Path(sys.executable).name, "-m", "grok_mcp", *words))
+    assert re.match(rf"Usage: (\S*/)?{re.escape(started)} \[", said)
+    assert f"{started} --help' for help." in said
+    assert run("--version").stdout.startswith("grok-mcp-server ")

@@ -100,6 +100,8 @@ def test_the_list_has_names_and_no_token(tmp_path: Path) -> None:
         (["--list", "nowhere"], 1, "nowhere does not exist"),
         (["--revoke", "bop", "{file}"], 1, "Did you mean bob?"),
         (["ann", "--append", "{folder}"], 1, "not a regular file"),
+        (["ann", "--append", "{open folder}"], 1, "not a regular file"),
+        (["ann", "--append", os.devnull], 1, "not a regular file"),
         (["--list", "{binary}"], 1, "not UTF-8"),
         (["--list", "{large}"], 1, "larger than 1 MiB"),
     ],
@@ -111,10 +113,12 @@ def test_what_can_t_be_done_is_one_sentence(
     paths = {name: tmp_path / name for name in ("file", "folder", "binary", "large")}
     paths["file"].write_text(f"bob:{'0' * 64}\n")
     paths["folder"].mkdir()
+    (tmp_path / "open folder").mkdir(mode=0o755)
     paths["binary"].write_bytes(b"\xff\xfe")
     paths["large"].write_bytes(b"#" * (1024 * 1024 + 1))
     for path in paths.values():
         path.chmod(0o700 if path.is_dir() else 0o600)
+    paths["open folder"] = tmp_path / "open folder"
     done = run("token", *(word.format(**paths) for word in arguments))
     assert (done.returncode, done.stdout) == (status, "")
-    assert words in done.stderr and "Traceback" not in done.stderr
+    assert words in done.stderr and "Traceback" not in done.stderr and "chmod" not in done.stderr

@@ -3,23 +3,29 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from grok_mcp.cli.console import did_you_mean
+from grok_mcp.cli.layout import hanging
 from grok_mcp.doctor import HostState
 from grok_mcp.hosts import HOSTS, Host
 from grok_mcp.invocation import command
 
-FILE_COLUMNS = 72
-"""A terminal narrower than this has no room for the files."""
+TABLE_COLUMNS = 60
+"""On a terminal narrower than this each host has lines of its own."""
+STATE_COLUMNS = 18
+"""What a state needs at least beside the files."""
+UNWRAPPED = 10_000
+"""The width of what is no terminal: a line is a line there."""
 ATTEMPTS = 5
 
 
@@ -59,16 +65,14 @@ def choose_hosts(states: Sequence[HostState]) -> tuple[Host, ...]:
         click.echo(f"HOST: {', '.join(HOSTS)}")
         return ()
     click.echo("Hosts on this machine:\n")
-    console = Console(highlight=False)
-    with console.capture() as capture:
-        console.print(_table(found, with_files=console.width >= FILE_COLUMNS))
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
+    click.echo("\n".join(_listed(found, console)))
     if any(state.has_findings for state in found):
         click.echo()
         console.print(Text(f"What to fix, and how: {command('doctor')}"), soft_wrap=True)
     if others:
         click.echo()
-        console.print(Text(f"Not found: {others}"))
+        click.echo(hanging(f"Not found: {others}", console.width))
     click.echo()
     if sys.stdin.isatty() and sys.stdout.isatty():
         return _picked([state.host for state in found])
@@ -76,17 +80,37 @@ def choose_hosts(states: Sequence[HostState]) -> tuple[Host, ...]:
     return ()
 
 
-def _table(found: Sequence[HostState], *, with_files: bool) -> Table:
+def _listed(found: Sequence[HostState], console: Console) -> Iterator[str]:
+    """The lines of a table, or a few lines for each host where that would break paths."""
+    home = os.path.expanduser("~")
+    rows = [
+        (str(number), state.host.name, state.state, _short(state.path, home))
+        for number, state in enumerate(found, 1)
+    ]
+    widest = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    needed = widest[0] + widest[1] + min(widest[2], STATE_COLUMNS) + widest[3] + 6
+    if console.width >= max(needed, TABLE_COLUMNS):
+        with console.capture() as capture:
+            console.print(_table(rows))
+        yield from (line.rstrip() for line in capture.get().splitlines())
+        return
+    for number, name, state, path in rows:
+        indent = widest[0] + 2
+        lines = hanging(f"{name}: {state}", console.width - indent, 2).split("\n")
+        yield f"{number.rjust(widest[0])}  {lines[0]}"
+        yield from (" " * indent + line for line in lines[1:])
+        if path:
+            yield " " * indent + "  " + path
+
+
+def _table(rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("host", no_wrap=True)
     table.add_column("state", overflow="fold")
-    if with_files:
-        table.add_column("file", overflow="fold")
-    home = os.path.expanduser("~")
-    for number, state in enumerate(found, 1):
-        row = [str(number), state.host.name, state.state]
-        table.add_row(*map(Text, row if not with_files else [*row, _short(state.path, home)]))
+    table.add_column("file", no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -109,7 +133,7 @@ def _picked(hosts: Sequence[Host]) -> tuple[Host, ...]:
             return tuple(hosts)
         if all(word.isascii() and word.isdigit() and 1 <= int(word[:6]) <= len(hosts) for word in words):
             return tuple(hosts[number - 1] for number in dict.fromkeys(map(int, words)))
-        click.echo(f"Please type numbers from 1 to {len(hosts)}, as in 1 3.")
+        click.echo(f"Please type numbers from 1 to {len(hosts)}, as in 1 3, or a for all.")
     return ()
 
 

@@ -20,6 +20,7 @@ from grok_mcp.cli.choosing import HostName, choose_hosts, found_hosts, offer_doc
 from grok_mcp.cli.console import FAILED, did_you_mean, fail
 from grok_mcp.doctor import survey
 from grok_mcp.environment import VARIABLES
+from grok_mcp.foreign import mapping
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.hosts import (
     COMMAND,
@@ -34,17 +35,20 @@ from grok_mcp.hosts import (
     Host,
     HostError,
     Machine,
+    Part,
     Started,
     Verbatim,
     adopted_name,
     build_entry,
     carry_out,
+    is_literal,
     looks_secret,
+    mask_all_but_references,
     plan_install,
     plan_uninstall,
 )
 from grok_mcp.invocation import command, own_command, runner_of, source
-from grok_mcp.redaction import mask_secrets
+from grok_mcp.redaction import mask_secrets, quote
 from grok_mcp.settings import bare, key_problem
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -325,9 +329,11 @@ def _this() -> tuple[str, ...]:
 def _installed(change: Change, spec: EntrySpec, order: _Order, *, in_use: bool, undo: str) -> str:
     """What has changed, and what is left to do; `undo` is the command that reverts it."""
     host, path, machine = change.host, change.path, order.machine
-    rows = list(_start(spec, order))
+    rows = list(_start(change, spec, order))
     rows += [("time limit", _limits(host))] if spec.url is None or host.limits else []
-    rows.append(("token" if spec.url else "key", "; ".join(_origin(host, spec, machine))))
+    rows.append(
+        ("token" if spec.url else "key", "; ".join(_kept(change, spec) or _origin(host, spec, machine)))
+    )
     if change.outcome == "already there":
         return _page(f"{host.title}: {spec.name} is already in {path}; nothing changed", rows)
     if change.backup == "write" and change.before is not None:
@@ -338,8 +344,12 @@ def _installed(change: Change, spec: EntrySpec, order: _Order, *, in_use: bool, 
     return _page(f"{host.title}: {spec.name} was {verb} {path}", rows)
 
 
-def _start(spec: EntrySpec, order: _Order) -> Iterator[tuple[str, str]]:
-    """What the host starts, where that is not the published package."""
+def _start(change: Change, spec: EntrySpec, order: _Order) -> Iterator[tuple[str, str]]:
+    """What the host starts, where that is not the published package as it is."""
+    started = Started.by(change.host, spec.name, change.entry)
+    if started.is_pinned and not order.options.command:
+        yield "starts", f"{started}, as it stood in the file; --replace takes the version away"
+        return
     own, options = order.machine.own_command, order.options
     if own and spec.url is None and not (options.command or options.published):
         yield "starts", f"{shlex.join(own)} (this installation, which is not from PyPI; see --published)"
@@ -368,7 +378,7 @@ def _preview(change: Change, secrets: tuple[str, ...]) -> str:
             lines.append("would be removed:")
         diff = [_cut(line) for line in _difference(_lines(change.before), _lines(change.after))]
         ours = not any(line.startswith("-") for line in diff)  # then all new lines are ours
-        lines += [line if ours and line.startswith("+") else mask_secrets(line) for line in diff]
+        lines += [line if ours and line.startswith("+") else mask_all_but_references(line) for line in diff]
     text = "\n".join(lines)
     for secret in secrets:
         text = text.replace(secret, "***")
@@ -449,6 +459,32 @@ def _origin(host: Host, spec: EntrySpec, machine: Machine) -> Iterator[str]:
         yield f"comes from {variable} in the environment that {host.title} is started in"
         if not machine.environment.get(variable):
             yield f"{variable} is not set in this shell"
+
+
+def _kept(change: Change, spec: EntrySpec) -> tuple[str, ...]:
+    """What the entry had of a key or headers before, and has still; nothing where all of it is of now."""
+    shape = (change.host.remote or {}) if spec.url else change.host.local
+    held = {part: change.entry.get(key) for key, part in shape.items() if isinstance(part, Part)}
+    if spec.url:
+        stays = held.get(Part.HEADERS) and not (spec.token or spec.token_variable)
+        return ("the headers that stand in the file stay",) if stays else ()
+    environment = mapping(held.get(Part.ENVIRONMENT))
+    ours = mapping(build_entry(change.host, spec).value.get(_environment_key(change.host)))
+    for name in sorted(KEY_SOURCES & environment.keys()):
+        value = environment[name]
+        if not isinstance(value, str) or value == ours.get(name) or not value.strip():
+            continue
+        if name.endswith("_FILE"):
+            return (f"is read from {value}, as before",)
+        if is_literal(value):
+            return ("the key that stands in the file stays",)
+        if "$" in value or value.startswith("{"):
+            return (f"comes from {quote(mask_secrets(value))}, which stands in the file, as before",)
+    return ()
+
+
+def _environment_key(host: Host) -> str:
+    return next((key for key, part in host.local.items() if part is Part.ENVIRONMENT), "")
 
 
 def _in_the_clear(url: str | None) -> bool:

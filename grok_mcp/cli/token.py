@@ -65,7 +65,8 @@ def _make(name: str, file: Path | None, *, replace: bool) -> None:
             text = serving.without_name(text, name)
         return serving.with_line(text, line)
 
-    if os.name == "posix" and file.exists() and file.stat().st_mode & _OTHERS:
+    present = read_file(file) is not None  # else chmod would be advised of a device or a folder
+    if os.name == "posix" and present and file.stat().st_mode & _OTHERS:
         fail(f"other users of this machine have access to {file}. Run: chmod 600 {shlex.quote(str(file))}")
     _change(file, changed)
     click.echo(f"{_ONCE.format(made=made)}The line of {name} is in {file}.")

@@ -22,6 +22,7 @@ from grok_mcp.hosts import (
     TimeLimit,
     package_of,
 )
+from grok_mcp.invocation import command as typed
 from grok_mcp.settings import bare, key_problem
 
 SHORT_S = 60.0
@@ -60,13 +61,28 @@ class HostEntry:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is meant to start or reach this server."""
-        words = " ".join([self._command, *self._arguments])
+        """Whether it starts or reaches this server."""
+        return self.started.is_ours
+
+    @property
+    def is_of_interest(self) -> bool:
+        """Whether it is ours, starts the stranger's package, or has a name of ours."""
         named = self.key.lower() in ("grok", "grok-mcp", DISTRIBUTION)
-        return named or bool(re.search(r"\bgrok[-_]mcp\b", words))
+        return self.is_ours or named or self._starts_stranger
+
+    @property
+    def _starts_stranger(self) -> bool:
+        return package_of(self._command, self._arguments) == STRANGER
 
     def check(self) -> Iterator[Finding]:
         """What is wrong with it, in the order in which a user would meet it."""
+        if not (self.is_ours or self._starts_stranger):
+            message = f"{self.key} starts {self.started}, which is not known to be this server"
+            if not self._command:
+                message = f"{self.key} reaches {self.started}, which is not known to be this server"
+            words = typed("install", self.host.name, "--name", "grok-server")
+            yield _doubtful(message, f"If you want this server too, run: {words}")
+            return
         if self._entry.get("disabled") is True or self._entry.get("enabled") is False:
             yield _doubtful("the entry is switched off", "Enable it in {host}.")
         if self._command:
@@ -102,7 +118,7 @@ class HostEntry:
 
     def _check_command(self) -> Iterator[Finding]:
         command = self._command
-        if package_of(command, self._arguments) == STRANGER:
+        if self._starts_stranger:
             yield _wrong(
                 f"it starts the package {STRANGER}, which is somebody else's program and gets your key",
                 f"Write {DISTRIBUTION} in place of {STRANGER}; if it ever ran with your key, change the key.",

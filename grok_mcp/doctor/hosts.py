@@ -46,7 +46,7 @@ def check_hosts(shell: Mapping[str, str]) -> list[Check]:
     """The findings about every host's file that is there."""
     entries, checks = _find_entries(shell)
     checks += _grouped((entry, list(entry.check())) for entry in entries)
-    if not entries:
+    if not any(entry.is_ours for entry in entries):
         fix = f"Run: {command('install')}"
         checks.append(doubtful("hosts", "no host's file has an entry for this server", fix))
     return checks
@@ -69,7 +69,7 @@ def _state(host: Host, machine: Machine, shell: Mapping[str, str]) -> HostState:
         return HostState(host, path, True, f"can't be read: {_reason(host, error)}", has_findings=True)
     servers = mapping((document or {}).get(host.table))
     file = ReadFile(host, path, document or {}, shell)
-    ours = [entry for entry in _ours(file, document or {}, host.table) if entry.started.is_ours]
+    ours = [entry for entry in _named_or_ours(file, document or {}, host.table) if entry.is_ours]
     if ours:
         wanting = any(list(entry.check()) for entry in ours)
         return HostState(host, path, True, ", ".join(map(_health, ours)), has_findings=wanting)
@@ -88,7 +88,7 @@ def _health(entry: HostEntry) -> str:
 def environment_of_a_host(shell: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
     """Our settings in the first entry that holds a key, with the title of its host."""
     for entry in _find_entries(shell)[0]:
-        if any(key_problem(bare(entry.environment.get(name, ""))) is None for name in KEYS):
+        if entry.is_ours and any(key_problem(bare(entry.environment.get(name, ""))) is None for name in KEYS):
             settings = {name: value for name, value in entry.environment.items() if name in VARIABLES}
             return entry.host.title, settings
     return None
@@ -135,9 +135,12 @@ def _find_entries(shell: Mapping[str, str]) -> tuple[list[HostEntry], list[Check
                 continue
             file = ReadFile(host, path, document, shell)
             project = mapping(mapping(document.get("projects")).get(machine.folder))  # as Claude Code has it
-            entries += [*_ours(file, document, host.table), *_ours(file, project, host.table)]
+            entries += [
+                *_named_or_ours(file, document, host.table),
+                *_named_or_ours(file, project, host.table),
+            ]
             for table in sorted({other.table for other in HOSTS.values()} - {host.table}):
-                for entry in _ours(file, document, table):
+                for entry in _named_or_ours(file, document, table):
                     message = f"{path}: {entry.key} stands under {table}, which {host.title} does not read"
                     unread.append(wrong(f"host {host.name}", message, f"Move it to {host.table}."))
     return entries, unread
@@ -149,10 +152,10 @@ def _read(host: Host, path: Path) -> Mapping[str, Any] | None:
     return None if data is None else parse_document(host, data.decode("utf-8-sig")).data
 
 
-def _ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntry]:
+def _named_or_ours(file: ReadFile, place: Mapping[str, Any], table: str) -> list[HostEntry]:
     servers = mapping(place.get(table)).items()
     entries = [HostEntry(file, key, entry) for key, entry in servers if isinstance(entry, dict)]
-    return [entry for entry in entries if entry.is_ours]
+    return [entry for entry in entries if entry.is_of_interest]
 
 
 def _unreadable(host: Host, path: Path, error: Exception) -> Check:

@@ -21,7 +21,9 @@ from grok_mcp.hosts.entry import (
     Entry as Entry,
     EntrySpec as EntrySpec,
     build_entry as build_entry,
+    is_literal as is_literal,
     looks_secret as looks_secret,
+    mask_all_but_references as mask_all_but_references,
 )
 from grok_mcp.hosts.files import (
     ChangedMeanwhileError as ChangedMeanwhileError,

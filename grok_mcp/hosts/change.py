@@ -5,10 +5,10 @@ file, that is restored; where somebody has changed it since, only our entry is r
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from grok_mcp.foreign import mapping
 from grok_mcp.hosts import files
@@ -36,6 +36,8 @@ class Change:
     backup: Backup = "keep"
     private: bool = False
     """Whether a new file holds a secret."""
+    entry: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Our entry as it is then in the file; empty where it is removed."""
 
     @property
     def backup_path(self) -> Path:
@@ -104,7 +106,8 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
     outcome: Outcome = "added" if old is None else "replaced"
     if old is not None and not replace:
         started = Started.by(host, entry.name, old.value)
-        value = kept(host, mapping(old.value), entry) if started.is_ours else None
+        pinned = started.is_pinned and Started.by(host, entry.name, entry.value).is_bare
+        value = kept(host, mapping(old.value), entry, start=pinned) if started.is_ours else None
         if value is None and old.value != entry.value:
             raise HostError(
                 f"{path} already has a server named {entry.name}, which starts {started}. "
@@ -112,7 +115,7 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
             )
         entry, outcome = dataclasses.replace(entry, value=value or entry.value), "updated"
     if old is not None and old.value == entry.value and not file.missing(entry.inputs):
-        return Change(host, path, "already there", file.bytes, file.bytes)
+        return Change(host, path, "already there", file.bytes, file.bytes, entry=entry.value)
     has_backup = old is not None and _origin(file, old) is not None
     return Change(
         host,
@@ -122,6 +125,7 @@ def plan_install(host: Host, path: Path, entry: Entry, *, replace: bool, private
         file.encode(file.with_entry(entry)),
         backup="keep" if has_backup else "write",
         private=private,
+        entry=entry.value,
     )
 
 

@@ -21,7 +21,14 @@ DISTRIBUTION = "grok-mcp-server"
 
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
-_REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
+REFERENCE = re.compile(r"\$\{[^}]{0,200}\}|\$[A-Za-z_]\w*|\{env:[^}]{0,200}\}|%\w{1,200}%")
+"""How hosts refer to variables and inputs."""
+_SHOWN_REFERENCE = re.compile(
+    r"(?:\b(?:Bearer|Basic) )?(?<![\w$])(?:\$?\{(?:env:|input:)?([\w.-]{1,100})\}(?!\w))"
+)
+"""References that are shown; not those with a default, which may be a secret."""
+_FIRST_STAND_IN, _STAND_INS = 0xE000, 0x1800
+_STAND_IN = re.compile("[\ue000-\uf7ff]")
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,36 @@ class Entry:
 
 def looks_secret(name: str, value: str) -> bool:
     """Whether a variable's value should not stand in a file."""
-    if _REFERENCE.fullmatch(value):
+    if REFERENCE.fullmatch(value):
         return False
     if _SECRET_NAME.search(name):
         return key_problem(value) is None
     return mask_secrets(value) != value or bool(_PASSWORD_IN_URL.search(value))
+
+
+def mask_all_but_references(text: str) -> str:
+    """The text with what looks like a secret masked, and with references to variables and inputs as they are.
+
+    A reference stands meanwhile as one character: what is joined to it is masked with it.
+    """
+    if _STAND_IN.search(text):
+        return mask_secrets(text)
+    found: list[str] = []
+
+    def stand_in(match: re.Match[str]) -> str:
+        name = match[1]
+        if len(found) == _STAND_INS or (any(map(str.isdigit, name)) and mask_secrets(name) != name):
+            return match[0]
+        found.append(match[0])
+        return chr(_FIRST_STAND_IN + len(found) - 1)
+
+    masked = mask_secrets(_SHOWN_REFERENCE.sub(stand_in, text))
+    return _STAND_IN.sub(lambda match: found[ord(match[0]) - _FIRST_STAND_IN], masked)
+
+
+def is_literal(value: str) -> bool:
+    """Whether a key's variable holds the key itself, and no reference or placeholder."""
+    return not REFERENCE.fullmatch(value) and key_problem(value) is None
 
 
 def input_id(name: str, *, remote: bool) -> str:
@@ -118,11 +150,11 @@ def build_entry(host: Host, spec: EntrySpec) -> Entry:
     return Entry(spec.name, value, (question,), spec.chosen)
 
 
-def kept(host: Host, old: Mapping[str, Any], new: Entry) -> Mapping[str, Any] | None:
+def kept(host: Host, old: Mapping[str, Any], new: Entry, *, start: bool = False) -> Mapping[str, Any] | None:
     """An older entry of this server, brought up to date; None where it has another form.
 
-    What is started, or connected to, is new. Everything else that its user has set stays; what is missing is
-    added, and the variables that the user named now win.
+    What is started, or connected to, is new, unless `start` is to stay. Everything else that its user has set
+    stays; what is missing is added, and the variables that the user named now win.
     """
     shape = next(
         (shape for shape in (host.local, host.remote or {}) if _leads(shape) & new.value.keys()), host.local
@@ -143,6 +175,8 @@ def kept(host: Host, old: Mapping[str, Any], new: Entry) -> Mapping[str, Any] | 
             present = old[key] if isinstance(old.get(key), list) else []
             if not supplied and KEY_VARIABLE not in present:
                 made[key] = [*present, KEY_VARIABLE]
+        elif start and part in (Part.COMMAND, Part.ARGUMENTS, Part.WORDS):
+            continue
         elif isinstance(part, Part) and part is not Part.NAME:
             made[key] = value
         else:

@@ -166,6 +166,8 @@ class Host:
     """Whether its PATH is so short that a program needs its whole path."""
     programs: tuple[str, ...] = ()
     """Programs that show that it is installed, where nobody else has one of that name."""
+    folders: tuple[str, ...] = ()
+    """Templates of other folders of its own, which show the same."""
 
     @property
     def asks_user(self) -> bool:
@@ -210,6 +212,11 @@ class Host:
         with suppress(OSError):
             if os.path.lexists(path) or (own_folder and path.parent.is_dir()):
                 return True
+        if project and self.is_found(machine):
+            return True
+        folders = (machine.expand(template) for template in self.folders)
+        if any(folder is not None and os.path.isdir(folder) for folder in folders):
+            return True
         return any(machine.program(name) for name in self.programs)
 
 

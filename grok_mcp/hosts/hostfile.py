@@ -3,12 +3,13 @@
 A changed text is parsed again before it is used: it has to mean what it should, and nothing else.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grok_mcp.hosts import files
-from grok_mcp.hosts.entry import Entry, input_id
+from grok_mcp.hosts.entry import Entry, input_id, looks_secret, mask_all_but_references
 from grok_mcp.hosts.host import Host, HostError
 from grok_mcp.hosts.jsonc import JsonText
 from grok_mcp.hosts.toml import TomlText
@@ -102,7 +103,7 @@ class HostFile:
             path = (*table, entry.name)
             if entry.name in self.servers:
                 document = TomlText(document.without_table(path))
-            return self._verified([document.with_table(path, entry.value)], expected)
+            return self._verified([document.with_table(path, entry.value)], expected, entry)
         if entry.name in self.servers:
             text = document.with_value(table, entry.name, entry.value)
         else:
@@ -110,7 +111,7 @@ class HostFile:
         for item in self.missing(entry.inputs):
             expected[_INPUTS] = [item, *expected.get(_INPUTS, [])]
             text = JsonText(text, comments=True).with_item((_INPUTS,), None, item)
-        return self._verified([text], expected)
+        return self._verified([text], expected, entry)
 
     def without_entry(self, entry: Entry, origin: "HostFile | None") -> str:
         """The text without that entry, and without what is empty now and was not in `origin`."""
@@ -144,7 +145,9 @@ class HostFile:
         )
         return self._verified(candidates, expected)
 
-    def _verified(self, candidates: Iterable[str], expected: Mapping[str, Any]) -> str:
+    def _verified(
+        self, candidates: Iterable[str], expected: Mapping[str, Any], entry: Entry | None = None
+    ) -> str:
         """The first text that means what it should: the proof that nothing else has changed."""
         for text in candidates:
             try:
@@ -154,7 +157,30 @@ class HostFile:
                 continue
         raise HostError(
             f"{self.path} was not changed: its form is too unusual to be changed safely; edit it by hand"
+            + ("" if entry is None else self._by_hand(entry))
         )
+
+    def _by_hand(self, entry: Entry) -> str:
+        """What to paste, and where; a secret in it is masked."""
+        table = self.host.table
+        if isinstance(self._document, TomlText):
+            inline = re.search(rf"^[ \t]*{table}[ \t]*=", self.text, re.MULTILINE)
+            where = f"between the braces of {table}" if inline else "at its end"
+            empty = TomlText("")
+            lines = (
+                empty.inline(entry.name, entry.value)
+                if inline
+                else empty.with_table((table, entry.name), entry.value)
+            )
+        elif self.host.format == "yaml":
+            where = f"in place of the line {table}" if not self.servers else f"below {table}"
+            lines = _parse_tree(self.host, "").with_item((table,), entry.name, entry.value)
+        else:
+            return ""
+        for name, value in entry.chosen.items():
+            if looks_secret(name, value):
+                lines = lines.replace(value, "***")
+        return f". Paste this {where}:\n\n{mask_all_but_references(lines).rstrip()}"
 
 
 def _id(item: Any) -> str | None:

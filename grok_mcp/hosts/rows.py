@@ -28,6 +28,7 @@ _ALL = (
         limits=(TimeLimit("call", "timeout", "milliseconds", CALL_S * 1000, least=1000),),
         restart="start a new session; /mcp lists the server",
         programs=("claude",),
+        folders=("{home}/.claude",),
     ),
     Host(
         name="claude-desktop",

@@ -78,6 +78,11 @@ class TomlText:
             return self.text + newline * 2 + block
         return self.text + newline + block + newline
 
+    @staticmethod
+    def inline(key: str, value: Mapping[str, Any]) -> str:
+        """A member of an inline table."""
+        return f"{_key(key)} = {_value(value)}"
+
     def without_table(self, path: tuple[str, ...]) -> str:
         """The text without that table and everything below it."""
         text, newline = self.text, self.newline

@@ -53,13 +53,26 @@ def test_without_a_host_it_shows_what_each_has_and_what_to_type(used: Home) -> N
     assert re.search(r"^What to fix, and how: .* doctor$", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("columns", [40, 80, 120])
-def test_the_table_fits(columns: int, used: Home) -> None:
-    shown = used.shell("install", COLUMNS=str(columns)).stdout
-    advice = ("To add", "What to fix")  # with a command, which is left whole
-    assert max(len(line) for line in shown.splitlines() if not line.startswith(advice)) <= columns
-    assert ("~/.cursor/mcp.json" in shown) is (columns > 40)
-    assert "cursor" in rows(shown)
+@on_a_terminal
+@pytest.mark.parametrize("columns", [40, 59, 80, 120])
+def test_what_is_found_fits_and_each_path_is_whole(columns: int, used: Home) -> None:
+    status, shown = typed(used, ["install"], [""], COLUMNS=str(columns))
+    assert status == 0
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip("\r") for line in shown.splitlines()]
+    left_whole = ("What to fix", "Add the server")
+    assert max(len(line) for line in lines if not line.startswith(left_whole)) <= columns
+    for path in ("~/.cursor/mcp.json", "~/.claude.json", "~/.config/opencode/opencode.json"):
+        assert sum(path in line for line in lines) == 1
+    assert any(re.match(r" *\d+  cursor", line) for line in lines)
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_in_a_pipe_no_line_is_wrapped_and_none_ends_in_blanks(columns: str, used: Home) -> None:
+    lines = used.shell("install", COLUMNS=columns).stdout.splitlines()
+    assert all(line == line.rstrip() for line in lines)
+    (listed,) = [line for line in lines if line.startswith("Not found: ")]
+    assert "claude-desktop" in listed and "windsurf" in listed
+    assert len([line for line in lines if re.match(r" *\d+  ", line)]) == 5
 
 
 def test_where_there_is_no_host_it_names_all(home: Home) -> None:
@@ -110,7 +123,8 @@ def test_on_a_terminal_hosts_are_picked_by_number(answers: list[str], added: lis
         == added
     )
     assert ("Check the set-up now? [Y/n]" in shown) is bool(added)
-    assert shown.count("Please type numbers from 1 to 3") == (3 if len(answers) > 3 else 0)
+    told = shown.count("Please type numbers from 1 to 3, as in 1 3, or a for all")
+    assert told == (3 if len(answers) > 3 else 0)
 
 
 @on_a_terminal
@@ -134,6 +148,9 @@ def test_a_host_is_found_by_its_file_its_folder_or_its_program(home: Home, tmp_p
     claude, cursor = HOSTS["claude-code"], HOSTS["cursor"]
     assert not claude.is_found(home.machine)  # its folder is the home itself
     assert not cursor.is_found(home.machine)
+    (home.path / ".claude").mkdir()
+    assert claude.is_found(home.machine) and claude.is_found(home.machine, project=True)
+    (home.path / ".claude").rmdir()
     (home.path / ".cursor").mkdir()
     assert cursor.is_found(home.machine)
     home.put("claude-code", "{}")

@@ -14,7 +14,7 @@ from grok_mcp.hosts import HOSTS, EntrySpec, build_entry, plan_install, plan_uni
 from grok_mcp.hosts.files import backup_of
 from grok_mcp.hosts.hostfile import HostFile
 from tests.install.documents import json_documents, toml_documents, yaml_documents
-from tests.install.shell import Home
+from tests.install.shell import KEY, Home
 
 CODEX, CURSOR, VSCODE, CLAUDE, GOOSE = (
     HOSTS[name] for name in ("codex", "cursor", "vscode", "claude-code", "goose")
@@ -256,33 +256,33 @@ def test_a_form_that_can_t_be_changed_in_one_place_is_left_as_it_is(home: Home) 
 @pytest.mark.parametrize(
     ("host", "before", "after"),
     [
-        ("cursor", '{"mcpServers":{"a":{}}}', '{"mcpServers":{"grok":{"url":"https://g/mcp"},"a":{}}}'),
-        ("cursor", '{"mcpServers": {}}', '{"mcpServers": {"grok": {"url": "https://g/mcp"}}}'),
-        ("cursor", '{ "a": 1 }', '{ "mcpServers": {"grok": {"url": "https://g/mcp"}}, "a": 1 }'),
+        ("cursor", '{"mcpServers":{"a":{}}}', '{"mcpServers":{"grok":{"url":"https://grok/mcp"},"a":{}}}'),
+        ("cursor", '{"mcpServers": {}}', '{"mcpServers": {"grok": {"url": "https://grok/mcp"}}}'),
+        ("cursor", '{ "a": 1 }', '{ "mcpServers": {"grok": {"url": "https://grok/mcp"}}, "a": 1 }'),
         (
             "cursor",
             '{\r\n\t"mcpServers": {}\r\n}',
-            '{\r\n\t"mcpServers": {\r\n\t\t"grok": {\r\n\t\t\t"url": "https://g/mcp"\r\n\t\t}\r\n\t}\r\n}',
+            '{\r\n\t"mcpServers": {\r\n\t\t"grok": {\r\n\t\t\t"url": "https://grok/mcp"\r\n\t\t}\r\n\t}\r\n}',
         ),
         (
             "cursor",
             '{\n   "mcpServers": {\n   }\n}\n',
-            '{\n   "mcpServers": {\n      "grok": {\n         "url": "https://g/mcp"\n      }\n   }\n}\n',
+            '{\n   "mcpServers": {\n      "grok": {\n         "url": "https://grok/mcp"\n      }\n   }\n}\n',
         ),
         (
             "cursor",
             "\ufeff{}",
-            '\ufeff{\n  "mcpServers": {\n    "grok": {\n      "url": "https://g/mcp"\n    }\n  }\n}',
+            '\ufeff{\n  "mcpServers": {\n    "grok": {\n      "url": "https://grok/mcp"\n    }\n  }\n}',
         ),
-        ("codex", 'a = "b"', 'a = "b"\n\n[mcp_servers.grok]\nurl = "https://g/mcp"'),
-        ("codex", "\ufeffa = 1\r\n", '\ufeffa = 1\r\n\r\n[mcp_servers.grok]\r\nurl = "https://g/mcp"\r\n'),
+        ("codex", 'a = "b"', 'a = "b"\n\n[mcp_servers.grok]\nurl = "https://grok/mcp"'),
+        ("codex", "\ufeffa = 1\r\n", '\ufeffa = 1\r\n\r\n[mcp_servers.grok]\r\nurl = "https://grok/mcp"\r\n'),
     ],
 )
 def test_form_line_ends_and_indentation_are_those_of_the_file(
     host: str, before: str, after: str, home: Home
 ) -> None:
     file = home.put(host, before)
-    home.run("install", host, "--url", "https://g/mcp")
+    home.run("install", host, "--url", "https://grok/mcp")
     made = file.read_bytes().decode()
     limits = "".join(line for line in made.splitlines(keepends=True) if "timeout" in line)
     assert made.replace(limits, "").rstrip("\r\n") == after.rstrip("\r\n")
@@ -452,3 +452,44 @@ def test_a_table_behind_ours_stays(content: str) -> None:
         left = path.read_bytes().decode()
         assert left.endswith("# theirs\n[later]\na = 1\n")
         assert tomllib.loads(left) == {**tomllib.loads(content), "later": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("host", "content", "lines"),
+    [
+        (
+            "codex",
+            'mcp_servers = { a = { command = "x" } }\n',
+            [
+                "Paste this between the braces of mcp_servers:",
+                'grok = { command = "uvx", args = ["grok-mcp-server"], env = { XAI_API_KEY = "***" }',
+            ],
+        ),
+        (
+            "goose",
+            "extensions: ~\n",
+            ["Paste this in place of the line extensions:", "extensions:", "  grok:"],
+        ),
+        ("goose", "extensions: null\n", ["    cmd: uvx", "      XAI_API_KEY: ***"]),
+    ],
+    ids=["inline table", "tilde", "null"],
+)
+def test_a_form_that_is_left_alone_gets_lines_to_paste(
+    host: str, content: str, lines: list[str], home: Home
+) -> None:
+    file = home.put(host, content)
+    said = home.setting(XAI_API_KEY=KEY).run("install", host, "--write-key", status=1)
+    assert file.read_text() == content and KEY not in said
+    assert all(any(line in shown for shown in said.splitlines()) for line in lines), said
+
+
+def test_a_preview_shows_references_and_no_secret(home: Home) -> None:
+    env = {"XAI_API_KEY": "${XAI_API_KEY}", "A_TOKEN": "${env:A_TOKEN}", "B_TOKEN": "${B:-hunter2hunter2}"}
+    auth = {"headers": {"Authorization": "Bearer ${env:C_TOKEN}"}}
+    env |= {"C_KEY": f"${{A}}{KEY}", "PASSWORD": "$ecret-word", "D_TOKEN": "{env:D}"}
+    servers = {"grok": {"command": "x", "env": env}, "b": auth}
+    home.put("cursor", json.dumps({"mcpServers": servers}))
+    shown = home.run("install", "cursor", "--print", "--replace")
+    for reference in ("${XAI_API_KEY}", "${env:A_TOKEN}", "Bearer ${env:C_TOKEN}", "{env:D}"):
+        assert reference in shown
+    assert not any(secret in shown for secret in (KEY, "hunter2", "ecret-word"))

@@ -10,6 +10,7 @@ from grok_mcp.doctor.installation import STRANGER
 from grok_mcp.hosts import HOSTS, Started
 from tests.install.shell import KEY, Home
 
+TOKEN = "gmt_" + "a" * 43
 OURS = [
     "uvx grok-mcp-server",
     "/home/ann/.local/bin/uvx --python 3.12 grok-mcp-server@latest",
@@ -25,7 +26,8 @@ OURS = [
     r"C:\tools\grok-mcp-server.exe",
     "/usr/bin/python3.12 -m grok_mcp",
     "uv run python -m grok_mcp",
-    "docker run -i --rm ghcr.io/ann/grok-mcp-server:0.1.0",
+    "uvx grok-mcp-server[redis]",
+    "uvx --from grok-mcp-server==0.1.0 grok-mcp-server",
 ]
 OTHERS = [
     f"uvx {STRANGER}",
@@ -37,6 +39,11 @@ OTHERS = [
     "mcp-files /work/grok-mcp-server",
     "python -m http.server",
     "docker run -i grok",
+    "docker run -i --rm ghcr.io/ann/grok-mcp-server:0.1.0",
+    "npx -y grok-mcp-server",
+    "bunx grok-mcp-server",
+    "uvx --from grok-mcp-server python",
+    "uv run cat /work/grok-mcp-server",
     "grok",
 ]
 
@@ -54,13 +61,20 @@ def test_this_server_is_known_by_what_starts_it(line: str, ours: bool) -> None:
 @pytest.mark.parametrize(
     ("host", "name", "value", "ours"),
     [
-        ("cursor", "grok", {"url": "https://team.example/mcp"}, True),
+        ("cursor", "grok", {"url": "https://team.example/mcp"}, False),
+        ("cursor", "grok", {"url": "https://api.githubcopilot.com/mcp/"}, False),
+        ("cursor", "grok", {"url": "https://[grok/mcp"}, False),
+        ("cursor", "a", {"url": "https://a.example", "headers": {"Authorization": f"Bearer {TOKEN}"}}, True),
+        ("cursor", "a", {"url": "https://a.example", "headers": {"A": "Bearer ${env:GROK_TOKEN}"}}, True),
+        ("cursor", "grok", {"url": "https://a.example", "headers": {"A": "${env:GITHUB_TOKEN}"}}, False),
+        ("codex", "a", {"url": "https://a.example", "bearer_token_env_var": "MY_GROK_TOKEN"}, True),
+        ("codex", "grok", {"url": "https://a.example", "bearer_token_env_var": "GH_TOKEN"}, False),
         ("cursor", "team", {"url": "https://grok.team.example/mcp", "headers": {}}, True),
         ("cursor", "team", {"url": "https://team.example/grok/mcp"}, True),
         ("cursor", "linear", {"url": "https://mcp.linear.example/mcp"}, False),
         ("cursor", "grok", {"url": "https://team.example/mcp", "oauth": {}}, False),
-        ("gemini-cli", "grok", {"httpUrl": "https://team.example/mcp", "timeout": 600_000}, True),
-        ("goose", "grok", {"uri": "https://team.example/mcp", "type": "streamable_http"}, True),
+        ("gemini-cli", "grok", {"httpUrl": "https://team.example/grok", "timeout": 600_000}, True),
+        ("goose", "grok", {"uri": "https://grok.example/mcp", "type": "streamable_http"}, True),
         ("cursor", "grok", {}, False),
         ("cursor", "grok", {"url": 5, "command": {"a": 1}}, False),
         ("cursor", "grok", "uvx grok-mcp-server", False),
@@ -68,7 +82,9 @@ def test_this_server_is_known_by_what_starts_it(line: str, ours: bool) -> None:
         ("cursor", "grok", {"command": "grok-mcp-server", "args": "x"}, True),
     ],
 )
-def test_an_address_is_ours_by_its_form_and_name(host: str, name: str, value: Any, ours: bool) -> None:
+def test_an_address_is_ours_by_its_form_and_what_it_names(
+    host: str, name: str, value: Any, ours: bool
+) -> None:
     assert Started.by(HOSTS[host], name, value).is_ours is ours
 
 
@@ -78,6 +94,7 @@ def test_an_address_is_ours_by_its_form_and_name(host: str, name: str, value: An
         ({"command": "npx", "args": ["-y", "grok of mine"]}, "npx -y 'grok of mine'"),
         ({"command": "x", "env": {"KEY": KEY}, "args": ["--key", KEY]}, "x --key"),
         ({"url": "https://mcp.example/mcp", "auth": "x"}, "https://mcp.example/mcp"),
+        ({"url": "https://api.githubcopilot.com/mcp/"}, "https://api.githubcopilot.com/mcp/"),
         ({}, "nothing"),
     ],
 )
@@ -97,8 +114,9 @@ def test_an_entry_of_somebody_else_stays_unless_it_is_forced(value: Any, shown: 
     "options",
     [
         (),
-        ("--command", "docker", "--", "run", "-i", "grok-mcp-server"),
-        ("--url", "https://g.example/mcp"),
+        ("--command", "uv", "--", "--directory", "/src", "run", "grok-mcp-server"),
+        ("--url", "https://grok.example/mcp"),
+        ("--url", "https://team.example/mcp", "--token-env", "GROK_MCP_TOKEN"),
         ("--this",),
     ],
 )
@@ -109,8 +127,21 @@ def test_what_install_wrote_uninstall_takes_out(options: tuple[str, ...], home: 
     assert not home.file("cursor").exists()
 
 
-def test_where_install_wrote_another_program_its_undo_says_force(home: Home) -> None:
-    assert "uninstall cursor --force" in home.run("install", "cursor", "--command", "my-wrapper")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--command", "my-wrapper"),
+        ("--command", "docker", "--", "run", "-i", "grok-mcp-server"),
+        ("--url", "https://team.example/mcp"),
+    ],
+)
+def test_where_install_wrote_what_nobody_can_know_as_ours_its_undo_says_force(
+    options: tuple[str, ...], home: Home
+) -> None:
+    assert "uninstall cursor --force" in home.run("install", "cursor", *options)
+    home.run("uninstall", "cursor", status=1)
+    home.run("uninstall", "cursor", "--force")
+    assert not home.file("cursor").exists()
 
 
 GROK_BUILD = """\
@@ -226,3 +257,42 @@ def test_only_a_project_s_file_is_said_to_belong_to_one(
     for host in ("cursor", "vscode", "claude-code", "grok-build"):
         said = home.setting(XAI_API_KEY=KEY).run("install", host, "--write-key", *options)
         assert ("belongs to a project" in said) is belongs
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uvx grok-mcp-server@0.1.0",
+        "uvx --from grok-mcp-server[redis]==0.1.0 grok-mcp-server",
+        "pipx run grok-mcp-server==0.1.0",
+    ],
+)
+def test_a_version_that_is_pinned_stays_unless_it_is_replaced(line: str, home: Home) -> None:
+    command, *arguments = line.split()
+    for host in ("cursor", "opencode"):
+        started = {"command": command, "args": arguments} if host == "cursor" else {"command": line.split()}
+        home.put(host, json.dumps({HOSTS[host].table: {"grok": started}}))
+        said = home.run("install", host, "--model", "grok-4.7")
+        made = json.loads(home.file(host).read_text())[HOSTS[host].table]["grok"]
+        assert {key: made[key] for key in started} == started
+        assert f"{line}, as it stood in the file" in said.replace("'", "")
+        home.run("install", host, "--replace")
+        assert "0.1.0" not in home.file(host).read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (KEY, "the key that stands in the file stays"),
+        ("${env:MY_KEY}", "comes from ${env:MY_KEY}, which stands in the file, as before"),
+        ("${env:XAI_API_KEY}", "comes from XAI_API_KEY in the environment"),
+    ],
+    ids=["key", "other reference", "our reference"],
+)
+def test_where_the_key_comes_from_is_what_the_file_says(value: str, said: str, home: Home) -> None:
+    entry = {"command": "grok-mcp-server", "env": {"XAI_API_KEY": value}}
+    home.put("cursor", json.dumps({"mcpServers": {"grok": entry}}))
+    shown = home.run("install", "cursor")
+    assert said in shown and KEY not in shown
+    assert ("in the environment" in shown) is (value == "${env:XAI_API_KEY}")
+    assert said in home.run("install", "cursor")
