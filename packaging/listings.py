@@ -210,8 +210,8 @@ def _install(*, published: bool) -> str:
     if not published:
         note = (
             "It is not on PyPI yet. `make demo` has installed the checkout: where a page says\n"
-            "`grok-mcp-server`, type `.venv/bin/grok-mcp-server`. What starts with `uvx`, and the links below,\n"
-            "work from the first release on.\n\n"
+            "`grok-mcp-server`, type `.venv/bin/grok-mcp-server`. What starts with `uvx`, and the\n"
+            "links below, work from the first release on.\n\n"
         )
     return (
         f"{note}```bash\n{block}\n```\n\n<!-- skip: it asks the endpoint, with your key -->\n"
