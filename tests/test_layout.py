@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, strategies as st
@@ -145,3 +146,20 @@ def test_sources_hang_below_their_numbers() -> None:
     source = "1. A title of some length — https://a.example/p"
     assert hanging(source, 30, 3) == "1. A title of some length —\n   https://a.example/p"
     assert hanging("2. https://a.example/" + "x" * 40, 30, 3).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [
+        lambda depth: "".join(f"{'  ' * level}- level{level}.\n" for level in range(depth)),
+        lambda depth: "".join(f"{'   ' * level}1. level{level}.\n" for level in range(depth)),
+        lambda depth: "".join(f"{'> ' * (level + 1)}level{level}.\n>\n" for level in range(depth)),
+        lambda depth: "".join(f"{'> - ' * (level + 1)}level{level}.\n" for level in range(depth)),
+        lambda depth: f"{'**_' * depth}level0.{'_**' * depth}",
+    ],
+    ids=["bullets", "numbers", "quotes", "lists in quotes", "emphasis"],
+)
+def test_no_word_is_lost_however_deep_it_stands(nest: Callable[[int], str]) -> None:
+    for depth in range(1, 51):
+        text = nest(depth)
+        assert set(re.findall(r"level\d+\.", text)) == set(re.findall(r"level\d+\.", shown(text)))

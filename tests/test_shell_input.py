@@ -53,8 +53,10 @@ def asked(endpoint: Endpoint) -> list[str]:
         ),
         pytest.param('cat lines | (read -r head; ask "First: $head"; true)', ["First: one"], marks=LINUX),
         ("cat lines | ask Review this.", ["Review this.\n\none\ntwo\nthree"]),
-        ("ask Review this. < lines", ["Review this.\n\none\ntwo\nthree"]),
-        ("ask Review this. <<< here", ["Review this.\n\nhere"]),
+        ("ask Review this. < lines", ["Review this."]),
+        ("ask Review this. - < lines", ["Review this.\n\none\ntwo\nthree"]),
+        ("for i in 1 2; do ask For $i; done < lines", ["For 1", "For 2"]),
+        ("ask < lines", ["one\ntwo\nthree"]),
         ("cat lines | (read -r head; ask Rest: -)", ["Rest:\n\ntwo\nthree"]),
         ("cat lines | (ask - Rest)", ["Rest\n\none\ntwo\nthree"]),
         ("cat lines | ask", ["one\ntwo\nthree"]),
@@ -62,7 +64,8 @@ def asked(endpoint: Endpoint) -> list[str]:
         ("(sleep 0.5; echo late) | ask Waits.", ["Waits.\n\nlate"]),
     ],
     ids=[
-        *("a loop over a file", "a loop over a pipe", "a script", "a pipe", "a file", "a here-string"),
+        *("a loop over a file", "a loop over a pipe", "a script", "a pipe", "a file", "a file and a dash"),
+        *("a loop that reads nothing", "a file alone"),
         *("a dash", "a dash first", "no words", "nothing", "a slow pipe"),
     ],
 )

@@ -155,3 +155,13 @@ async def test_a_missing_key_is_told_in_words_of_a_shell() -> None:
     assert "Type: export XAI_API_KEY=" in done.stderr and "GROK_MCP_GATEWAY=sandbox" in done.stderr
     assert done.stderr.endswith(" [configuration]\n")
     assert "host" not in done.stderr and KEY not in done.stderr
+
+
+async def test_what_is_too_long_to_be_laid_out_is_shown_as_it_was_written() -> None:
+    paragraphs = [f"**Paragraph {number}** {'word ' * 50}" for number in range(2_400)]
+    async with Endpoint(chat("\n\n".join(paragraphs))) as endpoint:
+        status, shown = await on_terminal(endpoint, "ask", "x")
+    text = screen(shown)
+    assert status == 0
+    assert text.startswith("Paragraph 0 word") and "\n**Paragraph 2399** word" in text
+    assert [int(number) for number in re.findall(r"Paragraph (\d+)", text)] == list(range(2_400))

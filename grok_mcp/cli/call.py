@@ -251,7 +251,7 @@ ask = CallCommand(
 
     The prompt is the text on the command line. Without one, or where - is among its words, stdin is read to
     its end, and stands below it. What is piped to this command alone, as in git diff | … ask "Review this",
-    is read without - too; in a loop or a script, whose stdin is not its own, only with -.
+    is read without - too; a file (< FILE), and what a loop or a script around it reads, only with -.
 
     A terminal shows Markdown, laid out block by block; a pipe gets the text as Grok wrote it. The last 50
     conversations are kept for a week, unless GROK_MCP_KEEP=off.

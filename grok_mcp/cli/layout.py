@@ -1,8 +1,8 @@
 """Markdown as a terminal shows it: wrapped between words, by rich, and without a loss.
 
 Addresses of links and pictures stand behind their texts, code is left as it is between its fences, and what
-is no Markdown of ours (HTML, definitions of links, LaTeX) is shown as it was written. A word that is longer
-than a line is left whole, for the terminal to break, so that an address can be copied.
+is no Markdown of ours (HTML, definitions of links, LaTeX), or is nested too deeply, is shown as it was
+written. A word that is longer than a line is left whole, for the terminal to break, so that an address can be copied.
 """
 
 import re
@@ -24,19 +24,25 @@ from rich.table import Table
 from rich.text import Text
 
 _LATEX = ("\\(", "\\)", "\\[", "\\]")
+_DEEPEST = 20
+"""The level at which the parser leaves out what is inside; a list takes two for each of its own."""
 _HIGHLIGHTED_CHARACTERS = 20_000
 """Longer code is shown in one colour, at once."""
 
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable(
+        ["strikethrough", "table"]
+    )
     return parser.disable(["reference", "text_join"])
 
 
 def layout(text: str) -> "Layout":
     """What `Console.print(…, crop=False, end="")` shows of a piece of Markdown."""
     tokens = _parser().parse(text)
+    if any(token.level >= _DEEPEST - 1 for token in tokens):
+        tokens = [_as_written(text)]
     shown = Layout("")
     shown.parsed = list(_whole_tables(tokens, text.split("\n")))
     for token in shown.parsed:
@@ -98,6 +104,10 @@ def _text(content: str) -> Token:
     return Token("text", "", 0, content=content)
 
 
+def _as_written(source: str) -> Token:
+    return Token("fence", "code", 0, content=source, markup="")
+
+
 def _whole_tables(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Token]:
     """The tokens; as text those of a table that has cells without a column, which would be lost."""
     inside = False
@@ -106,7 +116,7 @@ def _whole_tables(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[Tok
             rows = lines[token.map[0] : token.map[1]]
             inside = any(_cells(row) > _cells(rows[0]) for row in rows[2:])
             if inside:
-                yield Token("fence", "code", 0, content="\n".join(rows), markup="")
+                yield _as_written("\n".join(rows))
         if not inside:
             yield token
         inside = inside and token.type != "table_close"

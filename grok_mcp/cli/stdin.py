@@ -1,8 +1,8 @@
 """What a call takes from stdin: all of it where it is asked for, and what was piped to this command alone.
 
 `-`, or no words at all, asks for it. Beside words, stdin may be somebody else's: in a loop over lines the
-shell reads it too, and what a call swallowed would be lost to the loop. So a file is read from its beginning
-only, and a pipe where no shell above this process has it as its own stdin, which Linux shows.
+shell reads it too, and what a call swallowed would be lost to the loop. So a file is never read without `-`,
+and a pipe where no shell above this process has it as its own stdin, which Linux shows.
 """
 
 import os
@@ -43,10 +43,8 @@ def read_piped(words: Sequence[str]) -> Piped:
         return Piped(_all())
     descriptor = sys.stdin.fileno()
     if kind == "file":
-        if _position(descriptor) == 0:
-            return Piped(_all())
         rest = os.fstat(descriptor).st_size > (_position(descriptor) or 0)
-        return Piped(left="somebody has read the beginning of it" if rest else "")
+        return Piped(left="it is a file, which a loop may read too" if rest else "")
     if _is_a_shells(descriptor):
         return Piped(left="the shell reads it too" if _has_more(descriptor, 0) else "")
     if not _has_more(descriptor, SILENT_S):

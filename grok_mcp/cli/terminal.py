@@ -41,6 +41,8 @@ from grok_mcp.rendering import (
 )
 from grok_mcp.tools import DryRun
 
+_LAID_OUT_CHARACTERS = 500_000
+"""Of a text; what follows would hold up whoever waits for it."""
 _HEADS = ("file", "bytes", "tokens")
 
 
@@ -61,6 +63,7 @@ class _Page:
         self._console = Console()
         self._blocks = Blocks()
         self._is_begun = False
+        self._characters = 0
 
     def feed(self, text: str) -> list[Block]:
         """The blocks that this piece of a text finishes."""
@@ -71,12 +74,20 @@ class _Page:
         return self._blocks.end()
 
     def show(self, blocks: Sequence[Block]) -> None:
-        """Print blocks, each below a blank line where it does not go on with the one before."""
+        """Print blocks, each below a blank line where it does not go on with the one before.
+
+        Those past `_LAID_OUT_CHARACTERS` are printed as they were written.
+        """
         for block in blocks:
             if self._is_begun and not block.goes_on:
-                self._console.print()
+                self._console.file.write("\n")
             self._is_begun = True
-            self._console.print(layout(block.text), crop=False, end="")
+            self._characters += len(block.text)
+            if self._characters > _LAID_OUT_CHARACTERS:
+                self._console.file.write(f"{block.text}\n")
+            else:
+                self._console.print(layout(block.text), crop=False, end="")
+        self._console.file.flush()
 
     def finish(self, text: str) -> None:
         """Print the rest of a text, or all of it."""
