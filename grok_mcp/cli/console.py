@@ -20,6 +20,12 @@ def symbol(preferred: str, plain: str) -> str:
     return preferred if encodable else plain
 
 
+def coloured(mark: str, colour: str) -> str:
+    """A mark in a colour, where colours are wanted (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return mark if plain else click.style(mark, fg=colour)
+
+
 def note(text: str, *, dim: bool = False) -> None:
     """Print to stderr, apart from what a command prints."""
     color = False if os.environ.get("TERM") == "dumb" else None

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from grok_mcp.cli.console import FAILED, symbol
+from grok_mcp.cli.console import FAILED, coloured, symbol
 from grok_mcp.doctor import Check, examine
 
 _NEEDS_NETWORK = (
@@ -42,11 +42,11 @@ def doctor(ctx: click.Context, as_json: bool, offline: bool, full: bool) -> None
 def _show(check: Check) -> None:
     """One finding, with its fix below."""
     if not check.ok:
-        mark = click.style(symbol("✗", "X"), fg="red")
+        mark = coloured(symbol("✗", "X"), "red")
     elif check.fix:
-        mark = click.style("!", fg="yellow")
+        mark = coloured("!", "yellow")
     else:
-        mark = click.style(symbol("✓", "ok"), fg="green")
+        mark = coloured(symbol("✓", "ok"), "green")
     click.echo(f"{mark} {check.name}: {check.message}")
     if check.fix:
         click.echo(f"    {check.fix}")

@@ -2,7 +2,7 @@
 
 Addresses of links and pictures stand behind their texts, code is left as it is between its fences, and what
 is no Markdown of ours (HTML, definitions of links, LaTeX), or is nested too deeply, is shown as it was
-written. A word that is longer than a line is left whole, for the terminal to break, so that an address can be copied.
+written. A word that is longer than a line is left whole, for the terminal to break: an address can be copied.
 """
 
 import re

@@ -159,3 +159,15 @@ def test_a_host_is_found_by_its_file_its_folder_or_its_program(home: Home, tmp_p
     program.parent.mkdir()
     program.touch(0o755)
     assert HOSTS["codex"].is_found(home.setting(PATH=str(program.parent)).machine)
+
+
+@on_a_terminal
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_doctor_has_colours_where_they_are_wanted(
+    environment: dict[str, str], coloured: bool, home: Home
+) -> None:
+    _, shown = typed(home, ["doctor", "--offline"], [], **environment)
+    assert "hosts: no host's file has an entry" in shown
+    assert ("\x1b[3" in shown) is coloured
