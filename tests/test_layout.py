@@ -9,7 +9,8 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 
 from grok_mcp.cli.blocks import MAX_CHARACTERS, Block, Blocks
-from grok_mcp.cli.layout import hanging, layout
+from grok_mcp.cli.console import hanging
+from grok_mcp.cli.layout import layout
 
 WORDS = st.sampled_from(
     [

@@ -191,13 +191,19 @@ async def test_an_image_that_is_named_on_the_command_line_may_lie_anywhere(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["ask"], "The question is empty. Correct it and try again. [invalid_argument]"),
+        (
+            ["ask"],
+            "The question is empty. Type it behind the command, in quotes, or - to read it from stdin.",
+        ),
         (["ask", "x", "--image", "/nowhere.png"], "/nowhere.png can't be read: No such file"),
         (["ask", "x", "--image", __file__], "neither a PNG nor a JPEG"),
         (["ask", "x", "--options", '{"n": 9}'], "--options.n: input should be less than or equal to 8."),
         (["ask", "x", "--options", "{no json"], "--options: is not JSON"),
         (["ask", "x", "--reasoning-effort", "huge"], "'huge' is not one of"),
-        (["structured", "x"], "--schema is required. Correct it and try again. [invalid_argument]"),
+        (
+            ["structured", "x"],
+            "--schema is required: JSON, or a file that holds it. Correct it and try again.",
+        ),
         (["structured", "x", "--schema", "nowhere.json"], "nowhere.json: can't be read: No such file"),
     ],
 )

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grok_mcp.cli.console import did_you_mean
-from grok_mcp.cli.layout import hanging
+from grok_mcp.cli.console import did_you_mean, hanging
 from grok_mcp.doctor import HostState
 from grok_mcp.hosts import HOSTS, Host
 from grok_mcp.invocation import command

@@ -2,7 +2,9 @@
 
 import difflib
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -18,6 +20,30 @@ def symbol(preferred: str, plain: str) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     encodable = preferred.encode(encoding, "replace").decode(encoding) == preferred
     return preferred if encodable else plain
+
+
+def hanging(text: str, width: int, indent: int = 0) -> str:
+    """Plain lines, wrapped between words; what goes on in the next line is indented."""
+    lines = []
+    for line in text.split("\n"):
+        if len(line.split()) <= 2:  # a number and an address, which the terminal may break
+            lines.append(line)
+            continue
+        lines += textwrap.wrap(
+            line,
+            max(width, indent + 10),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines)
+
+
+def fitted(text: str, indent: int = 4) -> str:
+    """Lines for stdout: wrapped between words on a terminal, and as they are in a pipe."""
+    if not sys.stdout.isatty():
+        return text
+    return hanging(text, shutil.get_terminal_size().columns, indent)
 
 
 def coloured(mark: str, colour: str) -> str:

@@ -5,7 +5,7 @@ import json
 
 import click
 
-from grok_mcp.cli.console import FAILED, coloured, symbol
+from grok_mcp.cli.console import FAILED, coloured, fitted, symbol
 from grok_mcp.doctor import Check, examine
 
 _NEEDS_NETWORK = (
@@ -42,11 +42,12 @@ def doctor(ctx: click.Context, as_json: bool, offline: bool, full: bool) -> None
 def _show(check: Check) -> None:
     """One finding, with its fix below."""
     if not check.ok:
-        mark = coloured(symbol("✗", "X"), "red")
+        mark, colour = symbol("✗", "X"), "red"
     elif check.fix:
-        mark = coloured("!", "yellow")
+        mark, colour = "!", "yellow"
     else:
-        mark = coloured(symbol("✓", "ok"), "green")
-    click.echo(f"{mark} {check.name}: {check.message}")
+        mark, colour = symbol("✓", "ok"), "green"
+    text = fitted(f"{mark} {check.name}: {check.message}", 2)
+    click.echo(f"{coloured(mark, colour)}{text.removeprefix(mark)}")
     if check.fix:
-        click.echo(f"    {check.fix}")
+        click.echo(fitted(f"    {check.fix}"))

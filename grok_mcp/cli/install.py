@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from grok_mcp.addresses import is_loopback
 from grok_mcp.cli.choosing import HostName, choose_hosts, found_hosts, offer_doctor
-from grok_mcp.cli.console import FAILED, did_you_mean, fail
+from grok_mcp.cli.console import FAILED, did_you_mean, fail, fitted
 from grok_mcp.doctor import survey
 from grok_mcp.environment import VARIABLES
 from grok_mcp.foreign import mapping
@@ -418,7 +418,8 @@ def _lines(data: bytes | None) -> list[str]:
 
 def _page(head: str, rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows)
-    return "\n".join([head, *(f"  {name.ljust(width)}  {text}" for name, text in rows)])
+    lines = (fitted(f"  {name.ljust(width)}  {text}", width + 4) for name, text in rows)
+    return "\n".join([fitted(head), *lines])
 
 
 def _limits(host: Host) -> str:

@@ -6,7 +6,6 @@ written. A word that is longer than a line is left whole, for the terminal to br
 """
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import zip_longest
@@ -49,23 +48,6 @@ def layout(text: str) -> "Layout":
         if token.children:
             token.children = list(_readable(token.children))
     return shown
-
-
-def hanging(text: str, width: int, indent: int = 0) -> str:
-    """Plain lines, wrapped between words; what goes on in the next line is indented."""
-    lines = []
-    for line in text.split("\n"):
-        if len(line.split()) <= 2:  # a number and an address, which the terminal may break
-            lines.append(line)
-            continue
-        lines += textwrap.wrap(
-            line,
-            max(width, indent + 10),
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ) or [""]
-    return "\n".join(lines)
 
 
 def _readable(tokens: Iterable[Token]) -> Iterator[Token]:

@@ -19,8 +19,8 @@ from rich.console import Console
 from grok_mcp import events
 from grok_mcp.accounting import amount
 from grok_mcp.cli.blocks import Block, Blocks
-from grok_mcp.cli.console import note
-from grok_mcp.cli.layout import hanging, layout
+from grok_mcp.cli.console import hanging, note
+from grok_mcp.cli.layout import layout
 from grok_mcp.cli.wording import as_data, in_words, note_in_words
 from grok_mcp.errors import GrokError
 from grok_mcp.events import Observer

@@ -20,8 +20,11 @@ _OWN_FLAGS = {"conversation_id": "--conversation"}
 _COMMANDS = {"ask_grok": "ask", "grok_search": "search", "grok_structured": "structured"}
 _PLAIN = {
     "Correct it and call again.": "Correct it and try again.",
+    "--schema: field required": "--schema is required: JSON, or a file that holds it",
     ": field required": " is required",
 }
+_PLACE = re.compile(r"(--[a-z-]{1,40})\.\d{1,5}:")
+"""Which of several values is wrong: nobody numbers flags."""
 _CONFIGURED = re.compile(r"have (GROK_MCP_\w+) raised where this server is configured")
 
 
@@ -35,7 +38,10 @@ def flag_of(name: str, kind: str = "") -> str:
 
 def sentences(error: GrokError, schema: Mapping[str, Any]) -> tuple[str, str]:
     """What failed and what to do, as this command's arguments are called at a shell."""
-    return _in_flags(error.message, schema), _in_flags(_advice(error), schema)
+    message, advice = _in_flags(error.message, schema), _in_flags(_advice(error), schema)
+    if message == "The question is empty.":
+        advice = "Type it behind the command, in quotes, or - to read it from stdin."
+    return message, advice
 
 
 def note_in_words(note: str, schema: Mapping[str, Any]) -> str:
@@ -81,6 +87,7 @@ def _in_flags(text: str, schema: Mapping[str, Any]) -> str:
             text = re.sub(rf"(?<![\w.-]){name}\b", flag, text)
     for tool, name in _COMMANDS.items():
         text = f"`{command(name)}`".join(re.split(rf"\b{tool}\b", text))
+    text = _PLACE.sub(r"\1:", text)
     for said, meant in _PLAIN.items():
         text = text.replace(said, meant)
     return text

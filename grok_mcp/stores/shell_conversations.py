@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
-from grok_mcp.errors import ConversationNotFoundError, OverloadedError
+from grok_mcp.errors import ConfigurationError, ConversationNotFoundError
 from grok_mcp.state import make_private, state_folder, transaction
 from grok_mcp.stores.conversations import Conversation, new_conversation, new_handle
 from grok_mcp.stores.documents import UNREADABLE, pack_conversation, unpack_conversation
@@ -69,7 +69,7 @@ class ShellConversations:
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none.
 
-        Raises ConversationNotFoundError, and OverloadedError where the file can't be read.
+        Raises ConversationNotFoundError, and ConfigurationError where the file can't be read.
         """
         if handle is None:
             return new_conversation()
@@ -81,7 +81,7 @@ class ShellConversations:
             return self._refuse(name)
 
     async def last(self) -> str | None:
-        """The handle of the newest answer, None where there is none; raises OverloadedError."""
+        """The handle of the newest answer, None where there is none; raises ConfigurationError."""
         row = await self._read(lambda db: self._row(db, "id", "TRUE ORDER BY at DESC, rowid DESC LIMIT 1"))
         return row and str(row[0])
 
@@ -129,11 +129,15 @@ class ShellConversations:
         try:
             return await anyio.to_thread.run_sync(read)
         except (sqlite3.Error, OSError, RuntimeError, _UnusableError) as error:
-            raise OverloadedError(
-                f"The file of kept conversations can't be read: {error}.",
-                f"Remove {FILE} in the state folder if that goes on.",
-                retryable=False,
+            raise ConfigurationError(
+                f"The file of kept conversations can't be read: {error}.", self._way_out()
             ) from None
+
+    def _way_out(self) -> str:
+        try:
+            return f"If that goes on, delete {state_folder(self._folder) / FILE}: what it holds is lost then."
+        except (OSError, RuntimeError):  # there is no such folder
+            return "Name a folder that can be written in GROK_MCP_STATE_DIR."
 
     def _write(self, row: tuple[str, str, float, int, bytes]) -> None:
         path = state_folder(self._folder) / FILE

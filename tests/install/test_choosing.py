@@ -171,3 +171,15 @@ def test_doctor_has_colours_where_they_are_wanted(
     _, shown = typed(home, ["doctor", "--offline"], [], **environment)
     assert "hosts: no host's file has an entry" in shown
     assert ("\x1b[3" in shown) is coloured
+
+
+@on_a_terminal
+@pytest.mark.parametrize("columns", [40, 60])
+def test_lines_break_between_words_on_a_narrow_terminal(columns: int, home: Home) -> None:
+    for command in (["doctor", "--offline"], ["install", "cursor", "--published"]):
+        _, shown = typed(home, command, ["n"], COLUMNS=str(columns), NO_COLOR="1")
+        lines = [line for line in shown.splitlines() if len(line) > columns]
+        assert all(max(map(len, line.split())) > columns - 25 for line in lines), (
+            lines
+        )  # a path, which stays whole
+    assert "key" in shown
