@@ -28,10 +28,10 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The tests, with branch coverage over all processes that they start; most of their time is waiting, so three run at once.
+# The tests, with branch coverage over all processes that they start; most of their time is waiting, so four run at once.
 suite: .venv/.installed-dev
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses 4 --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report $(REACHED)
 

@@ -34,6 +34,7 @@ LISTED = {
 BUILT = {
     "cli.wording": "the names of our own arguments and tools",
     "files.ignoring": "fnmatch's of a glob, whose wild cards take the shortest that fits and never go back",
+    "hosts.hostfile": "the name of a table, one of our own rows",
     "hosts.host": "the name of a server, from two of our own constants",
     "tools.patterns": "Python's opinion of a caller's pattern, which is compiled and never matched",
 }

@@ -163,5 +163,6 @@ async def test_what_is_too_long_to_be_laid_out_is_shown_as_it_was_written() -> N
         status, shown = await on_terminal(endpoint, "ask", "x")
     text = screen(shown)
     assert status == 0
-    assert text.startswith("Paragraph 0 word") and "\n**Paragraph 2399** word" in text
+    assert re.match(r"(?:⠋ .*\n)?Paragraph 0 word", text)  # a slow machine has time for a status line
+    assert "\n**Paragraph 2399** word" in text
     assert [int(number) for number in re.findall(r"Paragraph (\d+)", text)] == list(range(2_400))
