@@ -27,8 +27,8 @@ _SHOWN_REFERENCE = re.compile(
     r"(?:\b(?:Bearer|Basic) )?(?<![\w$])(?:\$?\{(?:env:|input:)?([\w.-]{1,100})\}(?!\w))"
 )
 """References that are shown; not those with a default, which may be a secret."""
-_FIRST_STAND_IN, _STAND_INS = 0xE000, 0x1800
-_STAND_IN = re.compile("[\ue000-\uf7ff]")
+_FIRST_MARK, _MARKS = 0xE000, 0x1800
+_MARK = re.compile("[\ue000-\uf7ff]")
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ def mask_all_but_references(text: str) -> str:
 
     A reference stands meanwhile as one character: what is joined to it is masked with it.
     """
-    if _STAND_IN.search(text):
+    if _MARK.search(text):
         return mask_secrets(text)
     found: list[str] = []
 
     def stand_in(match: re.Match[str]) -> str:
         name = match[1]
-        if len(found) == _STAND_INS or (any(map(str.isdigit, name)) and mask_secrets(name) != name):
+        if len(found) == _MARKS or (any(map(str.isdigit, name)) and mask_secrets(name) != name):
             return match[0]
         found.append(match[0])
-        return chr(_FIRST_STAND_IN + len(found) - 1)
+        return chr(_FIRST_MARK + len(found) - 1)
 
     masked = mask_secrets(_SHOWN_REFERENCE.sub(stand_in, text))
-    return _STAND_IN.sub(lambda match: found[ord(match[0]) - _FIRST_STAND_IN], masked)
+    return _MARK.sub(lambda match: found[ord(match[0]) - _FIRST_MARK], masked)
 
 
 def is_literal(value: str) -> bool:
