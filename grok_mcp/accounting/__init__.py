@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from grok_mcp.accounting.budget import Budget as Budget, open_books as open_books
 from grok_mcp.accounting.call_limit import CallLimit as CallLimit
 from grok_mcp.accounting.estimate import (
-    BYTES_PER_TOKEN as BYTES_PER_TOKEN,
     Estimate as Estimate,
     amount as amount,
     estimate_cost as estimate_cost,
+    tokens_of as tokens_of,
 )
 from grok_mcp.accounting.ledger import Ledger as Ledger
 from grok_mcp.accounting.records import (

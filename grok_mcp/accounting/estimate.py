@@ -179,7 +179,12 @@ def _input(request: ChatRequest) -> int:
         texts += _texts(message)
         images += len(message.images)
         documents += sum(map(_document, message.documents))
-    return math.ceil(sum(map(_bytes, texts)) / BYTES_PER_TOKEN) + images * IMAGE_TOKENS + documents
+    return tokens_of(texts) + images * IMAGE_TOKENS + documents
+
+
+def tokens_of(texts: Iterable[str]) -> int:
+    """Tokens of texts, together."""
+    return math.ceil(sum(map(_bytes, texts)) / BYTES_PER_TOKEN)
 
 
 def _document(document: Document) -> int:

@@ -60,8 +60,7 @@ class Folders:
     def __init__(self, folders: Iterable[Path], *, anywhere: bool = False) -> None:
         self._anywhere = anywhere
         self._folders: list[Folder] = []
-        named = list(folders)
-        for folder in named:
+        for folder in folders:
             with suppress(OSError, ValueError, RuntimeError):
                 real = Path(os.path.realpath(folder, strict=True))
                 if real.is_dir() and all(real != other.real for other in self._folders):

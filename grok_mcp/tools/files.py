@@ -8,7 +8,6 @@ Imported by the first call with files: all others start 10 ms sooner without it.
 
 import base64
 import hashlib
-import math
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from grok_mcp import bounds
-from grok_mcp.accounting import BYTES_PER_TOKEN
+from grok_mcp.accounting import tokens_of
 from grok_mcp.errors import GrokError, InvalidArgumentError, OverloadedError
 from grok_mcp.files import (
     Binary,
@@ -195,13 +194,7 @@ class _Section(NamedTuple):
         numbered = "\n".join(f"{number}\t{line}" for number, line in enumerate(content.lines, content.first))
         text = f"=== {content.shown}, {lines} ===\n{numbered}".rstrip("\n")
         shown = content.shown if whole else f"{content.shown}:{content.first}-{last}"
-        return cls(shown, text, content.size, tokens_of(text))
-
-
-def tokens_of(text: str) -> int:
-    """Tokens of a text, by estimate."""
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return math.ceil(size / BYTES_PER_TOKEN)
+        return cls(shown, text, content.size, tokens_of((text,)))
 
 
 def _check_tokens(sections: Sequence[_Section], most: int) -> None:

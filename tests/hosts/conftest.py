@@ -1,8 +1,21 @@
-"""At the end of a run that drove hosts: prints what they did, and writes it to docs/hosts.md."""
+"""The hosts that tests drive; at the end of a run what they did is printed, and written to docs/hosts.md."""
 
 import pytest
+from npm_packages import UnavailableError
 
+from tests.hosts.hosts import HOSTS, Host
+from tests.hosts.running import installed
 from tests.hosts.table import PAGE, ROWS, lines, with_rows
+
+
+@pytest.fixture(params=HOSTS)
+def host(request: pytest.FixtureRequest) -> Host:
+    host = HOSTS[request.param]
+    try:
+        installed(host)
+    except UnavailableError as error:
+        pytest.fail(f"{host.name} can't be driven: {error}")
+    return host
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from npm_packages import UnavailableError
 
 from tests.hosts.fake_model import Call, FakeModel
-from tests.hosts.hosts import HOSTS, Host
-from tests.hosts.running import installed, on_stdio, running
+from tests.hosts.hosts import Host
+from tests.hosts.running import on_stdio, running
 from tests.hosts.table import Row
 from tests.support.endpoint import Endpoint, chat
 
@@ -23,16 +22,6 @@ FORMS = {"temperature": 0.5, "max_output_tokens": 400, "options": {"top_p": 0.9,
 REVIEW = Call("ask_grok", {"prompt": "Where is the bug?", "files": ["src/x.py:1-80"], **FORMS})
 OPENS = dict.fromkeys(("Claude Code", "Gemini CLI", "opencode"), "its folder")
 """What opens the folder that a host works in; for the others the operator has to say `cwd`."""
-
-
-@pytest.fixture(params=HOSTS)
-def host(request: pytest.FixtureRequest) -> Host:
-    host = HOSTS[request.param]
-    try:
-        installed(host)
-    except UnavailableError as error:
-        pytest.fail(f"{host.name} can't be driven: {error}")
-    return host
 
 
 async def reviewed(host: Host, home: Path, **settings: str) -> tuple[FakeModel, Endpoint]:

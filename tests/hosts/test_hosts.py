@@ -11,12 +11,11 @@ from typing import Any
 
 import anyio
 import pytest
-from npm_packages import UnavailableError
 
 from tests.hosts.fake_model import NAMES, Call, FakeModel
 from tests.hosts.hosts import HOSTS, Given, Host
 from tests.hosts.relay import Relay
-from tests.hosts.running import POLL_S, Running, installed, on_stdio, running
+from tests.hosts.running import POLL_S, Running, on_stdio, running
 from tests.hosts.table import Row
 from tests.hosts.traffic import Traffic, read_traffic
 from tests.network.server import serving
@@ -42,16 +41,6 @@ LIMITED_S = 90.0
 SOON_S = 5.0
 WAIT_S = 2
 AT_ONCE_S = 2.0
-
-
-@pytest.fixture(params=HOSTS)
-def host(request: pytest.FixtureRequest) -> Host:
-    host = HOSTS[request.param]
-    try:
-        installed(host)
-    except UnavailableError as error:
-        pytest.fail(f"{host.name} can't be driven: {error}")
-    return host
 
 
 async def driven(host: Host, given: Given, model: FakeModel) -> None:

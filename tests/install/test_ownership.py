@@ -34,7 +34,7 @@ OTHERS = [
     f"uvx --from {STRANGER} grok-mcp-server",
     "uvx grok-mcp-server-extras",
     "npx -y grok-mcp-server-of-mine",
-    "npx -y @modelcontextprotocol/server-filesystem /work/grok-mcp-server",
+    "npx -y @modelcontextprotocol/server-filesystem /srv/grok-mcp-server",
     "/nowhere/bin/grok-mcp",
     "mcp-files /work/grok-mcp-server",
     "python -m http.server",
