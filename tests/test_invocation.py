@@ -56,7 +56,7 @@ def test_under_another_program_a_command_begins_as_this_installation_is_started(
 
 @pytest.mark.parametrize("arguments", [("ask", "--nope"), ("install", "x"), ("--nope",)])
 def test_an_error_of_usage_names_the_program_as_it_was_started(arguments: tuple[str, ...]) -> None:
-    said = run(*arguments).stderr
+    said = " ".join(run(*arguments).stderr.split())
     words = arguments[:1] if not arguments[0].startswith("-") else ()
     started = " ".join((Path(sys.executable).name, "-m", "grok_mcp", *words))
     assert re.match(rf"Usage: (\S*/)?{re.escape(started)} \[", said)

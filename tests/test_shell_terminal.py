@@ -24,8 +24,8 @@ ANSWER = (
 
 
 def screen(shown: str) -> str:
-    """What is left on the screen: without the status line, and without colours."""
-    kept = re.sub(r"\x1b\[\?25l.*?\x1b\[2K", "", shown, flags=re.DOTALL)
+    """What is left on the screen: without what was erased of each line, and without colours."""
+    kept = re.sub(r"[^\n]*(?:\n\x1b\[\?25h\r\x1b\[1A)?\x1b\[2K", "", shown)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", kept).replace("\r", "")
 
 
