@@ -64,6 +64,8 @@ class Call:
     ) -> None:
         self.tool = tool
         self.caller = caller
+        self.group = ""
+        """The group of the caller, empty where it has none."""
         self.observe = observe
         self.wait_s = wait_s
         self.file_roots: tuple[Path, ...] = ()

@@ -14,7 +14,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import RESERVED_S, Begun, Entry
+from grok_mcp.accounting.records import RESERVED_S, Begun, Caps, Entry
 from grok_mcp.sandbox import SandboxServer
 from grok_mcp.usage import Usage
 from tests.support.endpoint import Endpoint, Reply, body
@@ -153,7 +153,7 @@ INITIALIZE: dict[str, Any] = {
 
 async def test_a_call_that_takes_long_keeps_its_place_in_the_budget() -> None:
     ledger = Ledger(file().parent, renew_s=0.05)
-    await ledger.reserve(Begun("long", time.time(), "ask_grok", "local", "xai", "grok-4.7"), CENT)
+    await ledger.reserve(Begun("long", time.time(), "ask_grok", "local", "xai", "grok-4.7"), Caps(CENT))
     query("UPDATE in_flight SET expires_at = 0")
     await until(lambda: query("SELECT expires_at FROM in_flight")[0]["expires_at"] > time.time())
     query("DELETE FROM in_flight")  # as another process does where this one slept for too long

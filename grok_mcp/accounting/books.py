@@ -18,6 +18,7 @@ from grok_mcp.accounting.disks import is_local
 from grok_mcp.accounting.records import (
     RESERVED_S,
     Begun,
+    Caps,
     Entry,
     LedgerError,
     Standing,
@@ -140,8 +141,8 @@ class Books:
         if self._shared is not None and reserved is not None:
             self._shared.settle(reserved, entry.ticks or 0, since)
 
-    def reserve(self, wanted: Begun, cap: int) -> Standing:
-        """Let a call begin within `cap` ticks a day; as `Ledger.reserve`."""
+    def reserve(self, wanted: Begun, caps: Caps) -> Standing:
+        """Let a call begin within the caps of a day; as `Ledger.reserve`."""
         now = time.time()
         since = midnight(now)
         caller, sandbox = place = wanted.caller, wanted.sandbox
@@ -152,10 +153,10 @@ class Books:
         )
         wanted = wanted._replace(ticks=ticks)
         if self._shared is None:
-            standing = self.with_store(lambda store: store.reserve(wanted, cap, since, known, now))
+            standing = self.with_store(lambda store: store.reserve(wanted, caps, since, known, now))
         else:
             here = self.with_store(lambda store: store.spent(caller, since, sandbox=sandbox))
-            standing = self._shared.reserve(wanted, cap, since, max(here, known))
+            standing = self._shared.reserve(wanted, caps, since, max(here, known))
         self._spent[place] = since, standing.spent
         if standing.admitted:
             self._in_flight[wanted.id] = wanted

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from grok_mcp.accounting.ledger import Ledger
-from grok_mcp.accounting.records import Begun, Standing, midnight, to_ticks
+from grok_mcp.accounting.records import Begun, Caps, Standing, midnight, to_ticks
 from grok_mcp.errors import BudgetError, ConfigurationError
 from grok_mcp.settings import Settings
 from grok_mcp.usage import TICKS_PER_USD
@@ -36,7 +36,7 @@ class Budget:
     async def admit(self, call: Begun) -> None:
         """Let the call begin. Raises BudgetError; OverloadedError while the shared count is away."""
         try:
-            standing = await self._ledger.reserve(call, to_ticks(self.cap_usd))
+            standing = await self._ledger.reserve(call, Caps(to_ticks(self.cap_usd)))
         except ImportError:
             raise ConfigurationError(
                 f"{VARIABLE} is set, but this Python has no SQLite to count with: nothing was sent.",

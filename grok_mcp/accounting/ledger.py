@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import anyio
 
 from grok_mcp.accounting.books import RENEW_S, Books
-from grok_mcp.accounting.records import Begun, Entry, LedgerError, Standing
+from grok_mcp.accounting.records import Begun, Caps, Entry, LedgerError, Standing
 from grok_mcp.errors import OverloadedError
 
 if TYPE_CHECKING:
@@ -199,12 +199,12 @@ class Ledger:
         self._books.ended.append((entry, call_id))
         self._writer.do("row")
 
-    async def reserve(self, wanted: Begun, cap: int) -> Standing:
-        """Let a call begin within a budget of `cap` ticks a day; `record` gives the reservation back.
+    async def reserve(self, wanted: Begun, caps: Caps) -> Standing:
+        """Let a call begin within the budgets of a day; `record` gives the reservation back.
 
         Its size is estimated here. Raises OverloadedError, and ImportError for a Python without SQLite.
         """
-        return await self._writer.ask(lambda: self._books.reserve(wanted, cap))
+        return await self._writer.ask(lambda: self._books.reserve(wanted, caps))
 
     async def problem(self) -> str | None:
         """Why nothing can be reserved now, None where it can."""

@@ -26,7 +26,16 @@ LEAST_ESTIMATE = TICKS_PER_USD // 1_000
 COLUMNS = (
     *("at", "tool", "caller", "gateway", "model_asked", "model"),
     *COUNTS,
-    *("cost_ticks", "cost_source", "duration_s", "finish_reason", "error", "service_tier", "sent"),
+    *(
+        "cost_ticks",
+        "cost_source",
+        "duration_s",
+        "finish_reason",
+        "error",
+        "service_tier",
+        "sent",
+        "caller_group",
+    ),
 )
 """The columns of an `Entry`, in the order of its `values`."""
 
@@ -39,7 +48,8 @@ class Entry(NamedTuple):
     """One tool call that has ended.
 
     `error` is the code of its failure. `unpriced`: it may have cost something even if nobody says what.
-    `sent`: a request for it has gone out, or was about to; None where that is not known.
+    `sent`: a request for it has gone out, or was about to; None where that is not known. `group`: that of its
+    caller, empty where there is none.
     """
 
     at: float
@@ -54,6 +64,7 @@ class Entry(NamedTuple):
     error: str | None = None
     unpriced: bool = False
     sent: bool | None = None
+    group: str = ""
 
     @property
     def ticks(self) -> int | None:
@@ -76,6 +87,7 @@ class Entry(NamedTuple):
             *(None if count is None else min(count, bounds.COUNT) for count in counts),
             *(self.ticks, source, self.duration_s, self.finish_reason, self.error, usage.service_tier),
             self.sent,
+            self.group or None,
         )
 
 
@@ -83,7 +95,7 @@ class Begun(NamedTuple):
     """One tool call that has not ended yet.
 
     `ticks` is what it may cost, None where nobody has estimated it. `sent`: a request for it has gone out, or
-    is about to.
+    is about to. `group`: as in `Entry`.
     """
 
     id: str
@@ -94,11 +106,19 @@ class Begun(NamedTuple):
     model_asked: str = ""
     ticks: int | None = None
     sent: bool = False
+    group: str = ""
 
     @property
     def sandbox(self) -> bool:
         """Whether its cost is made up."""
         return self.gateway == SANDBOX
+
+
+class Caps(NamedTuple):
+    """Ticks that may be spent in a day, by a caller and by all of its group; None where there is no cap."""
+
+    caller: int | None
+    group: int | None = None
 
 
 class Standing(NamedTuple):

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from grok_mcp.accounting.records import RESERVED_S, Begun, Standing, midnight
+from grok_mcp.accounting.records import RESERVED_S, Begun, Caps, Standing, midnight
 from grok_mcp.errors import OverloadedError
 
 ATTEMPT_S = 1.0
@@ -45,7 +45,8 @@ for i = 1, #found, 2 do
     redis.call('HDEL', KEYS[2], found[i])
   end
 end
-local admitted = spent + unknown + in_flight < tonumber(ARGV[3])
+local cap = tonumber(ARGV[3])  -- none below 0
+local admitted = cap < 0 or spent + unknown + in_flight < cap
 if admitted then
   local expires = string.format('%d', now + ARGV[5])
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[7])
@@ -84,14 +85,22 @@ class RedisBudget:
         self._away = False
         self._unsettled: list[tuple[Begun, int, float]] = []
 
-    def reserve(self, wanted: Begun, cap: int, since: float, at_least: int) -> Standing:
+    def reserve(self, wanted: Begun, caps: Caps, since: float, at_least: int) -> Standing:
         """As `Store.reserve`. Raises OverloadedError while Redis is away."""
         self._settle_all()
         keys = _keys(wanted, since)
         standing = self._run(
             _RESERVE,
             keys[:2],
-            *(wanted.id, wanted.ticks or 0, cap, at_least, int(RESERVED_S), LIFETIME_S, int(since)),
+            *(
+                wanted.id,
+                wanted.ticks or 0,
+                -1 if caps.caller is None else caps.caller,
+                at_least,
+                int(RESERVED_S),
+                LIFETIME_S,
+                int(since),
+            ),
         )
         if standing is None or self._unsettled:
             raise OverloadedError(

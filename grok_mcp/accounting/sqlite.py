@@ -27,6 +27,7 @@ from grok_mcp.accounting.records import (
     RESERVED_S,
     SANDBOX,
     Begun,
+    Caps,
     Entry,
     LedgerError,
     Standing,
@@ -64,7 +65,7 @@ _ADDED = {
     "service_tier": "TEXT",
 }
 """Columns of `calls` since version 3."""
-_LATER = {"sent": "INTEGER"}
+_LATER = {"sent": "INTEGER", "caller_group": "TEXT"}
 """Columns that a file of this version may lack: programs that do not know them write beside them."""
 _STEPS = (
     _CALLS,
@@ -77,6 +78,7 @@ which is left alone: a server of that version may still be at work, as one of th
 _MAGIC = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm")
 _BEGUN = 10  # columns of in_flight
+_KNOWN = 8  # of them, those that a `Begun` fills
 _CHUNK = 30  # rows of one statement: few enough values for any SQLite, see `_insert`
 
 T = TypeVar("T")
@@ -196,7 +198,7 @@ class Store:
 
     def _begin(self, begun: Sequence[Begun], now: float) -> None:
         for chunk in _chunks(begun):
-            rows = [(*call, self._owner, now + RESERVED_S) for call in chunk]
+            rows = [(*call[:_KNOWN], self._owner, now + RESERVED_S) for call in chunk]
             self._insert("INSERT OR REPLACE INTO in_flight", (), rows)
 
     def _insert(self, into: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
@@ -244,8 +246,8 @@ class Store:
         )
         return max(int(next(filter(None, row.fetchone()), 0)), LEAST_ESTIMATE)
 
-    def reserve(self, wanted: Begun, cap: int, since: float, at_least: int, now: float) -> Standing:
-        """Let a call begin, and reserve what it may cost, unless `cap` ticks are spent or reserved already.
+    def reserve(self, wanted: Begun, caps: Caps, since: float, at_least: int, now: float) -> Standing:
+        """Let a call begin, and reserve what it may cost, unless a cap is spent or reserved already.
 
         What is spent is counted from `since` on, with what calls of unknown end may have cost, and is not
         less than `at_least`.
@@ -262,7 +264,7 @@ class Store:
                 (since, now, wanted.caller, SANDBOX, wanted.sandbox, wanted.id),
             )
             calls, in_flight, unknown = row.fetchone()
-            admitted = spent + unknown + in_flight < cap
+            admitted = caps.caller is None or spent + unknown + in_flight < caps.caller
             if admitted:
                 self._begin([wanted], now)
             return Standing(admitted, spent, in_flight, calls, unknown)

@@ -16,10 +16,12 @@ from grok_mcp.usage import COUNTS, TICKS_PER_USD
 if TYPE_CHECKING:
     import sqlite3
 
-Key = Literal["hour", "day", "month", "model", "tool", "gateway", "caller", "error"]
+Key = Literal["hour", "day", "month", "model", "tool", "gateway", "caller", "group", "error"]
 
 OK = "ok"
 """The key of calls without an error."""
+NO_GROUP = "none"
+"""The key of calls whose caller is in no group."""
 UNKNOWN_END = "unknown end"
 """That of calls whose process was gone."""
 _DAY_S = 86_400.0
@@ -38,6 +40,7 @@ _KEYS: dict[Key, str] = {
     "tool": "tool",
     "gateway": "gateway",
     "caller": "caller",
+    "group": f"COALESCE(caller_group, '{NO_GROUP}')",
     "error": f"COALESCE(error, '{OK}')",
 }
 _WITH_KEY: dict[Key, str] = {
@@ -48,6 +51,7 @@ _WITH_KEY: dict[Key, str] = {
     "tool": "tool = :key",
     "gateway": "gateway = :key",
     "caller": "+caller = :key",
+    "group": f"COALESCE(caller_group, '{NO_GROUP}') = :key",
     "error": f"COALESCE(error, '{OK}') = :key",
 }
 """The same as conditions. A plus keeps SQLite from an index: rows are read one after the other."""
@@ -193,7 +197,8 @@ def read_totals(
     if durations:
         _add_durations(db, by, wanted, values, totals)
     begun = db.execute(
-        f"SELECT {key}, owner, expires_at, COUNT(*) FROM (SELECT *, '' AS model, '{UNKNOWN_END}' AS error "
+        f"SELECT {key}, owner, expires_at, COUNT(*) FROM "
+        f"(SELECT *, '' AS model, '{UNKNOWN_END}' AS error, NULL AS caller_group "
         f"FROM in_flight WHERE sent) "
         f"WHERE at >= :since AND {wanted} GROUP BY 1, 2, 3",
         values,

@@ -71,8 +71,8 @@ def read_since(ctx: click.Context, parameter: click.Parameter, value: str | None
     type=click.Choice(get_args(Key)),
     default="day",
     metavar="KEY",
-    help="Make a row for each hour, day (default), month, model, tool, gateway, caller or error. Calls that "
-    "ended well have the error ok.",
+    help="Make a row for each hour, day (default), month, model, tool, gateway, caller, group or error. "
+    "Calls that ended well have the error ok.",
 )
 @click.option(
     "--since",
@@ -279,7 +279,7 @@ def _cells(row: Totals, by: Key) -> Iterator[tuple[str, str]]:
     yield "input", f"{row.counts['input_tokens']:,}"
     yield "output", f"{row.counts['output_tokens']:,}"
     yield "USD", f"{row.cost_usd:.6f}"
-    if by not in ("tool", "model", "gateway", "caller"):
+    if by not in ("tool", "model", "gateway", "caller", "group"):
         return
     cost = row.cost_per_call_usd
     yield "USD a call", "" if cost is None else f"{cost:.6f}"

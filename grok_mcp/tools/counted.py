@@ -86,6 +86,7 @@ class _Account:
             caller=call.caller,
             gateway=grok.gateway.name,
             model_asked=_short(grok.default_model),
+            group=call.group,
         )
 
     def open(self, model: str) -> None:
@@ -148,6 +149,7 @@ class _Account:
             error=error,
             unpriced=bool(paid),
             sent=self._is_sent or meter.sent,
+            group=begun.group,
         )
 
 
