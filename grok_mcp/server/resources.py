@@ -75,7 +75,7 @@ class ResourceSpec(NamedTuple):
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
     *("max_retries", "progress", "results", "wait", "max_result_chars", "max_body_bytes"),
-    *("budget_usd_per_day", "call_limit_usd", "guidelines"),
+    *("budget_usd_per_day", "call_limit_usd", "guidelines", "caller_keys"),
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 
@@ -149,7 +149,8 @@ def _key(grok: Grok) -> dict[str, Any]:
     if grok.gateway.own_key is not None:
         return {"usable": True, "from": "the sandbox takes any"}
     if grok.keys.key is not None:
-        return {"usable": True, "from": grok.keys.variable}
+        several = {"keys": len(grok.keys.all), "resting": grok.keys.resting} if len(grok.keys.all) > 1 else {}
+        return {"usable": True, "from": grok.keys.variable, **several}
     return {"usable": False, "reason": grok.keys.missing_reason}
 
 

@@ -66,7 +66,7 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         account.abandon()
         raise
     await account.close(_with_sources(answer), answer.model, finish_reason=answer.finish_reason)
-    if grok.budget and answer.usage.cost_usd is None:
+    if grok.budget and call.own_key is None and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
 
@@ -83,17 +83,22 @@ class _Account:
             id=secrets.token_hex(8),
             at=time.time(),
             tool=call.tool,
-            caller=call.caller,
+            caller=call.account,
             gateway=grok.gateway.name,
             model_asked=_short(grok.default_model),
-            group=call.group,
+            group="" if call.own_key else call.group,
         )
+
+    @property
+    def _has_budget(self) -> bool:
+        """Whether this server pays, and not for everything."""
+        return self._grok.budget is not None and self._call.own_key is None
 
     def open(self, model: str) -> None:
         """Have the call admitted by limit and budget once its request is known, which waits for its row."""
         self._begun = self._begun._replace(model_asked=_short(model))
         self._call.begin = self._begin
-        if self._grok.budget is not None or self._grok.call_limit is not None:
+        if self._has_budget or self._grok.call_limit is not None:
             self._call.admit = self._admit
 
     async def _admit(self, request: ChatRequest, dialect: str) -> list[str]:
@@ -101,7 +106,7 @@ class _Account:
         limit, notes = self._grok.call_limit, list[str]()
         if limit is not None:
             notes = limit.check(request, dialect, self._call.consent)
-        if self._grok.budget is not None:
+        if self._grok.budget is not None and self._has_budget:
             await self._grok.budget.admit(self._begun)
         return notes
 
