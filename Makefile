@@ -13,7 +13,7 @@ REACHED := --fail-under=0
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check suite test-hosts snapshots listings picture constraints bundle bench profile clean
+.PHONY: demo test check suite test-hosts snapshots listings picture constraints bundle sbom bench profile clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp-server demo
@@ -62,6 +62,10 @@ constraints: .venv/.installed-dev
 # The bundle for Claude Desktop, in dist/.
 bundle: .venv/.installed-dev
 	$(BIN)/python packaging/bundle.py
+
+# What a release brings with it, as CycloneDX, in dist/.
+sbom: .venv/.installed-dev
+	$(BIN)/python packaging/sbom.py
 
 # Beside peers that it fetches from npm and PyPI; `ARGS=--save` writes the history, docs/performance.md and its plot.
 bench: .venv/.installed-dev

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from listings import bundle_manifest, write
@@ -50,6 +51,18 @@ def build(project: Project, output: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         stage(project, Path(folder))
         mcpb("pack", folder, str(output))
+    settle(output)
+
+
+def settle(archive: Path) -> None:
+    """Write the archive anew without what depends on when and where it was packed: order, times, rights."""
+    with zipfile.ZipFile(archive) as packed:
+        files = {name: packed.read(name) for name in sorted(packed.namelist()) if not name.endswith("/")}
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as settled:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name)  # of 1980, the first year that an archive knows
+            entry.external_attr = 0o644 << 16
+            settled.writestr(entry, content, zipfile.ZIP_DEFLATED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the project says of itself, for all that describes it elsewhere: `pyproject.toml` and the code."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -31,8 +31,14 @@ class Project:
     keywords: Sequence[str]
     requires_python: str
     dependencies: Sequence[str]
+    extras: Mapping[str, Sequence[str]]
     published: bool
     """Whether the package is on PyPI: the one switch that a release flips, in `release.toml`."""
+
+    @property
+    def needed(self) -> Sequence[str]:
+        """The requirements of the package and of all its extras."""
+        return [*self.dependencies, *(one for extra in self.extras.values() for one in extra)]
 
     @property
     def owner(self) -> str:
@@ -70,6 +76,7 @@ def read_project() -> Project:
         keywords=table["keywords"],
         requires_python=table["requires-python"],
         dependencies=table["dependencies"],
+        extras=table["optional-dependencies"],
         published=release["published"],
     )
 

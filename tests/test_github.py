@@ -25,6 +25,7 @@ def read(path: Path) -> Any:
 
 
 CI = read(GITHUB / "workflows" / "ci.yml")
+AUDIT = read(GITHUB / "workflows" / "audit.yml")
 PUBLISH = read(GITHUB / "workflows" / "publish.yml")
 
 
@@ -51,6 +52,11 @@ def jobs_of_the_matrix() -> list[dict[str, str]]:
 
 def test_ci_runs_the_gate_and_nothing_else() -> None:
     assert commands(CI) == ".ci/run"
+
+
+def test_what_a_release_brings_is_asked_about_known_holes_also_weeks_after_it() -> None:
+    assert "pip-audit --requirement constraints.txt --require-hashes" in commands(AUDIT)
+    assert {"schedule", "push"} <= set(AUDIT["on"])
 
 
 def test_ci_runs_on_every_python_that_the_package_names() -> None:
@@ -108,8 +114,8 @@ def test_the_page_on_releasing_names_the_workflow_and_what_starts_it() -> None:
 
 def test_a_new_version_of_a_dependency_waits_a_week() -> None:
     updates = read(GITHUB / "dependabot.yml")["updates"]
-    assert [update["package-ecosystem"] for update in updates] == ["pip", "github-actions"]
-    assert [update["cooldown"] for update in updates] == [{"default-days": 7}] * 2
+    assert [update["package-ecosystem"] for update in updates] == ["pip", "github-actions", "docker"]
+    assert [update["cooldown"] for update in updates] == [{"default-days": 7}] * 3
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
