@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import history, page
 from benchmarks.crowd import calls_at_once
 from benchmarks.figures import Figure
+from benchmarks.fleet import fleet
 from benchmarks.history import Run
 from benchmarks.latency import first_note, in_flight, instant_call
 from benchmarks.network import over_http
@@ -35,11 +36,17 @@ MEASUREMENTS: Mapping[str, Callable[[Stage, int], list[Figure]]] = {
 }
 
 
+LARGE: Mapping[str, Callable[[Stage, int], list[Figure]]] = {"fleet": fleet}
+"""Those that run only where they are named: they take minutes, and need nginx, Redis and PostgreSQL."""
+
+
 def main() -> None:
     """Measure what was asked for; the exit status is 0 whether or not targets are met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=DEFAULT_RUNS, help="rounds of each (default %(default)s)")
-    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="one of them; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=[*MEASUREMENTS, *LARGE], help="one of them; may be repeated"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument(
         "--save",
@@ -53,7 +60,7 @@ def main() -> None:
     with stage() as running:
         for name in options.only or MEASUREMENTS:
             began = time.perf_counter()
-            groups[name] = MEASUREMENTS[name](running, runs)
+            groups[name] = {**MEASUREMENTS, **LARGE}[name](running, runs)
             sys.stderr.write(f"{name}: {time.perf_counter() - began:.0f} s\n")
     document = history.document(run, {})
     print(f"\n{history.describe(document)}; median (least to most)\n")
