@@ -1,6 +1,6 @@
 """Ten thousand callers on four processes behind nginx, with Redis and Postgres, as a company would run it.
 
-Four acts, each with a history that is checked afterwards: a crowd, in which all callers ask alike and at once;
+Four acts, each with a history that is checked afterwards: a crowd, in which all callers ask alike at once;
 the greedy, who ask for more than their quota and their budget while Redis is restarted without its memory; a
 rolling restart of all processes under load; and the same calls on the fleet and on one process alone.
 """
