@@ -94,17 +94,22 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
         if not offline:
             bound_s = NETWORK_S + FULL_S if full else NETWORK_S
             groups.append(_Group("endpoint", partial(_check_endpoint, settings, keys, full=full), bound_s))
-            if settings.redis_url is not None:
-                groups.append(_Group("redis", partial(check_redis, settings.redis_url)))
-            if settings.ledger_url is not None:
-                url = settings.ledger_url.get_secret_value()
-                groups.append(_Group("ledger", partial(asyncio.to_thread, check_ledger, url)))
+            groups += _shared(settings)
     if offline:
         add([fine("network", "not checked (--offline)")])
     groups.append(_Group("hosts", partial(asyncio.to_thread, check_hosts, shell)))
     for task in [asyncio.create_task(group.run()) for group in groups]:
         add(await task)
     return checks
+
+
+def _shared(settings: Settings) -> Iterable[_Group]:
+    """What servers of several machines share."""
+    if settings.redis_url is not None:
+        yield _Group("redis", partial(check_redis, settings.redis_url))
+    if settings.ledger_url is not None:
+        url = settings.ledger_url.get_secret_value()
+        yield _Group("ledger", partial(asyncio.to_thread, check_ledger, url))
 
 
 def _check_state(settings: Settings) -> Check:
