@@ -50,6 +50,8 @@ def load_settings() -> Settings:
         raise SettingsError([_problem(one) for one in error.errors(include_url=False)]) from None
     if settings.redis_url is not None and find_spec("redis") is None:
         raise SettingsError(["GROK_MCP_REDIS_URL: needs an extra: pip install 'grok-mcp-server[redis]'"])
+    if settings.ledger_url is not None and find_spec("psycopg") is None:
+        raise SettingsError(["GROK_MCP_LEDGER_URL: needs an extra: pip install 'grok-mcp-server[postgres]'"])
     return settings
 
 
@@ -79,9 +81,8 @@ def _problem(error: Any) -> str:
     if variable == "XAI_BASE_URL" and not os.environ.get(variable):
         variable = "GROK_MCP_BASE_URL"
     message = error["msg"].removeprefix("Value error, ")
-    value = (
-        "" if "KEY" in variable or "REDIS" in variable else f" (is {quote(str(error['input']), limit=80)!r})"
-    )
+    is_secret = any(word in variable for word in ("KEY", "REDIS", "LEDGER"))
+    value = "" if is_secret else f" (is {quote(str(error['input']), limit=80)!r})"
     return f"{variable}: {message}{value}"
 
 

@@ -257,6 +257,13 @@ class Settings(BaseSettings):
             "conversations of the shell their command by a week"
         ),
     ] = "on"
+    ledger_url: Annotated[
+        SecretStr | None,
+        Field(
+            description="Postgres that holds the ledger in place of a file, as in "
+            "postgresql://user:password@host:5432/db"
+        ),
+    ] = None
     budget_usd_per_day: Annotated[
         Decimal | None,
         Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),
@@ -454,6 +461,18 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.match(r"(?:rediss?|unix)://.", value.get_secret_value().strip()):
             raise ValueError("must be an address as in redis://:password@host:6379/0")
+        return value
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _check_ledger_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(
+            r"postgres(?:ql)?://(?:[^@/?#\s]*@)?[^@#\s]+", value.get_secret_value().strip()
+        ):
+            raise ValueError(
+                "must be an address as in postgresql://user:password@host:5432/db, with %40 for an @ in a "
+                "password and so on"
+            )
         return value
 
     @model_validator(mode="after")

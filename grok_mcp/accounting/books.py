@@ -6,15 +6,18 @@ can; no call ever fails because of it. SQLite is loaded with the first call.
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from grok_mcp import bounds
 from grok_mcp.accounting.disks import is_local
+from grok_mcp.accounting.reading import Reader, Reading
 from grok_mcp.accounting.records import (
     RESERVED_S,
     Begun,
@@ -25,11 +28,12 @@ from grok_mcp.accounting.records import (
     ledger_path,
     midnight,
 )
+from grok_mcp.errors import OverloadedError
 from grok_mcp.state import new_owner
 
 if TYPE_CHECKING:
     from grok_mcp.accounting.redis import RedisBudget
-    from grok_mcp.accounting.sqlite import Rows, Store
+    from grok_mcp.accounting.sqlite import Store
 
 RENEW_S = RESERVED_S / 3
 AGAIN_S = 30.0
@@ -43,15 +47,91 @@ logger = logging.getLogger("grok_mcp.accounting.ledger")
 T = TypeVar("T")
 
 
-class Books:
-    """Rows of calls, in a file of this folder; None takes the user's own."""
+class Books(ABC):
+    """Rows of calls on their way to a ledger; all but the first two may be used by one thread at a time."""
 
-    def __init__(self, folder: Path | None, shared: "RedisBudget | None", renew_s: float) -> None:
+    def __init__(self, renew_s: float) -> None:
         self.begun: deque[Begun] = deque(maxlen=bounds.LEDGER_ROWS)
         """Calls that begin and are not written yet; any thread may add to it."""
         self.ended: deque[tuple[Entry, str]] = deque(maxlen=bounds.LEDGER_ROWS)
         """The same of calls that have ended, with the id that they began with."""
         self.renew_s = renew_s
+        self._in_flight: dict[str, Begun] = {}
+
+    @property
+    def has_calls_in_flight(self) -> bool:
+        """Whether rows have to be renewed."""
+        return bool(self._in_flight)
+
+    @property
+    def wake_s(self) -> float | None:
+        """When there is something to do even if nothing comes; None for never."""
+        return self.renew_s if self._in_flight else None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the ledger is known to be out of reach: no call need wait for its row."""
+        return False
+
+    @property
+    def is_untidy(self) -> bool:
+        """Whether `tidy` has something to do."""
+        return False
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Write the rows that have come; fails for nobody."""
+
+    def flush_at_once(self) -> bool:
+        """Write these rows without waiting for anybody; False where that can't be: then they stay."""
+        return False
+
+    def tidy(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do what is to be done once in many writes."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Report that the calls in flight still are, where it is time."""
+
+    @abstractmethod
+    def reserve(self, wanted: Begun, caps: Caps) -> Standing:
+        """Let a call begin within the caps of a day; as `Ledger.reserve`."""
+
+    @abstractmethod
+    def problem(self) -> str | None:
+        """Why nothing can be reserved now, None where it can."""
+
+    @abstractmethod
+    def reader(self) -> Reader:
+        """What reads the ledger, on any thread. Raises RuntimeError where there is no place for it."""
+
+    @abstractmethod
+    def read_here(self, work: Callable[[Reading], T]) -> T:
+        """What `work` finds where that could not; on the ledger's thread."""
+
+    @abstractmethod
+    def report_hanging(self, after_s: float) -> None:
+        """Warn of a ledger that has not answered for so long; by any thread."""
+
+    @abstractmethod
+    def hanging(self) -> OverloadedError:
+        """What callers get who need an answer of a ledger that hangs."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what can still be written, and close all files and connections."""
+
+    def _begin(self, call: Begun) -> Begun:
+        reserved = self._in_flight.get(call.id)
+        self._in_flight[call.id] = call = call._replace(ticks=reserved.ticks if reserved else None)
+        return call
+
+
+class FileBooks(Books):
+    """Rows of calls, in a file of this folder; None takes the user's own."""
+
+    def __init__(self, folder: Path | None, shared: "RedisBudget | None", renew_s: float = RENEW_S) -> None:
+        super().__init__(renew_s)
         self._folder = folder
         self._shared = shared
         self._owner = new_owner()
@@ -64,13 +144,7 @@ class Books:
         self._untidy = 0
         self._warned = False
         self._in_use = False  # whether this process has written to the file
-        self._in_flight: dict[str, Begun] = {}
         self._spent: dict[tuple[str, bool], tuple[float, int]] = {}  # in a day, should the file go away
-
-    @property
-    def has_calls_in_flight(self) -> bool:
-        """Whether rows have to be renewed."""
-        return bool(self._in_flight)
 
     def flush(self) -> None:
         """Write the rows that have come; a failure is reported once and loses no more than them."""
@@ -124,13 +198,8 @@ class Books:
 
     @property
     def is_untidy(self) -> bool:
-        """Whether `tidy` has something to do."""
+        """Whether the log is long."""
         return self._untidy >= TIDY_AFTER
-
-    def _begin(self, call: Begun) -> Begun:
-        reserved = self._in_flight.get(call.id)
-        self._in_flight[call.id] = call = call._replace(ticks=reserved.ticks if reserved else None)
-        return call
 
     def _settle(self, entry: Entry, call_id: str) -> None:
         place, since = (entry.caller, entry.sandbox), midnight(entry.at)
@@ -254,12 +323,16 @@ class Books:
             self._memory.take_over(None, list(self._in_flight.values()))
         return self._memory
 
-    def sources(self) -> "tuple[Path, Rows | None]":
-        """What there is to read: the file, and what is in memory because that can't be written.
+    def reader(self) -> Reader:
+        """Reads the file, and what is in memory because that can't be written."""
+        from grok_mcp.accounting.sqlite import read_file
 
-        Raises RuntimeError where there is no folder for it.
-        """
-        return ledger_path(self._folder), self._memory.rows() if self._memory else None
+        beside = self._memory.rows() if self._memory else None
+        return partial(read_file, ledger_path(self._folder), beside=beside)
+
+    def read_here(self, work: Callable[[Reading], T]) -> T:
+        """What `work` finds in the open file, or what stands in for it."""
+        return self.with_store(lambda store: work(store.reading))
 
     def _give_up(self, error: Exception) -> None:
         """Leave the file alone for a while; it can still be read while it is open."""
@@ -278,6 +351,13 @@ class Books:
     def report_hanging(self, after_s: float) -> None:
         """Warn of a disk that has not answered; by any thread."""
         self._warn(LedgerError(f"its disk has not answered for {after_s:g} s"))
+
+    def hanging(self) -> OverloadedError:
+        """Names the disk."""
+        return OverloadedError(
+            "The ledger can't be reached: its disk does not answer. Nothing was sent.",
+            "Try again later, or have GROK_MCP_STATE_DIR set to a folder on a disk that answers.",
+        )
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

@@ -2,7 +2,7 @@
 
 A call is refused when what was spent today (UTC), and what the calls in flight may cost, has reached the cap.
 A call whose process was killed counts as what it may have cost. All are counted over all processes that share
-a ledger, or a Redis where one is named.
+a ledger, or a Redis where one is named and the ledger is a file.
 """
 
 import math
@@ -76,8 +76,13 @@ def dollars(ticks: int) -> str:
 
 def open_books(settings: Settings) -> tuple[Ledger, Budget | None]:
     """The ledger that the settings ask for, and the budget where they set one."""
-    cap, shared = settings.budget_usd_per_day, _shared(settings)
-    ledger = Ledger(settings.state_dir, shared)
+    cap = settings.budget_usd_per_day
+    if settings.ledger_url is not None:  # where budgets are counted too
+        from grok_mcp.accounting.postgres_books import PostgresBooks
+
+        ledger = Ledger(books=PostgresBooks(settings.ledger_url.get_secret_value()))
+    else:
+        ledger = Ledger(settings.state_dir, _shared(settings))
     return ledger, Budget(cap, ledger) if cap else None
 
 

@@ -20,19 +20,20 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import anyio
 
-from grok_mcp.accounting.books import RENEW_S, Books
+from grok_mcp.accounting.books import RENEW_S, Books, FileBooks
+from grok_mcp.accounting.reading import Reading
 from grok_mcp.accounting.records import Begun, Caps, Entry, LedgerError, Standing
 from grok_mcp.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection
-
     from grok_mcp.accounting.redis import RedisBudget
 
 WRITTEN_S = 1.0
 """How long a request, or an answer, waits for its row: a disk that hangs holds no call back for longer."""
 HANGS_S = 10.0
 """After that a disk hangs: another writer is waited for in half of the time. Nothing waits for it then."""
+READERS = 4
+"""Threads that read at once: each has the ledger open once more."""
 CLOSE_S = 6.0
 CLOSE_HUNG_S = 0.5
 
@@ -76,6 +77,9 @@ class Writer:
             if self._jobs.empty():  # for when it comes back
                 self.do("row")
             return
+        if self._books.is_away:
+            self.do("row")
+            return
         written = loop.create_future()
         late = loop.call_later(WRITTEN_S, _release, (written,))
         self._waiting.append(written)
@@ -106,7 +110,7 @@ class Writer:
     async def ask(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises, once all rows before it are written.
 
-        Raises OverloadedError where the disk hangs.
+        Raises OverloadedError where the ledger hangs.
         """
         future: Future[T] = Future()
 
@@ -123,10 +127,7 @@ class Writer:
                 return await asyncio.wait_for(asyncio.wrap_future(future), HANGS_S)
             future.cancel()
         self._books.report_hanging(HANGS_S)
-        raise OverloadedError(
-            "The ledger can't be reached: its disk does not answer. Nothing was sent.",
-            "Try again later, or have GROK_MCP_STATE_DIR set to a folder on a disk that answers.",
-        )
+        raise self._books.hanging()
 
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""
@@ -163,7 +164,7 @@ class Writer:
         """The next thing to do; rows that have come meanwhile are one."""
         job: _Job = "row"
         with suppress(Empty):
-            job = self._jobs.get(timeout=self._books.renew_s if self._books.has_calls_in_flight else None)
+            job = self._jobs.get(timeout=self._books.wake_s)
             while job == "row":
                 job = self._jobs.get_nowait()
         return job
@@ -176,13 +177,21 @@ def _release(waiting: Iterable[asyncio.Future[None]]) -> None:
 
 
 class Ledger:
-    """Rows of calls in a file of this folder, which many processes share; None takes the user's own."""
+    """Rows of calls, which many processes share: in these books, else in a file of this folder; None takes
+    the user's own.
+    """
 
     def __init__(
-        self, folder: Path | None, shared: "RedisBudget | None" = None, *, renew_s: float = RENEW_S
+        self,
+        folder: Path | None = None,
+        shared: "RedisBudget | None" = None,
+        *,
+        renew_s: float = RENEW_S,
+        books: Books | None = None,
     ) -> None:
-        self._books = Books(folder, shared, renew_s)
+        self._books = books or FileBooks(folder, shared, renew_s)
         self._writer = Writer(self._books)
+        self._readers = anyio.CapacityLimiter(READERS)
 
     async def begin(self, call: Begun) -> None:
         """Write that a request of this call goes out."""
@@ -211,23 +220,19 @@ class Ledger:
         try:
             return await self._writer.ask(self._books.problem)
         except OverloadedError:
-            return "the budget can't be counted: the disk of the ledger does not answer"
+            return "the budget can't be counted: the ledger does not answer"
 
-    async def read(self, work: "Callable[[Connection], T]") -> T:
+    async def read(self, work: Callable[[Reading], T]) -> T:
         """What `work` finds in the ledger, on disk and in memory, with all calls that have ended before.
 
-        No call waits for it. Raises OverloadedError where the disk hangs.
+        No call waits for it. Raises OverloadedError where the ledger hangs, or is out of reach.
         """
-        import sqlite3
-
-        from grok_mcp.accounting.sqlite import read_file
-
-        with suppress(sqlite3.Error, OSError, RuntimeError, LedgerError):  # found out again below
-            file, in_memory = await self._writer.ask(self._books.sources)
-            result = await anyio.to_thread.run_sync(read_file, file, work, in_memory)
+        with suppress(OSError, RuntimeError, LedgerError):  # found out again below
+            read = await self._writer.ask(self._books.reader)
+            result = await anyio.to_thread.run_sync(read, work, limiter=self._readers)
             if result is not None:
                 return result
-        return await self._writer.ask(lambda: self._books.with_store(lambda store: work(store.connection)))
+        return await self._writer.ask(lambda: self._books.read_here(work))
 
     async def aclose(self) -> None:
         """Write what is to be written, for some seconds at most."""

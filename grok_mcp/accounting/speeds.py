@@ -4,13 +4,10 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from grok_mcp.accounting.records import SANDBOX
+from grok_mcp.accounting.reading import Reading, Which
 from grok_mcp.models import find_model
-
-if TYPE_CHECKING:
-    import sqlite3
 
 DAYS = 30
 LEAST_CALLS = 3
@@ -33,26 +30,12 @@ class Speed(NamedTuple):
         return published if rate is None else {**published, "output_tokens_per_s": round(rate, 1)}
 
 
-def read_speeds(
-    db: "sqlite3.Connection", *, caller: str | None = None, sandbox: bool = False
-) -> dict[str, Speed]:
+def read_speeds(ledger: Reading, *, caller: str | None = None, sandbox: bool = False) -> dict[str, Speed]:
     """The speed of each model by its id, over the calls of the last 30 days that ended well.
 
     A model with fewer than three such calls has none. `caller` None means all callers.
     """
-    rows = db.execute(
-        "SELECT model, duration_s, output_tokens FROM calls WHERE at >= :since AND error IS NULL "
-        f"AND finish_reason <> 'interrupted' AND gateway {'=' if sandbox else '<>'} :sandbox "
-        "AND (:caller IS NULL OR caller = :caller) AND model <> '' AND duration_s > 0 "
-        "AND typeof(duration_s) IN ('real', 'integer') AND typeof(output_tokens) IN ('integer', 'null') "
-        "ORDER BY at DESC LIMIT :newest",
-        {
-            "since": time.time() - DAYS * 86_400,
-            "sandbox": SANDBOX,
-            "caller": caller,
-            "newest": _NEWEST,
-        },
-    )
+    rows = ledger.speeds(_NEWEST, Which(time.time() - DAYS * 86_400, caller, sandbox))
     calls = defaultdict[str, list[tuple[float, int | None]]](list)
     for name, duration_s, tokens in rows:
         calls[_bare(name)].append((duration_s, tokens))

@@ -21,6 +21,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from grok_mcp.accounting.reading import Reading
 from grok_mcp.accounting.records import (
     COLUMNS,
     LEAST_ESTIMATE,
@@ -32,6 +33,7 @@ from grok_mcp.accounting.records import (
     LedgerError,
     Standing,
 )
+from grok_mcp.accounting.sqlite_reading import SqliteReading
 from grok_mcp.state import make_private, transaction
 
 VERSION = 3
@@ -121,9 +123,9 @@ class Store:
             raise
 
     @property
-    def connection(self) -> sqlite3.Connection:
-        """For reading."""
-        return self._db
+    def reading(self) -> SqliteReading:
+        """What can be read of it now."""
+        return SqliteReading(self._db)
 
     def is_intact(self) -> bool:
         """Whether the files are still those that were opened, and not cut or overwritten.
@@ -320,14 +322,20 @@ def open_to_read(path: Path, beside: Rows | None = None) -> sqlite3.Connection |
     return _reader(path, "ro&immutable=1", beside)  # where nobody may write next to the file
 
 
-def read_file(path: Path, work: Callable[[sqlite3.Connection], T], beside: Rows | None = None) -> T | None:
-    """What `work` finds in the file and `beside` it, at one moment; None for one that nobody has begun."""
-    db = open_to_read(path, beside)
-    if db is None:
-        return None
-    with closing(db):
-        db.execute("BEGIN")
-        return work(db)
+def read_file(path: Path, work: Callable[[Reading], T], beside: Rows | None = None) -> T | None:
+    """What `work` finds in the file and `beside` it, at one moment; None for one that nobody has begun.
+
+    Raises OSError, LedgerError.
+    """
+    try:
+        db = open_to_read(path, beside)
+        if db is None:
+            return None
+        with closing(db):
+            db.execute("BEGIN")
+            return work(SqliteReading(db))
+    except sqlite3.Error as error:
+        raise LedgerError(str(error)) from error
 
 
 def _reader(path: Path, mode: str, beside: Rows | None) -> sqlite3.Connection | None:

@@ -1,7 +1,6 @@
 """`grok-mcp-server models`: which models there are, and what somebody would choose each for."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -14,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from grok_mcp.accounting import SANDBOX, LedgerError, add_speeds, ledger_path, read_ledger, read_speeds
+from grok_mcp.accounting import SANDBOX, LedgerError, add_speeds, read_ledger, read_speeds
 from grok_mcp.cli.console import BAD_USAGE
 from grok_mcp.environment import read_settings
 from grok_mcp.models import LONG_CONTEXT_TOKENS
@@ -54,10 +53,9 @@ async def _document(settings: Settings) -> dict[str, Any]:
         document = await grok.catalog.published(LISTED_WITHIN_S)
     finally:
         await grok.aclose()
-    with suppress(sqlite3.Error, OSError, RuntimeError, LedgerError):  # then no speed is known
+    with suppress(OSError, RuntimeError, LedgerError):  # then no speed is known
         sandbox = grok.gateway.name == SANDBOX
-        path = ledger_path(settings.state_dir)
-        add_speeds(document, read_ledger(path, lambda db: read_speeds(db, sandbox=sandbox)) or {})
+        add_speeds(document, read_ledger(settings, lambda ledger: read_speeds(ledger, sandbox=sandbox)) or {})
     return document
 
 

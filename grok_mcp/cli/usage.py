@@ -1,9 +1,8 @@
-"""`grok-mcp-server usage`: what all calls in the ledger of this machine's user have used and cost."""
+"""`grok-mcp-server usage`: what all calls in the ledger have used and cost."""
 
 import csv
 import json
 import re
-import sqlite3
 import sys
 import time
 from collections import Counter
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import click
@@ -27,11 +25,11 @@ from grok_mcp.accounting import (
     EndedCall,
     Key,
     LedgerError,
+    Reading,
     Totals,
-    count_calls,
     json_values,
     last_calls,
-    ledger_path,
+    ledger_place,
     midnight,
     read_ledger,
     read_totals,
@@ -100,8 +98,9 @@ def usage(
 ) -> None:
     """Show what your calls have used and cost.
 
-    Counts the calls of all servers and commands that share the folder of GROK_MCP_STATE_DIR. Days are in UTC.
-    Seconds are those of calls that ended well: half of them took no longer than the median.
+    Counts the calls of all servers and commands that share the folder of GROK_MCP_STATE_DIR, or the Postgres
+    of GROK_MCP_LEDGER_URL. Days are in UTC. Seconds are those of calls that ended well: half of them took no
+    longer than the median.
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
@@ -113,7 +112,7 @@ def usage(
     wanted = _Wanted(by, since, last, sandbox or settings.gateway == SANDBOX)
     try:
         report = _read(settings, wanted)
-    except (sqlite3.Error, OSError, RuntimeError, LedgerError) as error:
+    except (OSError, RuntimeError, LedgerError) as error:
         fail(f"the ledger can't be read: {error}")
     if as_json:
         _print_json(report)
@@ -140,7 +139,7 @@ class _Wanted(NamedTuple):
 class _Report:
     """The requested sums or calls. `elsewhere` is the number of calls in the other book: sandbox, or not."""
 
-    path: Path
+    place: str
     wanted: _Wanted
     sandbox: bool
     rows: list[Totals] = field(default_factory=list)
@@ -150,23 +149,18 @@ class _Report:
 
 def _read(settings: Settings, wanted: _Wanted) -> _Report:
     """The rows of one book: the sandbox's also where it has answered every call so far."""
-    path, since = ledger_path(settings.state_dir), wanted.since or 0.0
+    place, since = ledger_place(settings), wanted.since or 0.0
 
-    def read(db: sqlite3.Connection) -> _Report:
-        real = db.execute(
-            "SELECT EXISTS (SELECT 1 FROM calls WHERE gateway <> ?) OR "
-            "EXISTS (SELECT 1 FROM in_flight WHERE gateway <> ?)",
-            (SANDBOX, SANDBOX),
-        )
-        play = wanted.sandbox or not real.fetchone()[0]
+    def read(ledger: Reading) -> _Report:
+        play = wanted.sandbox or not ledger.has_real()
         if wanted.last:
-            calls = last_calls(db, wanted.last, since=since, sandbox=play)
-            return _Report(path, wanted, play, calls=calls)
-        rows = read_totals(db, wanted.by, since=since, sandbox=play, durations=True)
+            calls = last_calls(ledger, wanted.last, since=since, sandbox=play)
+            return _Report(place, wanted, play, calls=calls)
+        rows = read_totals(ledger, wanted.by, since=since, sandbox=play, durations=True)
         ended = sum(row.calls - row.unknown_ends for row in rows)
-        return _Report(path, wanted, play, rows, elsewhere=count_calls(db, since=since) - ended)
+        return _Report(place, wanted, play, rows, elsewhere=ledger.count(since) - ended)
 
-    return read_ledger(path, read) or _Report(path, wanted, wanted.sandbox)
+    return read_ledger(settings, read) or _Report(place, wanted, wanted.sandbox)
 
 
 def _whole(report: _Report) -> Totals:
@@ -225,7 +219,7 @@ def _print_table(report: _Report) -> None:
         _print_sums(console, report)
     else:
         console.print(
-            Text(f"No calls{begin}." if begin else f"No calls yet: the first begins {report.path}.")
+            Text(f"No calls{begin}." if begin else f"No calls yet: the first begins {report.place}.")
         )
     for line in [] if report.wanted.last else _notes(report, _whole(report)):
         console.print(Text(line))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mcp_types import (
@@ -30,6 +30,7 @@ from pydantic import SecretStr
 from grok_mcp import __version__
 from grok_mcp.accounting import (
     SANDBOX,
+    Reading,
     Totals,
     add_speeds,
     add_up,
@@ -46,9 +47,6 @@ from grok_mcp.redaction import join_surrogates, mask_secrets
 from grok_mcp.rendering import as_markdown
 from grok_mcp.server.results import ANSWERS, MARKDOWN_TYPE, compact, is_sound
 from grok_mcp.settings import Settings
-
-if TYPE_CHECKING:
-    import sqlite3
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +90,7 @@ async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     caller = reader.caller if reader.remote else None
     sandbox = grok.gateway.name == SANDBOX
     try:
-        speeds = await grok.ledger.read(lambda db: read_speeds(db, caller=caller, sandbox=sandbox))
+        speeds = await grok.ledger.read(lambda ledger: read_speeds(ledger, caller=caller, sandbox=sandbox))
     except Exception:  # no speed is known where the ledger can't be read, whatever it is
         logger.info("the speed of models is unknown", exc_info=True)
     else:
@@ -190,9 +188,9 @@ async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     sandbox = grok.gateway.name == SANDBOX
 
-    def read(db: "sqlite3.Connection") -> tuple[list[Totals], list[Totals]]:
-        days = read_totals(db, "day", caller=caller, sandbox=sandbox)
-        return days, read_totals(db, "model", caller=caller, sandbox=sandbox)
+    def read(ledger: Reading) -> tuple[list[Totals], list[Totals]]:
+        days = read_totals(ledger, "day", caller=caller, sandbox=sandbox)
+        return days, read_totals(ledger, "model", caller=caller, sandbox=sandbox)
 
     days, by_model = await grok.ledger.read(read)
 
