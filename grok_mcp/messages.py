@@ -8,6 +8,7 @@ import copy
 import json
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -64,6 +65,9 @@ class Call:
     ) -> None:
         self.tool = tool
         self.caller = caller
+        self.transport = "stdio"
+        """How it came: a transport by its name in the settings, or `shell`."""
+        self.started = time.monotonic()
         self.observe = observe
         self.wait_s = wait_s
         self.file_roots: tuple[Path, ...] = ()

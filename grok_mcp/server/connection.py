@@ -32,6 +32,13 @@ def caller_of(ctx: Context) -> str:
     return name if name != LOCAL else f"{LOCAL} (by token)"  # whose name is ours for somebody else
 
 
+def transport_of(ctx: Context) -> str:
+    """The transport that a call came by, as the settings name it."""
+    if not isinstance(ctx.request, Request):
+        return "stdio"
+    return "streamable-http" if ctx.request.scope.get(STREAMED) else "sse"
+
+
 def is_remote(ctx: Context) -> bool:
     """Whether the caller is on a network transport, also where nobody has to say who they are."""
     return isinstance(ctx.request, Request)
