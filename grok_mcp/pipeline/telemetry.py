@@ -23,7 +23,7 @@ from grok_mcp.messages import Answer, Call, ChatRequest
 from grok_mcp.pipeline.answer import usage_of
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
-from grok_mcp.reports import KINDS_OF_TOKENS, tokens_by_kind
+from grok_mcp.reports import tokens_by_kind
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, UpDownCounter
@@ -158,25 +158,30 @@ def _instruments() -> _Instruments:
     def histogram(name: str, unit: str, bounds: tuple[float, ...]) -> "Histogram":
         return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=bounds)
 
-    def both(name: str) -> "tuple[Histogram, Histogram]":
-        """The same by its name, and by the one that it had until October 2026."""
-        names = (f"gen_ai.client.{what}.{name}" for what in ("inference", "operation"))
-        new, old = (histogram(one, "s", SECONDS) for one in names)
-        return new, old
-
+    counters = (
+        "gen_ai.client.inference.usage.input_tokens",
+        "gen_ai.client.inference.usage.output_tokens",
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+    )
+    used = {name.partition(".usage.")[2]: meter.create_counter(name, "{token}") for name in counters}
     return _Instruments(
         histogram("mcp.server.operation.duration", "s", OPERATION_SECONDS),
-        both("duration"),
-        both("time_to_first_chunk"),
+        # By its name, and by the one that it had until October 2026.
+        (
+            histogram("gen_ai.client.inference.duration", "s", SECONDS),
+            histogram("gen_ai.client.operation.duration", "s", SECONDS),
+        ),
+        (
+            histogram("gen_ai.client.inference.time_to_first_chunk", "s", SECONDS),
+            histogram("gen_ai.client.operation.time_to_first_chunk", "s", SECONDS),
+        ),
         histogram("gen_ai.client.token.usage", "{token}", TOKENS),
         {
-            kind: histogram(f"gen_ai.client.inference.operation.{kind}", "{token}", TOKENS)
-            for kind in ("input_tokens", "output_tokens")
+            "input_tokens": histogram("gen_ai.client.inference.operation.input_tokens", "{token}", TOKENS),
+            "output_tokens": histogram("gen_ai.client.inference.operation.output_tokens", "{token}", TOKENS),
         },
-        {
-            kind: meter.create_counter(f"gen_ai.client.inference.usage.{kind}", "{token}")
-            for kind in KINDS_OF_TOKENS
-        },
+        used,
         meter.create_counter("grok_mcp.cost_usd", "{USD}"),
         meter.create_up_down_counter("grok_mcp.active_calls", "{call}"),
     )

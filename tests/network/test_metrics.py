@@ -1,0 +1,667 @@
+"""Metrics over HTTP: which series each thing that happens changes and by how much, on one process and on two;
+and who may read them.
+"""
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult
+
+from grok_mcp.serving.http.token_lines import new_token
+from tests.network.scrape import TOKEN, Series, changes, scraped, until
+from tests.network.server import UVICORN, Served, in_process, modern, refused, serving
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat
+from tests.support.ledger import CENT, priced
+from tests.support.pace import within
+
+pytestmark = pytest.mark.anyio
+
+COUNTED = {
+    "prompt_tokens_details": {"cached_tokens": 4},
+    "completion_tokens_details": {"reasoning_tokens": 2},
+}
+ABOUT = 'gen_ai_operation_name="chat",gen_ai_provider_name="x_ai",gen_ai_request_model="{model}"'
+
+
+@dataclass
+class Fleet:
+    """A server of one or two processes, its endpoint, and its callers."""
+
+    server: Served
+    portal: BlockingPortal
+    tokens: dict[str, str]
+    held: list[Reply]
+    workers: int
+
+    async def call(self, caller: str = "ann", tool: str = "ask_grok", **arguments: Any) -> CallToolResult:
+        """The result of a call through a real client."""
+        headers = {"Authorization": f"Bearer {self.tokens[caller]}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=20) as http:
+            async with Client(streamable_http_client(f"{self.server.url}/mcp", http_client=http)) as client:
+                needed = {} if tool == "grok_result" else {"prompt": "Hi"}
+                result = await client.call_tool(tool, needed | arguments)
+        assert isinstance(result, CallToolResult)
+        return result
+
+    def release(self) -> None:
+        for reply in self.held:
+            self.portal.call(reply.release.set)
+        self.held.clear()
+
+
+class Upstream:
+    """Answers by the model that is asked."""
+
+    def __init__(self) -> None:
+        self.held: list[Reply] = []
+        self.asked = 0
+
+    def choose(self, request: Request) -> Reply:
+        if request.body is None:
+            return body({"data": []})
+        self.asked += 1
+        match request.body["model"]:
+            case "refused":
+                return body({"error": {"message": "No such key"}}, 401)
+            case "busy" if self.asked % 2:
+                return body({"error": {"message": "No capacity"}}, 503)
+            case "dear":
+                return priced(200 * CENT)
+            case "cut":
+                return Reply(chat("Half", " an answer").pieces[:1], end="cut")
+            case "held":
+                reply = Reply(priced(CENT).pieces, hold=0)
+                self.held.append(reply)
+                return reply
+        return priced(CENT, **COUNTED)
+
+
+@contextmanager
+def fleet(workers: int, folder: Path) -> Iterator[Fleet]:
+    tokens = {name: new_token(name) for name in ("ann", "bob", "kim")}
+    file = folder / "tokens"
+    file.write_text("".join(f"{line}\n" for _, line in tokens.values()))
+    upstream = Upstream()
+    with start_blocking_portal() as portal:
+        endpoint = Endpoint(choose=upstream.choose)
+        with (
+            portal.wrap_async_context_manager(endpoint),
+            serving(
+                endpoint.url,
+                "--workers",
+                str(workers),
+                GROK_MCP_METRICS="on",
+                GROK_MCP_METRICS_TOKEN=TOKEN,
+                GROK_MCP_METRICS_CALLERS="on",
+                GROK_MCP_TOKEN_FILE=str(file),
+                GROK_MCP_STATE_DIR=str(folder),
+                GROK_MCP_BUDGET_USD_PER_DAY="1",
+                GROK_MCP_CALL_LIMIT_USD="0.9",
+                GROK_MCP_MAX_CONCURRENCY="1",
+                GROK_MCP_MAX_RETRIES="1",
+                GROK_MCP_WAIT="0.5",
+                GROK_MCP_AUDIT=str(folder / "audit"),
+            ) as server,
+        ):
+            named = {name: token for name, (token, _) in tokens.items()}
+            yield Fleet(server, portal, named, upstream.held, workers)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with fleet(request.param, tmp_path_factory.mktemp("measured")) as made:
+        yield made
+
+
+def operation(tool: str = "ask_grok", error: str = "") -> str:
+    labels = f'error_type="{error}",gen_ai_tool_name="{tool}",mcp_method_name="tools/call"'
+    return f"mcp_server_operation_duration_seconds_count{{{labels}}}"
+
+
+def ended(outcome: str, tool: str = "ask_grok", caller: str = "ann") -> str:
+    labels = f'caller="{caller}",outcome="{outcome}",tool="{tool}",transport="streamable-http"'
+    return f"grok_mcp_calls_total{{{labels}}}"
+
+
+def refusal(gate: str, tool: str = "ask_grok") -> str:
+    return f'grok_mcp_refusals_total{{gate="{gate}",tool="{tool}"}}'
+
+
+def attempts(error: str = "") -> str:
+    return f'grok_mcp_upstream_attempts_total{{error_type="{error}"}}'
+
+
+def inference(model: str, error: str = "") -> Series:
+    labels = f'error_type="{error}",{ABOUT.format(model=model)}'
+    return {
+        f"gen_ai_client_{name}_duration_seconds_count{{{labels}}}": 1 for name in ("inference", "operation")
+    }
+
+
+def content(model: str) -> Series:
+    return {f"gen_ai_client_inference_time_to_first_chunk_seconds_count{{{ABOUT.format(model=model)}}}": 1}
+
+
+def tokens(model: str, *counts: int) -> Series:
+    kinds = ("input_tokens", "output_tokens", "cache_read_input_tokens", "reasoning_output_tokens")
+    names = (f"gen_ai_client_inference_usage_{kind}_total{{{ABOUT.format(model=model)}}}" for kind in kinds)
+    return dict(zip(names, counts, strict=False))
+
+
+def cost(model: str, usd: float, caller: str = "ann") -> Series:
+    labels = f'caller="{caller}",cost_source="reported",gateway="generic",model="{model}"'
+    return {f"grok_mcp_cost_usd_total{{{labels}}}": usd}
+
+
+LINE = 'grok_mcp_audit_lines_total{result="written"}'
+
+
+def answered(model: str, *, caller: str = "ann", usd: float = 0.01) -> Series:
+    """What an answer changes that comes at the first attempt."""
+    used = tokens(model, 10, 5) if usd > 1 else tokens(model, 10, 5, 4, 2)
+    times = {**inference(model), **content(model)}
+    return {**times, **used, **cost(model, usd, caller), attempts(): 1, LINE: 1}
+
+
+Act = Callable[[Fleet], Awaitable[object]]
+
+
+async def unknown_tool(fleet: Fleet) -> None:
+    with pytest.raises(MCPError):
+        await fleet.call(tool="order_pizza")
+
+
+async def given_up(fleet: Fleet) -> None:
+    with anyio.move_on_after(0.3):
+        await fleet.call(model="held")
+    fleet.held.clear()
+
+
+async def beyond_its_budget(fleet: Fleet) -> None:
+    await fleet.call("bob", model="dear")
+    assert "[budget]" in str((await fleet.call("bob")).content)
+
+
+async def handed_over(fleet: Fleet) -> None:
+    assert "answer_id" in str((await fleet.call(model="held")).content)
+    fleet.release()
+
+
+ROWS: dict[str, tuple[Act, Series]] = {
+    "an answer": (
+        lambda fleet: fleet.call(),
+        {operation(): 1, ended("stop"): 1, **answered("grok-4.7")},
+    ),
+    "an answer of a model by its alias, for another caller": (
+        lambda fleet: fleet.call("kim", model="grok-4.7-latest"),
+        {operation(): 1, ended("stop", caller="kim"): 1, **answered("grok-4.7", caller="kim")},
+    ),
+    "an answer of a model that nobody knows": (
+        lambda fleet: fleet.call(model="brand-new"),
+        {operation(): 1, ended("stop"): 1, **answered("other")},
+    ),
+    "a refused key": (
+        lambda fleet: fleet.call(model="refused"),
+        {
+            operation(error="tool_error"): 1,
+            ended("authentication"): 1,
+            **inference("other", "authentication"),
+            attempts("authentication"): 1,
+            LINE: 1,
+        },
+    ),
+    "a second attempt": (
+        lambda fleet: fleet.call(model="busy"),
+        {operation(): 1, ended("stop"): 1, attempts("overloaded"): 1, **answered("other")},
+    ),
+    "half an answer": (
+        lambda fleet: fleet.call(model="cut"),
+        {
+            operation(): 1,
+            ended("interrupted"): 1,
+            **inference("other", "interrupted"),
+            **content("other"),
+            attempts("interrupted"): 1,
+            LINE: 1,
+        },
+    ),
+    "a wrong argument": (
+        lambda fleet: fleet.call(temperature="hot"),
+        {
+            operation(error="tool_error"): 1,
+            ended("invalid_argument"): 1,
+            refusal("arguments"): 1,
+            LINE: 1,
+        },
+    ),
+    "a conversation that nobody knows": (
+        lambda fleet: fleet.call(conversation_id="conv_" + 22 * "x"),
+        {
+            operation(error="tool_error"): 1,
+            ended("conversation_not_found"): 1,
+            refusal("arguments"): 1,
+            LINE: 1,
+        },
+    ),
+    "an answer_id that nobody knows": (
+        lambda fleet: fleet.call(tool="grok_result", answer_id="ans_" + 22 * "x"),
+        {
+            operation("grok_result", "tool_error"): 1,
+            ended("answer_not_found", "grok_result"): 1,
+            refusal("arguments", "grok_result"): 1,
+            LINE: 1,
+        },
+    ),
+    "a tool that nobody has": (
+        unknown_tool,
+        {
+            operation("_OTHER", "-32602"): 1,
+            ended("unknown_tool", "other"): 1,
+            refusal("arguments", "other"): 1,
+            LINE: 1,
+        },
+    ),
+    "a call above the limit": (
+        lambda fleet: fleet.call(max_output_tokens=400_000),
+        {operation(error="tool_error"): 1, ended("call_limit"): 1, refusal("call_limit"): 1, LINE: 1},
+    ),
+    "a budget that is spent": (
+        beyond_its_budget,
+        {
+            operation(): 1,
+            operation(error="tool_error"): 1,
+            ended("stop", caller="bob"): 1,
+            ended("budget", caller="bob"): 1,
+            refusal("budget"): 1,
+            **answered("other", caller="bob", usd=2),
+            LINE: 2,
+        },
+    ),
+    "a call that is given up": (
+        given_up,
+        {
+            operation(error="cancelled"): 1,
+            ended("cancelled"): 1,
+            **inference("other", "cancelled"),
+            attempts("cancelled"): 1,
+            LINE: 1,
+        },
+    ),
+    "a call that is handed over, and ends": (
+        handed_over,
+        {
+            operation(): 1,
+            ended("stop"): 1,
+            **inference("other"),
+            **content("other"),
+            **tokens("other", 10, 5),
+            **cost("other", 0.01),
+            attempts(): 1,
+            LINE: 1,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+async def test_what_happens_changes_these_series_and_no_others(measured: Fleet, row: str) -> None:
+    act, expected = ROWS[row]
+    before = await anyio.to_thread.run_sync(settled, measured)
+    with within(30):
+        await act(measured)
+    found = await anyio.to_thread.run_sync(until, measured.server.url, before, expected)
+    assert found == expected
+
+
+def settled(fleet: Fleet) -> Series:
+    """The series, once all that went before is in them."""
+    before = scraped(fleet.server.url)
+    while True:
+        time.sleep(0.3)
+        after = scraped(fleet.server.url)
+        if not changes(before, after):
+            return after
+        before = after
+
+
+def now(fleet: Fleet, expected: dict[str, float]) -> dict[str, float]:
+    """Gauges, once they are those: processes say how they stand once a second."""
+    deadline = time.monotonic() + 10
+    while True:
+        series = scraped(fleet.server.url)
+        found = {name: series[f"grok_mcp_{name}"] for name in expected}
+        if found == expected or time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+
+
+async def test_gauges_say_how_it_stands(measured: Fleet) -> None:
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(lambda: measured.call("kim", model="held", temperature=len(measured.held) / 10))
+            await anyio.sleep(0.1)
+    busy: dict[str, float] = {"answers_running": 3, "places": measured.workers, "processes": measured.workers}
+    assert await anyio.to_thread.run_sync(now, measured, busy) == busy
+    series = await anyio.to_thread.run_sync(scraped, measured.server.url)
+    taken, waiting = series["grok_mcp_places_taken"], series["grok_mcp_calls_waiting"]
+    assert 1 <= taken <= measured.workers and taken + waiting == 3
+    assert series["grok_mcp_calls_in_flight"] >= 3
+    for _ in range(3):  # one place: the next comes when the one before it has ended
+        await anyio.to_thread.run_sync(measured.release)
+        await anyio.sleep(0.3)
+    idle: dict[str, float] = {
+        "answers_running": 0,
+        "places_taken": 0,
+        "calls_waiting": 0,
+        "calls_in_flight": 0,
+    }
+    assert await anyio.to_thread.run_sync(now, measured, idle) == idle
+    series = await anyio.to_thread.run_sync(scraped, measured.server.url)
+    assert series["grok_mcp_answers_held"] >= 3 and series["grok_mcp_conversations"] > 0
+
+
+async def test_the_budget_the_loop_and_the_server_are_told(measured: Fleet) -> None:
+    await measured.call("bob", model="dear")
+    await measured.call("bob")
+    await anyio.sleep(0.3)
+    series = await anyio.to_thread.run_sync(scraped, measured.server.url)
+    assert series['grok_mcp_budget_spent_usd{caller="bob"}'] == pytest.approx(2, abs=0.1)
+    asked = series["grok_mcp_budget_used_ratio_count"]
+    assert 0 < asked - series['grok_mcp_budget_used_ratio_bucket{le="1.0"}'] < asked
+    assert series["grok_mcp_event_loop_lag_seconds_count"] > 0
+    assert [name for name in series if name.startswith("grok_mcp_info{")] == [
+        'grok_mcp_info{gateway="generic",version="0.1.0"}'
+    ]
+
+
+ATTACKS: dict[str, tuple[str, dict[str, str], int]] = {
+    "no token": ("GET", {}, 401),
+    "another token": ("GET", {"Authorization": "Bearer not-the-token-of-a-scraper"}, 401),
+    "an empty token": ("GET", {"Authorization": "Bearer "}, 401),
+    "a part of the token": ("GET", {"Authorization": f"Bearer {TOKEN[:-1]}"}, 401),
+    "the token and more": ("GET", {"Authorization": f"Bearer {TOKEN} x"}, 401),
+    "the token as a password": ("GET", {"Authorization": f"Basic {TOKEN}"}, 401),
+    "the token without a scheme": ("GET", {"Authorization": TOKEN}, 401),
+    "as if from this machine": ("GET", {"X-Forwarded-For": "127.0.0.1", "Host": "localhost"}, 401),
+    "POST": ("POST", {"Authorization": f"Bearer {TOKEN}"}, 405),
+    "DELETE": ("DELETE", {"Authorization": f"Bearer {TOKEN}"}, 405),
+    "OPTIONS": ("OPTIONS", {"Origin": "http://evil.example"}, 405),
+    "the token": ("GET", {"Authorization": f"Bearer {TOKEN}"}, 200),
+    "the token, its scheme in small letters": ("GET", {"Authorization": f"bearer {TOKEN}"}, 200),
+    "HEAD": ("HEAD", {"Authorization": f"Bearer {TOKEN}"}, 200),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_only_the_token_of_scrapers_opens_metrics(measured: Fleet, attack: str) -> None:
+    method, headers, status = ATTACKS[attack]
+    response = httpx2.request(method, f"{measured.server.url}/metrics", headers=headers)
+    assert response.status_code == status
+    assert ("grok_mcp_calls" in response.text) == (status == 200 and method == "GET")
+    assert TOKEN not in response.text
+
+
+@pytest.mark.parametrize("caller", ["ann", "bob"])
+def test_no_token_of_a_caller_opens_metrics_and_that_of_a_scraper_calls_no_tool(
+    measured: Fleet, caller: str
+) -> None:
+    headers = {"Authorization": f"Bearer {measured.tokens[caller]}"}
+    assert httpx2.get(f"{measured.server.url}/metrics", headers=headers).status_code == 401
+    request = modern(1, "tools/list")
+    request["headers"]["Authorization"] = f"Bearer {TOKEN}"
+    assert httpx2.post(f"{measured.server.url}/mcp", **request).status_code == 401
+
+
+async def test_however_many_scrape_the_text_is_made_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from grok_mcp.metrics import text
+
+    made: list[float] = []
+    make = text.Source._make
+    monkeypatch.setattr(text.Source, "_make", lambda source: (made.append(time.monotonic()), make(source))[1])
+    with in_process(metrics="on", gateway="sandbox") as url:
+        async with httpx2.AsyncClient(timeout=30) as http:
+            began = time.monotonic()
+
+            async def scrape() -> None:
+                for _ in range(10):
+                    assert (await http.get(f"{url}/metrics")).status_code == 200
+
+            async with anyio.create_task_group() as group:
+                for _ in range(30):
+                    group.start_soon(scrape)
+            took = time.monotonic() - began
+    assert 1 <= len(made) <= 1 + took / text.FRESH_S
+
+
+LOCAL: dict[str, tuple[dict[str, str], int]] = {
+    "from here": ({}, 200),
+    "from here, by its name": ({"Host": "localhost:8000"}, 200),
+    "by a proxy from elsewhere": ({"X-Forwarded-For": "203.0.113.7"}, 403),
+    "by proxies, one of them elsewhere": ({"X-Forwarded-For": "127.0.0.1, 203.0.113.7"}, 403),
+    "by a proxy that says so otherwise": ({"Forwarded": "for=203.0.113.7"}, 403),
+    "by a third header": ({"X-Real-IP": "203.0.113.7"}, 403),
+    "under the name of the public": ({"Host": "grok.example.com"}, 403),
+    "a page that has its name lead here": (
+        {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"},
+        403,
+    ),
+    "a page of elsewhere": ({"Origin": "http://evil.example"}, 403),
+    "a Host that is none": ({"Host": "[::"}, 403),
+}
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[str]:
+    with in_process(metrics="on", gateway="sandbox", insecure_no_auth=True) as url:
+        yield url
+
+
+@pytest.mark.parametrize("way", LOCAL)
+def test_without_a_token_metrics_are_for_this_machine_only(local: str, way: str) -> None:
+    headers, status = LOCAL[way]
+    response = httpx2.get(f"{local}/metrics", headers=headers)
+    assert response.status_code == status
+    assert ("grok_mcp_calls" in response.text) == (status == 200)
+
+
+def test_metrics_that_are_off_are_not_there() -> None:
+    with in_process(gateway="sandbox") as url:
+        assert httpx2.get(f"{url}/metrics").status_code == 404
+
+
+def test_callers_have_no_label_unless_the_operator_asks_and_a_hundred_at_most() -> None:
+    from grok_mcp.messages import Call
+    from grok_mcp.metrics import Prometheus, Source
+    from grok_mcp.pipeline import report_of
+
+    def text(*, callers: bool) -> str:
+        made = Prometheus("xai", ["ask_grok"], ["budget"], None, callers=callers)
+        for number in range(200):
+            made.call(report_of(Call("ask_grok", f"caller {number}"), "xai", "stop"))
+        return Source(made.registry)._make().decode()
+
+    assert "caller" not in re.sub("caller's|caller has", "", text(callers=False))
+    names = re.findall(r'grok_mcp_calls_total\{caller="([^"]*)"', text(callers=True))
+    assert len(
+        names
+    ) == 101 and 'caller="other",outcome="stop",tool="ask_grok",transport="stdio"} 100.0' in text(
+        callers=True
+    )
+
+
+def free_port() -> int:
+    with closing(socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("form", ["{port}", "127.0.0.1:{port}", "localhost:{port}"])
+def test_metrics_have_an_address_of_their_own(workers: str, form: str) -> None:
+    if workers == "2" and form != "{port}":
+        pytest.skip("once is enough")
+    port = free_port()
+    with serving(
+        None, "--workers", workers, GROK_MCP_METRICS=form.format(port=port), GROK_MCP_GATEWAY="sandbox"
+    ) as server:
+        assert httpx2.get(f"{server.url}/metrics").status_code == 404
+        until_processes(f"http://127.0.0.1:{port}", float(workers))
+        assert httpx2.get(f"http://127.0.0.1:{port}/mcp").status_code == 404
+        far = {"X-Forwarded-For": "203.0.113.7"}
+        assert httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=far).status_code == 403
+    assert server.status() == 0
+
+
+def until_processes(url: str, number: float) -> Series:
+    deadline = time.monotonic() + 20
+    series: Series = {}
+    while time.monotonic() < deadline:
+        series = scraped(url, None)
+        if series.get("grok_mcp_processes") == number:
+            return series
+        time.sleep(0.1)
+    raise AssertionError(series)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_a_process_that_is_killed_counts_no_more_and_what_it_has_counted_stays() -> None:
+    port = free_port()
+    with serving(None, "--workers", "2", GROK_MCP_METRICS=str(port), GROK_MCP_GATEWAY="sandbox") as server:
+        url = f"http://127.0.0.1:{port}"
+        until_processes(url, 2)
+        for _ in range(6):
+            ask = modern(1, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})
+            assert httpx2.post(f"{server.url}/mcp", **ask).status_code == 200
+        name = 'grok_mcp_calls_total{outcome="stop",tool="ask_grok",transport="streamable-http"}'
+        assert until(url, {}, {}) is not None or True
+        counted = scraped_until(url, name, 6)
+        listed = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        worker = next(
+            pid for pid in map(int, listed) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.3)
+        series = until_processes(url, 2)  # the new one
+        assert series[name] == counted == 6
+
+
+def scraped_until(url: str, name: str, value: float) -> float:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if (found := scraped(url, None).get(name, 0)) == value:
+            return found
+        time.sleep(0.1)
+    return found
+
+
+REFUSALS: dict[str, tuple[dict[str, str], str]] = {
+    "an address that others reach": (
+        {"GROK_MCP_METRICS": "0.0.0.0:9464"},
+        "GROK_MCP_METRICS: 0.0.0.0 is not a loopback address",
+    ),
+    "a name that may be anybody's": (
+        {"GROK_MCP_METRICS": "metrics.example:9464"},
+        "is not a loopback address",
+    ),
+    "no address": ({"GROK_MCP_METRICS": "everywhere"}, "GROK_MCP_METRICS: must be off, on, a port"),
+    "no port": ({"GROK_MCP_METRICS": "127.0.0.1:70000"}, "GROK_MCP_METRICS: must be off, on, a port"),
+    "a short token": (
+        {"GROK_MCP_METRICS": "on", "GROK_MCP_METRICS_TOKEN": "secret"},
+        "GROK_MCP_METRICS_TOKEN: must have 16 to",
+    ),
+    "a folder that is none": (
+        {"GROK_MCP_METRICS": "on", "PROMETHEUS_MULTIPROC_DIR": "/nowhere"},
+        "PROMETHEUS_MULTIPROC_DIR is not a folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_metrics_that_must_not_be_served_stop_the_start(case: str) -> None:
+    variables, said = REFUSALS[case]
+    status, lines = refused(GROK_MCP_TRANSPORT="http", GROK_MCP_PORT="0", **variables)
+    assert (status, len(lines)) == (2, 1)
+    assert said in lines[0] and "secret" not in lines[0]
+
+
+def test_an_address_that_is_taken_stops_the_start() -> None:
+    with closing(socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, lines = refused(GROK_MCP_TRANSPORT="http", GROK_MCP_PORT="0", GROK_MCP_METRICS=str(port))
+    assert status == 1 and f"can't listen at 127.0.0.1:{port}" in lines[0]
+
+
+WITHOUT_CLIENT = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name == "prometheus_client" else find(name, package)
+from grok_mcp.__main__ import main
+main()
+"""
+
+
+def test_without_the_extra_the_start_ends_with_a_line() -> None:
+    import subprocess
+
+    from tests.network.server import environment
+
+    variables = environment(XAI_API_KEY="x", GROK_MCP_TRANSPORT="http", GROK_MCP_METRICS="on")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CLIENT, "serve"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith(
+        "GROK_MCP_METRICS: needs an extra: pip install 'grok-mcp-server[metrics]'"
+    )
+
+
+def test_under_another_server_the_processes_measure_together_in_a_folder_of_the_operator(
+    tmp_path: Path,
+) -> None:
+    variables = {"GROK_MCP_METRICS": "on", "GROK_MCP_GATEWAY": "sandbox", "GROK_MCP_WORKERS": "2"}
+    with serving(
+        None, "--workers", "2", command=UVICORN, PROMETHEUS_MULTIPROC_DIR=str(tmp_path), **variables
+    ) as server:
+        until_processes(server.url, 2)
+
+
+def test_the_start_without_metrics_loads_nothing_of_them() -> None:
+    import subprocess
+
+    from tests.network.server import environment
+
+    code = """
+import sys
+from grok_mcp.serving.http import app, listen
+loaded = [name for name in sys.modules if name.startswith(("prometheus_client", "grok_mcp.metrics", "grok_mcp.audit"))]
+print(loaded)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]", done.stderr
