@@ -266,8 +266,9 @@ class Grok:
             if may_retry(error) is False:
                 raise
             failure = error
-        import stamina  # not needed while nothing fails
+        import stamina.instrumentation  # not needed while nothing fails
 
+        stamina.instrumentation.set_on_retry_hooks([])  # it would count by itself what is counted here
         attempts = stamina.retry_context(
             on=may_retry,
             attempts=1 + self.settings.max_retries,

@@ -33,7 +33,7 @@ def named(name: str, labels: Mapping[str, Any]) -> str:
 
 
 def changes(before: Series, after: Series) -> Series:
-    """By how much counters have grown: of calls, of what they used, and of the requests of clients for tools."""
+    """By how much counters have grown: of calls, of what they used, of what clients asked of tools."""
     return {
         name: round(value - before.get(name, 0), 6)
         for name, value in after.items()
@@ -45,14 +45,16 @@ def _counts(name: str) -> bool:
     family = name.partition("{")[0]
     if family == "mcp_server_operation_duration_seconds_count":
         return 'mcp_method_name="tools/call"' in name
-    return family.endswith(("_total", "_count")) and not family.startswith(
-        ("grok_mcp_event", "grok_mcp_budget")
-    )
+    other = family.startswith(("grok_mcp_event", "grok_mcp_budget"))
+    return family.endswith(("_total", "_count")) and not other
 
 
-def until(url: str, before: Series, expected: Series) -> Series:
-    """The changes, once they are those: a scrape is a moment old, and a call ends when it ends."""
+def until(url: str, before: Series, expected: Series) -> tuple[Series, Series]:
+    """The changes, once they are those, and all: a scrape is a moment old, and a call ends when it ends."""
     deadline = time.monotonic() + 10
-    while (found := changes(before, scraped(url))) != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
+    while True:
+        after = scraped(url)
+        found = changes(before, after)
+        if found == expected or time.monotonic() > deadline:
+            return found, after
+        time.sleep(0.05)
