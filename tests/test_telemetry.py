@@ -6,11 +6,9 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from grok_mcp.messages import Call, ChatRequest, Message
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
+from tests.support.collector import collector
 from tests.support.endpoint import Endpoint, Reply, body, chat, events as stream
 from tests.support.host import host_on
 from tests.support.pace import within
@@ -628,43 +627,6 @@ print(time.monotonic() - began)
     assert (
         telemetry_setup.CLOSE_S - 0.1 < float(out) < 9
     )  # the exporters alone wait for 10 s, and for each signal
-
-
-class Collector(ThreadingHTTPServer):
-    """What OTLP over HTTP sends to: keeps each body by its path."""
-
-    def __init__(self) -> None:
-        self.received: dict[str, list[bytes]] = {}
-        super().__init__(("127.0.0.1", 0), _Receiver)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.setdefault(self.path, []).append(content)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but_json_rpc() -> None:

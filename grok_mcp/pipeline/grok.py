@@ -114,6 +114,8 @@ class Grok:
         """
         await self._check_key()
         call = call or Call()
+        if not call.meter.attempts:  # what corrects an answer belongs to the same call
+            await self.reporting.check()
         request = self._with_identifier(request, call)
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         form = turn.plan.form

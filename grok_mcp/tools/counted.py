@@ -141,7 +141,6 @@ class _Account:
 
     async def _begin(self) -> None:
         if not self._is_sent:
-            await self._grok.reporting.check()
             self._is_sent = True
             await self._grok.ledger.begin(self._begun)
 
