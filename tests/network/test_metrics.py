@@ -2,9 +2,12 @@
 and who may read them.
 """
 
+import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,13 +19,21 @@ from socket import socket
 import anyio
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from ruamel.yaml import YAML
 
+from grok_mcp import errors
+from grok_mcp.messages import Call
+from grok_mcp.metrics import Prometheus, Source, text
+from grok_mcp.metrics.prometheus import GATES, OUTCOMES
+from grok_mcp.pipeline import report_of
 from tests.network.fleet_of_callers import Fleet, fleet
 from tests.network.scrape import TOKEN, Series, changes, scraped, until
-from tests.network.server import UVICORN, in_process, modern, refused, serving
+from tests.network.server import UVICORN, environment, in_process, modern, refused, serving
 from tests.support.endpoint import Endpoint
 from tests.support.ledger import CENT, priced
 from tests.support.pace import within
+from tests.support.pages import ROOT, table
 
 pytestmark = pytest.mark.anyio
 
@@ -333,8 +344,6 @@ def test_no_token_of_a_caller_opens_metrics_and_that_of_a_scraper_calls_no_tool(
 async def test_however_many_scrape_the_text_is_made_a_few_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from grok_mcp.metrics import text
-
     made: list[float] = []
     make = text.Source._make
 
@@ -395,21 +404,17 @@ def test_metrics_that_are_off_are_not_there() -> None:
 
 
 def test_callers_have_no_label_unless_the_operator_asks_and_a_hundred_at_most() -> None:
-    from grok_mcp.messages import Call
-    from grok_mcp.metrics import Prometheus, Source
-    from grok_mcp.pipeline import report_of
-
-    def text(*, callers: bool) -> str:
+    def counted(*, callers: bool) -> str:
         made = Prometheus("xai", ["ask_grok"], ["budget"], None, callers=callers)
         for number in range(200):
             made.call(report_of(Call("ask_grok", f"caller {number}"), "xai", "stop"))
         return Source(made.registry)._make().decode()
 
-    assert "caller" not in re.sub("caller's|caller has", "", text(callers=False))
-    names = re.findall(r'grok_mcp_calls_total\{caller="([^"]*)"', text(callers=True))
+    assert "caller" not in re.sub("caller's|caller has", "", counted(callers=False))
+    names = re.findall(r'grok_mcp_calls_total\{caller="([^"]*)"', counted(callers=True))
     assert len(
         names
-    ) == 101 and 'caller="other",outcome="stop",tool="ask_grok",transport="stdio"} 100.0' in text(
+    ) == 101 and 'caller="other",outcome="stop",tool="ask_grok",transport="stdio"} 100.0' in counted(
         callers=True
     )
 
@@ -532,10 +537,6 @@ main()
 
 
 def test_without_the_extra_the_start_ends_with_a_line() -> None:
-    import subprocess
-
-    from tests.network.server import environment
-
     variables = environment(XAI_API_KEY="x", GROK_MCP_TRANSPORT="http", GROK_MCP_METRICS="on")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_CLIENT, "serve"],
@@ -568,10 +569,6 @@ def test_under_another_server_the_processes_measure_together_in_a_folder_of_the_
 
 
 def test_the_start_without_metrics_loads_nothing_of_them() -> None:
-    import subprocess
-
-    from tests.network.server import environment
-
     code = """
 import sys
 from grok_mcp.serving.http import app, listen
@@ -582,3 +579,104 @@ print([name for name in sys.modules if name.startswith(ours)])
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def families(text: str) -> dict[str, tuple[str, set[str]]]:
+    """Type and labels of each metric, by the name under which queries find it; `le` belongs to Prometheus."""
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): (
+            family.type,
+            {label for sample in family.samples for label in sample.labels} - {"le"},
+        )
+        for family in text_string_to_metric_families(text)
+    }
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, set[str]]]]:
+    """What a server says after calls of each kind."""
+    with fleet(1, tmp_path_factory.mktemp("exposed")) as made:
+
+        async def calls() -> None:
+            for act in ("an answer", "a refused key", "a wrong argument", "a budget that is spent"):
+                await ROWS[act][0](made)
+
+        anyio.run(calls)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        text = httpx2.get(f"{made.server.url}/metrics", headers=headers).text
+        yield families(text)
+
+
+def test_the_page_lists_all_metrics_with_their_types_and_labels(
+    exposed: dict[str, tuple[str, set[str]]],
+) -> None:
+    rows = table((ROOT / "docs" / "metrics.md").read_text("utf-8"), "name", "type", "labels", "what")
+    listed = {name.strip("`"): (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in rows}
+    by_caller = {"grok_mcp_calls_total", "grok_mcp_cost_usd_total"}
+    assert listed == {
+        name: (kind, labels - {"caller"} if name in by_caller else labels)
+        for name, (kind, labels) in exposed.items()
+    }
+
+
+DASHBOARD = json.loads((ROOT / "packaging" / "grafana" / "dashboard.json").read_text("utf-8"))
+ALERTS = YAML(typ="safe").load((ROOT / "packaging" / "prometheus" / "alerts.yaml").read_text("utf-8"))
+EXPRESSIONS = {
+    **{
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in DASHBOARD["panels"]
+        for target in panel.get("targets", ())
+    },
+    **{rule["alert"]: rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]},
+}
+OF_THE_SCRAPE = {"job", "instance", "le"}
+SELECTOR = re.compile(r"\b((?:grok_mcp|gen_ai|mcp)_\w+)(?:\{([^}]*)\})?")
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_dashboard_and_alerts_ask_for_what_there_is(
+    exposed: dict[str, tuple[str, set[str]]], name: str
+) -> None:
+    expression = EXPRESSIONS[name]
+    grouped = {
+        label.strip() for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(",")
+    }
+    rest = re.sub(r"by \([^)]*\)", "", expression)
+    found = SELECTOR.findall(rest)
+    assert found, expression
+    for metric, matchers in found:
+        kind, labels = exposed[re.sub(r"_(bucket|count|sum)$", "", metric)]
+        assert metric.endswith(("_bucket", "_count", "_sum")) == (kind == "histogram"), metric
+        matched = set(re.findall(r'(\w+)\s*(?:=~|!=|!~|=)\s*"', matchers))
+        assert matched | grouped <= labels | OF_THE_SCRAPE, expression
+        assert ("rate(" in rest or "increase(" in rest) == (kind != "gauge"), expression
+
+
+def test_alerts_match_words_that_there_are() -> None:
+    codes = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
+    words = {"outcome": codes | OUTCOMES, "error_type": codes, "gate": GATES, "result": {"lost", "written"}}
+    for expression in EXPRESSIONS.values():
+        for label, values in re.findall(r'(outcome|error_type|gate|result)=~?"([^"]*)"', expression):
+            assert set(values.split("|")) <= words[label]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's prometheus is not installed")
+def test_promtool_takes_the_alerts_and_each_expression_of_the_dashboard(tmp_path: Path) -> None:
+    values = {"$__rate_interval": "5m", "$job": ".*"}
+    rules = []
+    for number, expression in enumerate(EXPRESSIONS.values()):
+        for variable, value in values.items():
+            expression = expression.replace(variable, value)
+        rules.append({"record": f"checked:{number}", "expr": expression})
+    file = tmp_path / "dashboard.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    alerts = ROOT / "packaging" / "prometheus" / "alerts.yaml"
+    done = subprocess.run(["promtool", "check", "rules", file, alerts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_panels_of_the_dashboard_lie_beside_each_other() -> None:
+    taken = [(panel["gridPos"], panel["title"]) for panel in DASHBOARD["panels"]]
+    places = [(at["x"] + x, at["y"] + y) for at, _ in taken for x in range(at["w"]) for y in range(at["h"])]
+    assert len(places) == len(set(places)) and max(x for x, _ in places) < 24
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(taken)
