@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx2
-from tests.network.postgres import PostgresServer
 
 from benchmarks.child import PYTHON, Child
 from benchmarks.figures import Figure, figure
 from benchmarks.fleet_check import Request, Result, above_quota, billed, jain, losses
 from benchmarks.fleet_endpoint import TICKS
 from benchmarks.stage import OURS, Stage
+from tests.network.postgres import PostgresServer
 from tests.network.redis import RedisServer
 
 CALLERS = 10_000

@@ -52,6 +52,10 @@ def load_settings() -> Settings:
         raise SettingsError(["GROK_MCP_REDIS_URL: needs an extra: pip install 'grok-mcp-server[redis]'"])
     if settings.ledger_url is not None and find_spec("psycopg") is None:
         raise SettingsError(["GROK_MCP_LEDGER_URL: needs an extra: pip install 'grok-mcp-server[postgres]'"])
+    if settings.metrics != "off" and find_spec("prometheus_client") is None:
+        raise SettingsError(["GROK_MCP_METRICS: needs an extra: pip install 'grok-mcp-server[metrics]'"])
+    if settings.audit == "otlp" and find_spec("opentelemetry.sdk") is None:
+        raise SettingsError(["GROK_MCP_AUDIT: otlp needs an extra: pip install 'grok-mcp-server[otel]'"])
     return settings
 
 
@@ -81,7 +85,7 @@ def _problem(error: Any) -> str:
     if variable == "XAI_BASE_URL" and not os.environ.get(variable):
         variable = "GROK_MCP_BASE_URL"
     message = error["msg"].removeprefix("Value error, ")
-    is_secret = any(word in variable for word in ("KEY", "REDIS", "LEDGER"))
+    is_secret = any(word in variable for word in ("KEY", "REDIS", "LEDGER", "METRICS_TOKEN"))
     value = "" if is_secret else f" (is {quote(str(error['input']), limit=80)!r})"
     return f"{variable}: {message}{value}"
 

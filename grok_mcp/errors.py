@@ -43,11 +43,12 @@ class GrokError(Exception):
     """A failure with a code, what failed, and what to do next.
 
     `retry_after_s` is in seconds, `usage` what the failed call has spent. `message` and `advice` are
-    whole sentences without any secret.
+    whole sentences without any secret. `gate` is what refuses a call with it where nothing was sent.
     """
 
     code: ClassVar[str] = "internal"
     retryable: bool = False
+    gate: str = ""
 
     def __init__(
         self,
@@ -94,28 +95,34 @@ class ConfigurationError(GrokError):
     """A setting is missing or wrong."""
 
     code = "configuration"
+    gate = "configuration"
 
 
 class MissingKeyError(ConfigurationError):
     """There is no key for the endpoint; nothing was sent."""
+
+    gate = "key"
 
 
 class InvalidArgumentError(GrokError):
     """An argument of the tool call is wrong; nothing was sent."""
 
     code = "invalid_argument"
+    gate = "arguments"
 
 
 class ConversationNotFoundError(GrokError):
     """The `conversation_id` is unknown, expired, or somebody else's."""
 
     code = "conversation_not_found"
+    gate = "arguments"
 
 
 class BudgetError(GrokError):
     """What a caller may spend in a day is spent, or bound by calls in flight; nothing was sent."""
 
     code = "budget"
+    gate = "budget"
     retryable = True
 
 
@@ -126,6 +133,7 @@ class CallLimitError(GrokError):
     """
 
     code = "call_limit"
+    gate = "call_limit"
     usd = Decimal(0)
     question = ""
 
@@ -134,6 +142,7 @@ class AnswerNotFoundError(GrokError):
     """The `answer_id` is unknown, expired, or somebody else's."""
 
     code = "answer_not_found"
+    gate = "arguments"
 
 
 class CancelledCallError(GrokError):
@@ -184,6 +193,7 @@ class PermissionDeniedError(UpstreamError):
     """The key may not do this."""
 
     code = "permission"
+    gate = "permission"
 
 
 class InsufficientCreditError(UpstreamError):
@@ -202,6 +212,7 @@ class RateLimitError(UpstreamError):
     """Too many requests."""
 
     code = "rate_limited"
+    gate = "quota"
     retryable = True
 
 
@@ -209,6 +220,7 @@ class OverloadedError(UpstreamError):
     """The endpoint has no capacity at the moment."""
 
     code = "overloaded"
+    gate = "capacity"
     retryable = True
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
@@ -92,6 +93,9 @@ class Call:
         """The group of the caller, empty where it has none."""
         self.own_key: CallerKey | None = None
         """The key that the caller has sent, to be used in place of the server's."""
+        self.transport = "stdio"
+        """How it came: a transport by its name in the settings, or `shell`."""
+        self.started = time.monotonic()
         self.observe = observe
         self.wait_s = wait_s
         self.file_roots: tuple[Path, ...] = ()

@@ -33,6 +33,9 @@ else:
     GatewayName = Literal[tuple(GATEWAYS)]
 GUIDELINES = ("nsfw", "violence", "profanity")
 """What xAI can be made to decline (docs.x.ai, custom moderation, as read until 2026-11-29)."""
+AUDITS = ("off", "stdout", "stderr", "otlp")
+"""Words in `audit`; all else is a file."""
+_ADDRESS = re.compile(r"(?:[\w.-]+:|\[[\da-fA-F:.%]+\]:)?\d{1,5}", re.ASCII)
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 
@@ -234,6 +237,16 @@ class Settings(BaseSettings):
         Literal["debug", "info", "warning", "error"], Field(description="what goes to stderr")
     ] = "warning"
     log_format: Annotated[Literal["text", "json"], Field(description="form of the lines on stderr")] = "text"
+    audit: Annotated[
+        str,
+        Field(
+            description="where a line for each call goes: `off`, `stdout`, `stderr`, `otlp`, or a file; on "
+            "stdio, and in a shell, stdout is taken"
+        ),
+    ] = "off"
+    audit_strict: Annotated[
+        Literal["on", "off"], Field(description="refuse calls while their line can't be written")
+    ] = "off"
     grace: Annotated[
         float, Field(ge=0, description="time for calls in flight when the server has to end")
     ] = 10
@@ -320,6 +333,20 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="further values of the Origin header"),
     ] = ()
+    metrics: Annotated[
+        str,
+        Field(
+            description="metrics for Prometheus: `off`, `on` (/metrics of the server's own port), or a port "
+            "or HOST:PORT of their own"
+        ),
+    ] = "off"
+    metrics_token: Annotated[
+        SecretStr | None,
+        Field(description="secret of 16 characters or more that a scraper sends as a bearer token"),
+    ] = None
+    metrics_callers: Annotated[
+        Literal["on", "off"], Field(description="tell callers apart by name in them, 100 at most")
+    ] = "off"
     max_body_bytes: Annotated[int, Field(ge=1024, description="largest request body")] = 32 * 1024 * 1024
     keep_alive: Annotated[
         float,
@@ -396,7 +423,21 @@ class Settings(BaseSettings):
             raise ValueError(f"at most {bounds.COLLECTIONS} collections")
         return ids
 
-    @field_validator("safety_key")
+    @field_validator("audit")
+    @classmethod
+    def _check_audit(cls, value: str) -> str:
+        return value.lower() if value.lower() in AUDITS else str(_path(Path(value)))
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: str) -> str:
+        if value.lower() in ("off", "on"):
+            return value.lower()
+        if not _ADDRESS.fullmatch(value) or not 0 <= int(value.rpartition(":")[2]) <= 65535:
+            raise ValueError("must be off, on, a port, or an address as in 127.0.0.1:9464")
+        return value
+
+    @field_validator("safety_key", "metrics_token")
     @classmethod
     def _check_safety_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not 16 <= len(value.get_secret_value()) <= bounds.KEY_CHARACTERS:
@@ -516,6 +557,14 @@ class Settings(BaseSettings):
                 yield variable, key, key_problem(key)
         if self.api_key_file is not None:
             yield KEY_FILE, *(in_file or read_key(self.api_key_file))
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of metrics that have an address of their own."""
+        if self.metrics in ("off", "on"):
+            return None
+        host, _, port = self.metrics.rpartition(":")
+        return host.strip("[]") or "127.0.0.1", int(port)
 
     @property
     def shared(self) -> bool:

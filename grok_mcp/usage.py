@@ -298,11 +298,14 @@ class UsageMeter:
         self.sent = self.has_content = False
         self.is_sending = False
         """Whether the first request is about to go out: nothing refuses the call any more."""
+        self.attempts = 0
+        """How many requests went out."""
 
-    def add(self, usage: Usage | None, model: str, *, sent: bool, has_content: bool) -> None:
-        """Add one request up that has ended, however it did."""
+    def add(self, usage: Usage | None, model: str, *, attempts: int, has_content: bool) -> None:
+        """Add one answer up that was asked of the endpoint, however it ended."""
         if usage is not None:
             self.usage = usage if self.usage is None else self.usage + usage
         self.model = model or self.model
-        self.sent = self.sent or sent
+        self.attempts += attempts
+        self.sent = self.attempts > 0
         self.has_content = self.has_content or has_content

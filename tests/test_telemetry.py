@@ -6,17 +6,16 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from dirty_equals import IsFloat, IsPartialDict
+from dirty_equals import IsFloat, IsPartialDict, IsStr
+from mcp.shared.exceptions import MCPError
 from opentelemetry import baggage, context, metrics, trace
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -33,6 +32,7 @@ from grok_mcp.messages import Call, ChatRequest, Message
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.serving import telemetry as telemetry_setup
 from grok_mcp.settings import Settings
+from tests.support.collector import collector
 from tests.support.endpoint import Endpoint, Reply, body, chat, events as stream
 from tests.support.host import host_on
 from tests.support.pace import within
@@ -203,12 +203,66 @@ async def test_a_call_is_measured(told: Told) -> None:
     }
     assert tokens["input"].explicit_bounds[:4] == (1, 4, 16, 64)
     assert tokens["input"].attributes == {**shared, "gen_ai.token.type": "input"}
-    for name in ("gen_ai.client.operation.duration", "gen_ai.client.operation.time_to_first_chunk"):
-        (point,) = points[name]
-        assert (point.attributes, point.count) == (shared, 2)
-        assert point.explicit_bounds[-2:] == (40.96, 81.92)
+    for kind, total in (("input", 200), ("output", 100)):
+        (point,) = points[f"gen_ai.client.inference.operation.{kind}_tokens"]
+        assert (point.attributes, point.count, point.sum) == (shared, 2, total)
+    used = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens")
+    for name, total in zip(used, (200, 100, 120, 40), strict=True):
+        (point,) = points[f"gen_ai.client.inference.usage.{name}"]
+        assert (point.attributes, point.value) == ({**shared, "gen_ai.token.modality": "unknown"}, total)
+
+
+@pytest.mark.parametrize("name", ["duration", "time_to_first_chunk"])
+async def test_times_have_the_newest_name_and_the_one_before_it(told: Told, name: str) -> None:
+    async with Endpoint(chat("Hello.")) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await host.ask()
+    points = told.points()
+    (new,), (old,) = (points[f"gen_ai.client.{what}.{name}"] for what in ("inference", "operation"))
+    assert (new.attributes, new.count, new.sum) == (old.attributes, 2, old.sum)
+    assert old.attributes["gen_ai.operation.name"] == "chat"
+    assert new.explicit_bounds[-2:] == old.explicit_bounds[-2:] == (40.96, 81.92)
+
+
+async def test_requests_of_clients_are_measured_by_method_and_tool(told: Told) -> None:
+    async with Endpoint(chat("Hello."), body({"error": {"message": "No."}}, status=401)) as endpoint:
+        async with host_on(endpoint) as host:
+            await host.client.list_tools()
+            await host.ask()
+            await host.ask()
+            with pytest.raises(MCPError):
+                await host.client.call_tool("order_pizza", {})
+    points = told.points()["mcp.server.operation.duration"]
+    common = {"mcp.protocol.version": IsStr(), "network.transport": "pipe"}
+    call = {**common, "mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool"}
+    found = [(dict(point.attributes), point.count) for point in points]
+    for expected in (
+        {**common, "mcp.method.name": "tools/list"},
+        {**call, "gen_ai.tool.name": "ask_grok"},
+        {**call, "gen_ai.tool.name": "ask_grok", "error.type": "tool_error"},
+        {**call, "gen_ai.tool.name": "_OTHER", "error.type": "-32602"},
+    ):
+        assert (expected, 1) in found
+    assert points[0].explicit_bounds[-2:] == (120, 300)
+
+
+async def test_the_level_of_reasoning_is_what_was_asked_for(told: Told) -> None:
+    async with Endpoint(chat("Hello.")) as endpoint, host_on(endpoint) as host:
+        await host.ask(reasoning_effort="low")
+        await host.ask()
+    assert [(span.attributes or {}).get("gen_ai.request.reasoning.level") for span in told.spans] == [
+        "low",
+        None,
+    ]
+
+
+async def test_a_measured_call_costs_what_it_says(told: Told) -> None:
+    async with Endpoint(chat("Hello.", usage=USAGE)) as endpoint, host_on(endpoint) as host:
+        await host.ask()
+        await host.ask()
+    points = told.points()
     (cost,) = points["grok_mcp.cost_usd"]
-    assert cost.attributes == {**shared, "grok_mcp.cost_source": "reported"}
+    assert cost.attributes["grok_mcp.cost_source"] == "reported"
     assert cost.value == pytest.approx(0.005)
     assert sum(point.value for point in points["grok_mcp.active_calls"]) == 0
 
@@ -437,7 +491,7 @@ async def test_a_model_name_is_told_in_one_line_of_bounded_length(told: Told) ->
 
 def test_the_page_names_all_that_is_told_and_nothing_else() -> None:
     root = Path(grok_mcp.__file__).parent
-    name = r"(?:gen_ai|grok_mcp|server|error)\.[a-z_.]+[a-z]"
+    name = r"(?:gen_ai|grok_mcp|server|error|mcp|network)\.[a-z_.]+[a-z]"
     told = set(re.findall(rf'"({name})"', (root / "pipeline" / "telemetry.py").read_text(encoding="utf-8")))
     page = (root.parent / "docs" / "telemetry.md").read_text(encoding="utf-8")
     assert len(told) > 30
@@ -575,43 +629,6 @@ print(time.monotonic() - began)
     )  # the exporters alone wait for 10 s, and for each signal
 
 
-class Collector(ThreadingHTTPServer):
-    """What OTLP over HTTP sends to: keeps each body by its path."""
-
-    def __init__(self) -> None:
-        self.received: dict[str, list[bytes]] = {}
-        super().__init__(("127.0.0.1", 0), _Receiver)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.setdefault(self.path, []).append(content)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but_json_rpc() -> None:
     with collector() as server:
         answers, stderr, status = session(
@@ -646,6 +663,13 @@ def test_a_server_on_stdio_tells_all_before_it_ends_and_stdout_holds_nothing_but
         for scope in resource.scope_metrics
         for metric in scope.metrics
     } == {
+        *(f"gen_ai.client.inference.operation.{kind}_tokens" for kind in ("input", "output")),
+        *(f"gen_ai.client.inference.usage.{kind}_tokens" for kind in ("input", "output")),
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+        "gen_ai.client.inference.duration",
+        "gen_ai.client.inference.time_to_first_chunk",
+        "mcp.server.operation.duration",
         "gen_ai.client.operation.duration",
         "gen_ai.client.operation.time_to_first_chunk",
         "gen_ai.client.token.usage",

@@ -7,6 +7,7 @@ a ledger, or a Redis where one is named and the ledger is a file.
 
 import math
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ class Budget:
     def __init__(self, cap_usd: Decimal, ledger: Ledger) -> None:
         self.cap_usd = cap_usd
         self._ledger = ledger
+        self.observe: Callable[[str, float, float], None] = lambda caller, spent_usd, used: None
+        """Hears of each call that asks: what its caller spent today, and which share of the cap is bound."""
 
     async def admit(self, call: Begun) -> None:
         """Let the call begin. Raises BudgetError; OverloadedError while the shared count is away."""
@@ -42,6 +45,8 @@ class Budget:
                 f"{VARIABLE} is set, but this Python has no SQLite to count with: nothing was sent.",
                 "Run the server with a Python that has the module sqlite3, or unset the variable.",
             ) from None
+        bound, cap = standing.spent + standing.unknown + standing.in_flight, to_ticks(self.cap_usd)
+        self.observe(call.caller, standing.spent / TICKS_PER_USD, bound / cap)
         if not standing.admitted:
             raise _refusal(self.cap_usd, standing, time.time())
 

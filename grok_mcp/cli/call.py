@@ -36,7 +36,7 @@ from grok_mcp.pipeline import Grok
 from grok_mcp.serving import close_telemetry, configure_telemetry
 from grok_mcp.settings import Settings
 from grok_mcp.stores import open_shell_conversations, shell_stores
-from grok_mcp.streams import StdoutError, check_stdout
+from grok_mcp.streams import StdoutError, check_stdout, say
 from grok_mcp.tools import PUBLISHED, TOOLS, DryRun, ToolSpec, read_named_image, run_counted, run_dry
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,9 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], own: Ow
     if settings is None:
         return BAD_USAGE
     check_stdout()
+    if settings.audit == "stdout":
+        say("GROK_MCP_AUDIT: stdout belongs to the answer in a shell: name stderr or a file")
+        return BAD_USAGE
     if settings.budget_usd_per_day is None:  # conversations are kept in a file here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
@@ -168,6 +171,7 @@ def _check_kept(settings: Settings, handle: str | None) -> None:
 def _call(spec: ToolSpec, observe: Observer = ignore) -> Call:
     """A call by the person at this shell, who may name any file."""
     call = Call(spec.name, observe=observe)
+    call.transport = "shell"
     call.file_roots, call.reads_anywhere = (Path(),), True
     return call
 

@@ -8,5 +8,6 @@ from grok_mcp.pipeline.fold import StreamedText as StreamedText
 from grok_mcp.pipeline.grok import Grok as Grok
 from grok_mcp.pipeline.in_flight import InFlight as InFlight
 from grok_mcp.pipeline.pace import Kind as Kind
+from grok_mcp.pipeline.reporting import report_of as report_of
 from grok_mcp.pipeline.search import WIRE as WIRE, search_dialects as search_dialects
-from grok_mcp.pipeline.telemetry import is_real as is_real
+from grok_mcp.pipeline.telemetry import is_real as is_real, record_operation as record_operation

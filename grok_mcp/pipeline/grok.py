@@ -5,8 +5,9 @@ form, and what to do with an answer that broke.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,11 @@ from grok_mcp.pipeline.in_flight import InFlight
 from grok_mcp.pipeline.pace import Pace
 from grok_mcp.pipeline.places import Places
 from grok_mcp.pipeline.plan import Plan, Refusals
+from grok_mcp.pipeline.reporting import Reporting
 from grok_mcp.pipeline.runs import Runs
 from grok_mcp.pipeline.safety import safety_identifier
 from grok_mcp.pipeline.turn import Turn
+from grok_mcp.reports import InferenceReport, Load
 from grok_mcp.settings import Settings
 from grok_mcp.stores import AnswerStore, ConversationStore, open_stores
 
@@ -67,6 +70,9 @@ class Grok:
         self.catalog = Catalog(self.gateway, self._get, settings.model)
         self.readiness = Readiness(self.gateway, self._get)
         self.ledger, self.budget = open_books(settings)
+        self.reporting = Reporting(settings)
+        if self.budget:
+            self.budget.observe = lambda *seen: self.reporting.monitor.budget(*seen)
         limit = settings.call_limit_usd
         self.call_limit = CallLimit(limit, self.gateway) if limit is not None else None
         takes_identifier = "safety_identifier" in self.gateway.extensions
@@ -82,6 +88,19 @@ class Grok:
         """The model for calls that name none."""
         return self.catalog.default_model
 
+    @property
+    def load(self) -> Load:
+        """How much there is in this process now."""
+        return Load(
+            calls=len(self.in_flight),
+            places=self.settings.max_concurrency,
+            places_taken=self._places.taken,
+            waiting=self._places.waiting,
+            handed_over=self.runs.handed_over,
+            conversations=self.conversations.number,
+            answers=self._answers.number,
+        )
+
     def estimate(self, request: ChatRequest) -> Estimate | None:
         """What the request may cost in the form that it would go out in; None where no price is known."""
         form = Plan(request, self.gateway, self.settings, self._refusals).form
@@ -94,6 +113,8 @@ class Grok:
         Raises GrokError where there is nothing to return; its `usage` is what was spent.
         """
         call = call or Call()
+        if not call.meter.attempts:  # what corrects an answer belongs to the same call
+            await self.reporting.check()
         if call.own_key is None:
             await self._check_key()
             request = self._with_identifier(request, call)
@@ -103,7 +124,10 @@ class Grok:
         form = turn.plan.form
         notes = () if call.admit is None else await call.admit(form.request, form.dialect)
         try:
-            with telemetry.record_of(call, self.gateway, form.request, self._base_url) as turn.record:
+            with (
+                telemetry.record_of(call, self.gateway, form.request, self._base_url) as turn.record,
+                self._monitored(turn),
+            ):
                 answer = await self._complete(turn)
                 turn.record.answer(answer, turn.failure)
         except BaseException:  # a cancelled call has spent something too
@@ -111,6 +135,37 @@ class Grok:
             raise
         turn.meter(answer.usage)
         return answer.with_warnings(notes)
+
+    @contextmanager
+    def _monitored(self, turn: Turn) -> Iterator[None]:
+        """Report how an answer ends that is asked for in the block."""
+        monitor, record = self.reporting.monitor, turn.record
+        if not monitor.listens:
+            yield
+            return
+        error = "internal"
+        try:
+            yield
+            error = record.failed
+        except GrokError as failure:
+            error = failure.code
+            raise
+        except anyio.get_cancelled_exc_class():
+            error = "cancelled"
+            raise
+        finally:
+            first = record.first_content
+            report = InferenceReport(
+                tool=turn.call.tool,
+                caller=turn.call.caller,
+                gateway=self.gateway.name,
+                model=turn.plan.form.request.model,
+                error=error,
+                seconds=time.monotonic() - record.started,
+                first_content_s=None if first is None else first - record.attempted,
+                usage=record.answered.usage if record.answered else turn.spent(self.gateway),
+            )
+            monitor.inference(report)
 
     async def _complete(self, turn: Turn) -> Answer:
         timeout = anyio.move_on_after(self.settings.timeout)
@@ -227,8 +282,9 @@ class Grok:
             if may_retry(error) is False:
                 raise
             failure = error
-        import stamina  # not needed while nothing fails
+        import stamina.instrumentation  # not needed while nothing fails
 
+        stamina.instrumentation.set_on_retry_hooks([])  # it would count by itself what is counted here
         attempts = stamina.retry_context(
             on=may_retry,
             attempts=1 + self.settings.max_retries,
@@ -246,13 +302,18 @@ class Grok:
 
     async def _attempt(self, turn: Turn) -> None:
         turn.restart()
-        with turn.record.attempt(turn.plan.form.dialect, turn.fold):
-            try:
+        error = "cancelled"
+        try:
+            with turn.record.attempt(turn.plan.form.dialect, turn.fold):
                 await self._send(turn)
-            except GrokError as error:
-                if turn.call.own_key is None:
-                    self.keys.rest(turn.key, error)
-                raise
+            error = ""
+        except GrokError as failure:
+            error = failure.code
+            if turn.call.own_key is None:
+                self.keys.rest(turn.key, failure)
+            raise
+        finally:
+            self.reporting.monitor.attempt(error)
 
     async def _send(self, turn: Turn) -> None:
         dialect = DIALECTS[turn.plan.form.dialect]
@@ -333,3 +394,4 @@ class Grok:
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
         await self.ledger.aclose()
+        await self.reporting.aclose()

@@ -52,6 +52,16 @@ class Places:
         finally:
             self._give_back(caller)
 
+    @property
+    def taken(self) -> int:
+        """How many places are taken."""
+        return self._taken.total()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return sum(map(len, self._waiting.values()))
+
     def _give(self, caller: str) -> None:
         self._free -= 1
         self._taken[caller] += 1

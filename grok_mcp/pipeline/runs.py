@@ -199,6 +199,11 @@ class Runs:
         self._minders: set[asyncio.Task[None]] = set()
         self._canceller: asyncio.Task[None] | None = None
 
+    @property
+    def handed_over(self) -> int:
+        """How many calls go on that were handed over."""
+        return sum(map(len, self._running.values()))
+
     async def within(
         self, call: Call, work: Work, *, as_data: bool, request: str = "", status: Status | None = None
     ) -> Outcome:

@@ -23,6 +23,7 @@ from grok_mcp.messages import Answer, Call, ChatRequest
 from grok_mcp.pipeline.answer import usage_of
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.redaction import one_line
+from grok_mcp.reports import tokens_by_kind
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, UpDownCounter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 MAX_MODEL = 80
 SECONDS = tuple(0.01 * 2**step for step in range(14))
 TOKENS = tuple(float(4**step) for step in range(14))
+OPERATION_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Bounds of the histograms, as the conventions want them."""
 
 _tracer = trace.get_tracer("grok_mcp", __version__)
@@ -118,10 +120,31 @@ def is_real(provider: object) -> bool:
     return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
+def record_operation(
+    method: str, tool: str, error: str, seconds: float, protocol: str, transport: str
+) -> None:
+    """Record how long a request of an MCP client took, which the SDK does not."""
+    with suppress(Exception):
+        if not _is_listening():
+            return
+        attributes = {
+            "mcp.method.name": method,
+            "gen_ai.operation.name": "execute_tool" if tool else None,
+            "gen_ai.tool.name": tool,
+            "error.type": error,
+            "mcp.protocol.version": protocol,
+            "network.transport": "pipe" if transport == "stdio" else "tcp",
+        }
+        _instruments().operation.record(seconds, _without_none(attributes))
+
+
 class _Instruments(NamedTuple):
-    duration: "Histogram"
-    first_content: "Histogram"
+    operation: "Histogram"
+    durations: "tuple[Histogram, Histogram]"
+    first_contents: "tuple[Histogram, Histogram]"
     tokens: "Histogram"
+    tokens_of: "Mapping[str, Histogram]"
+    used: "Mapping[str, Counter]"
     cost: "Counter"
     active: "UpDownCounter"
 
@@ -135,10 +158,30 @@ def _instruments() -> _Instruments:
     def histogram(name: str, unit: str, bounds: tuple[float, ...]) -> "Histogram":
         return meter.create_histogram(name, unit, explicit_bucket_boundaries_advisory=bounds)
 
+    counters = (
+        "gen_ai.client.inference.usage.input_tokens",
+        "gen_ai.client.inference.usage.output_tokens",
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+    )
+    used = {name.partition(".usage.")[2]: meter.create_counter(name, "{token}") for name in counters}
     return _Instruments(
-        histogram("gen_ai.client.operation.duration", "s", SECONDS),
-        histogram("gen_ai.client.operation.time_to_first_chunk", "s", SECONDS),
+        histogram("mcp.server.operation.duration", "s", OPERATION_SECONDS),
+        # By its name, and by the one that it had until October 2026.
+        (
+            histogram("gen_ai.client.inference.duration", "s", SECONDS),
+            histogram("gen_ai.client.operation.duration", "s", SECONDS),
+        ),
+        (
+            histogram("gen_ai.client.inference.time_to_first_chunk", "s", SECONDS),
+            histogram("gen_ai.client.operation.time_to_first_chunk", "s", SECONDS),
+        ),
         histogram("gen_ai.client.token.usage", "{token}", TOKENS),
+        {
+            "input_tokens": histogram("gen_ai.client.inference.operation.input_tokens", "{token}", TOKENS),
+            "output_tokens": histogram("gen_ai.client.inference.operation.output_tokens", "{token}", TOKENS),
+        },
+        used,
         meter.create_counter("grok_mcp.cost_usd", "{USD}"),
         meter.create_up_down_counter("grok_mcp.active_calls", "{call}"),
     )
@@ -171,6 +214,7 @@ def _begin(
         "gen_ai.output.type": "json" if request.response_format else None,
         "gen_ai.request.choice.count": request.options.get("n"),
         "gen_ai.request.max_tokens": request.max_output_tokens,
+        "gen_ai.request.reasoning.level": request.reasoning_effort,
         "gen_ai.request.seed": request.options.get("seed"),
         "gen_ai.request.stream": True,
         "gen_ai.request.temperature": request.temperature,
@@ -228,12 +272,18 @@ def _report(record: Record, gateway: Gateway, request: ChatRequest, shared: dict
     if record.failed:
         record.span.set_status(trace.StatusCode.ERROR)
     instruments = _instruments()
-    instruments.duration.record(seconds, _without_none({**shared, "error.type": record.failed}))
+    with_error = _without_none({**shared, "error.type": record.failed})
+    for duration in instruments.durations:
+        duration.record(seconds, with_error)
     if first_s is not None:
-        instruments.first_content.record(first_s, shared)
-    for kind, count in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-        if count is not None:
-            instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind})
+        for first_content in instruments.first_contents:
+            first_content.record(first_s, shared)
+    for kind, count in tokens_by_kind(usage).items():
+        # Which of them are of images, no endpoint says.
+        instruments.used[kind].add(count, {**shared, "gen_ai.token.modality": "unknown"})
+        if kind in instruments.tokens_of:
+            instruments.tokens_of[kind].record(count, with_error)
+            instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind.partition("_")[0]})
     if cost is not None:
         instruments.cost.add(cost, {**shared, "grok_mcp.cost_source": usage.cost_source})
 

@@ -24,7 +24,7 @@ from grok_mcp import bounds, events
 from grok_mcp.errors import CallLimitError, GrokError, OverloadedError
 from grok_mcp.logs import FIELDS, current_call, log_internal_error
 from grok_mcp.messages import Answer, Call, Collected, Consent, Outcome, Running
-from grok_mcp.pipeline import Grok, Kind
+from grok_mcp.pipeline import Grok, Kind, report_of
 from grok_mcp.rendering import (
     DeltaProgress,
     Page,
@@ -35,12 +35,21 @@ from grok_mcp.rendering import (
     page_of,
     whole,
 )
-from grok_mcp.server.connection import Context, caller_of, check_key, key_of, shows_apps, while_connected
+from grok_mcp.reports import ADMITTED, ASKED, JOINED
+from grok_mcp.server.connection import (
+    Context,
+    caller_of,
+    check_key,
+    key_of,
+    shows_apps,
+    transport_of,
+    while_connected,
+)
 from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.server.roots import Roots
 from grok_mcp.server.tasks import created, takes_tasks
-from grok_mcp.tools import ToolSpec, file_names, run_tool, state_of_files
+from grok_mcp.tools import ToolSpec, file_names, report_end, run_tool, state_of_files
 from grok_mcp.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -80,6 +89,11 @@ class ToolCall:
                 wait_s = AT_ONCE_S
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
         self._call.own_key = key_of(ctx, grok.settings)
+        self._call.transport = transport_of(ctx)
+        self._is_begun = False
+        """Whether the tool was begun, which is what reports its end then."""
+        self._unreported: tuple[Outcome | None, str] | None = None
+        """How the call ended where no tool was begun for it, and what decided that."""
         if self._progress:
             self._call.observe = self._progress
         if grok.call_limit is not None:
@@ -108,11 +122,25 @@ class ToolCall:
         return StatusProgress(report, self._grok.gateway.mention)
 
     async def run(self) -> Result:
-        """The result, whatever happens, or the task that the call has become; notes go out meanwhile."""
+        """The result, whatever happens, or the task that the call has become, once its end is reported."""
+        try:
+            result = await self._run()
+        except BaseException:
+            if not self._is_begun:
+                report = report_of(self._call, self._grok.gateway.name, "cancelled")
+                self._grok.reporting.end_now(report)
+            raise
+        if not self._is_begun:
+            outcome, decision = self._unreported or (None, ADMITTED)
+            await report_end(self._grok, self._call, outcome, decision=decision)
+        return result
+
+    async def _run(self) -> Result:
+        """The result; notes go out meanwhile."""
         if self._grok.in_flight.closing:
-            return self._render_error(
-                OverloadedError("This server is closing and takes no new call.", "Ask again in a moment.")
-            )
+            error = OverloadedError("This server is closing and takes no new call.", "Ask again in a moment.")
+            error.gate = "closing"
+            return self._render_error(error)
         current_call.set(self._call)
         with self._grok.in_flight.track():
             async with while_connected(self._ctx):
@@ -129,15 +157,18 @@ class ToolCall:
         try:
             question = await self._prepare()
             if question is not None:
+                self._unreported = None, ASKED
                 return question
             outcome = await self._outcome()
             if self._call.may_ask and isinstance(outcome, CallLimitError):
                 answer = await self._ask(outcome)
                 if isinstance(answer, InputRequiredResult):
+                    self._unreported = None, ASKED
                     return answer
                 self._call.may_ask, self._call.consent = False, answer
                 self._call.observe(events.Waiting("waiting for the endpoint"), "")
                 outcome = await self._outcome()
+            self._unreported = outcome.outcome if isinstance(outcome, Collected) else outcome, JOINED
             if isinstance(outcome, GrokError):
                 return self._render_error(outcome)
             if self._phase and isinstance(outcome, Running):
@@ -204,6 +235,7 @@ class ToolCall:
 
     async def _served(self, call: Call) -> Answer | Collected | GrokError:
         """How one call ends, whether somebody still waits for it or not; the one catch-all, and the log."""
+        self._is_begun = True
         started = time.monotonic()
         outcome: Answer | Collected | GrokError
         try:
@@ -215,7 +247,8 @@ class ToolCall:
         except Exception:
             return log_internal_error(logger, f"call of {self._spec.name}")
         if call.may_ask and isinstance(outcome, CallLimitError):
-            return outcome  # the call goes on
+            self._is_begun = False  # the call goes on
+            return outcome
         passed_s = time.monotonic() - started
         if isinstance(outcome, Answer):
             self._grok.pace.note(self._kind, passed_s)
@@ -250,6 +283,7 @@ class ToolCall:
         return whole(outcome)
 
     def _render_error(self, error: GrokError) -> CallToolResult:
+        self._unreported = self._unreported or (error, ADMITTED)
         return render_error(error, self._grok.gateway.name)
 
     def _log(self, duration_s: float, outcome: Answer | Collected | GrokError) -> None:

@@ -82,6 +82,13 @@ def _sent_key(ctx: Context) -> str | None:
     return ctx.request.headers.get(KEY_HEADER) if isinstance(ctx.request, Request) else None
 
 
+def transport_of(ctx: Context) -> str:
+    """The transport that a call came by, as the settings name it."""
+    if not isinstance(ctx.request, Request):
+        return "stdio"
+    return "streamable-http" if ctx.request.scope.get(STREAMED) else "sse"
+
+
 def is_remote(ctx: Context) -> bool:
     """Whether the caller is on a network transport, also where nobody has to say who they are."""
     return isinstance(ctx.request, Request)

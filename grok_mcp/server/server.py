@@ -4,7 +4,8 @@ Built on the SDK's lowlevel `Server`; `call.py` runs one tool call, `handlers.py
 """
 
 import base64
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,10 +32,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic_core import to_json
 
 from grok_mcp import __version__
-from grok_mcp.pipeline import Grok
+from grok_mcp.messages import Call
+from grok_mcp.pipeline import Grok, record_operation, report_of
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.server.call import Result, ToolCall
-from grok_mcp.server.connection import Context
+from grok_mcp.server.connection import Context, caller_of, transport_of
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
 from grok_mcp.server.roots import Roots
@@ -43,6 +45,17 @@ from grok_mcp.server.tasks import TASKS_EXTENSION, TaskParams, Tasks
 from grok_mcp.tools import TOOLS, ToolSpec
 
 T = TypeVar("T")
+
+METHODS = frozenset(
+    (
+        *("initialize", "ping", "server/discover", "tools/list", "tools/call", "completion/complete"),
+        *("resources/list", "resources/read", "resources/templates/list", "prompts/list", "prompts/get"),
+        *("skills/list", "skills/get", "tasks/get", "tasks/update", "tasks/cancel", "subscriptions/listen"),
+        *("notifications/initialized", "notifications/cancelled", "notifications/roots/list_changed"),
+    )
+)
+OTHER = "_OTHER"
+"""What is measured of methods and tools that nobody has, as the conventions of OpenTelemetry name it."""
 
 ICON = Path(__file__).with_name("icon.svg")
 
@@ -127,6 +140,10 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> Result:
         spec = tools.get(params.name)
         if spec is None:
+            call = Call(params.name[:80], caller_of(ctx))
+            call.transport = transport_of(ctx)
+            refused = report_of(call, grok.gateway.name, "unknown_tool", decision="arguments")
+            await grok.reporting.end(refused)
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name[:80]}")
         result = await ToolCall(spec, grok, params, ctx, roots).run()
         if not isinstance(result, CallToolResult):
@@ -161,6 +178,7 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
     server.add_request_handler("skills/list", PaginatedRequestParams, list_skills)
     server.add_request_handler("skills/get", GetSkillRequestParams, get_skill)
     server.middleware.append(_on_the_wire)
+    server.middleware.insert(0, _measured(grok, tools))
     return server
 
 
@@ -172,6 +190,41 @@ def _add_tasks(server: Server[Any], tasks: Tasks) -> None:
     server.add_request_handler(
         "subscriptions/listen", SubscriptionsListenRequestParams, cast(Any, tasks.listen)
     )
+
+
+def _measured(grok: Grok, tools: Collection[str]) -> Any:
+    """Middleware of the SDK that reports how long each request took until its result."""
+
+    async def measured(ctx: Context, call_next: CallNext) -> HandlerResult:
+        started, error = time.monotonic(), "cancelled"
+        try:
+            result = await call_next(ctx)
+            error = "tool_error" if _failed(result) else ""
+            return result
+        except MCPError as refusal:
+            error = str(refusal.error.code)
+            raise
+        except Exception:
+            error = "internal"
+            raise
+        finally:
+            method = ctx.method if ctx.method in METHODS else OTHER
+            tool = ""
+            if method == "tools/call":
+                named = (ctx.params or {}).get("name")
+                tool = named if isinstance(named, str) and named in tools else OTHER
+            seconds = time.monotonic() - started
+            grok.reporting.monitor.operation(method, tool, error, seconds)
+            record_operation(method, tool, error, seconds, ctx.protocol_version, transport_of(ctx))
+
+    return measured
+
+
+def _failed(result: Any) -> bool:
+    """Whether it is the result of a tool that says so."""
+    if isinstance(result, dict):
+        return result.get("isError") is True
+    return isinstance(result, CallToolResult) and bool(result.is_error)
 
 
 async def _on_the_wire(ctx: Context, call_next: CallNext) -> HandlerResult:

@@ -10,7 +10,7 @@ from importlib import import_module
 from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.instant import Begun
 from grok_mcp.serving.signals import take_signals
-from grok_mcp.streams import hurry_stderr
+from grok_mcp.streams import hurry_stderr, say
 
 _LISTEN = "grok_mcp.serving.http.listen"
 
@@ -32,6 +32,9 @@ def serve(begun: Begun | None = None) -> int:
     take_signals()
     settings = read_settings()
     if settings is None:
+        return EXIT_BAD_SETTINGS
+    if settings.transport == "stdio" and settings.audit == "stdout":
+        say("GROK_MCP_AUDIT: stdout belongs to JSON-RPC on stdio: name stderr or a file")
         return EXIT_BAD_SETTINGS
     run: Callable[..., int] = import_module(SERVED_BY[settings.transport]).serve
     return run(settings) if begun is None else run(settings, begun)

@@ -57,6 +57,11 @@ class AnswerStore(Protocol):
         """Whether what is stored outlives this process, as far as is known at the moment."""
         ...
 
+    @property
+    def number(self) -> int | None:
+        """How many answers are stored, None where that is not this process's to know."""
+        ...
+
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended, or how far it has come; False where it can't be stored at the moment."""
         ...
@@ -169,6 +174,11 @@ class LocalAnswers:
         self._stored: Shares[Held, Held] = Shares(
             maximum, max_characters, lifetime_s, lambda held: (held,), lambda held: _size(held.outcome)
         )
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._stored)
 
     async def put(self, answer_id: str, caller: str, outcome: Outcome) -> bool:
         """Store how a call ended; False where others leave no room for one so large."""

@@ -39,6 +39,11 @@ class Conversation(NamedTuple):
 class ConversationStore(Protocol):
     """Where conversations are stored; `redis_conversations.py` has the store of several processes."""
 
+    @property
+    def number(self) -> int | None:
+        """How many conversations are stored, None where that is not this process's to know."""
+        ...
+
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none.
 
@@ -83,6 +88,11 @@ class LocalConversations:
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
         self._stored: Shares[Conversation, _Part] = Shares(maximum, max_characters, lifetime_s, _parts, _size)
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._stored)
 
     async def open(self, handle: str | None, caller: str) -> Conversation:
         """The conversation behind a handle, a new one for none."""

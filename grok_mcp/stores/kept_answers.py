@@ -76,6 +76,7 @@ class KeptAnswers:
 
     shared: ClassVar[bool] = True
     elsewhere: ClassVar[bool] = False
+    number: ClassVar[None] = None
 
     def __init__(
         self,

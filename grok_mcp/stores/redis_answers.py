@@ -52,6 +52,7 @@ class RedisAnswers:
     shared: ClassVar[bool] = True
     elsewhere: ClassVar[bool] = True
     lasts: ClassVar[bool] = True
+    number: ClassVar[None] = None
 
     def __init__(
         self,

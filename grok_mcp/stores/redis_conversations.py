@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from grok_mcp.errors import OverloadedError
 from grok_mcp.messages import Document, FunctionCall, Message
@@ -31,6 +31,8 @@ _VERSION = 1
 
 class RedisConversations:
     """The store that processes share."""
+
+    number: ClassVar[None] = None
 
     def __init__(self, url: str, maximum: int = MAX_CONVERSATIONS, max_bytes: int = MAX_CHARACTERS) -> None:
         self.redis = RedisAccess(url)

@@ -81,6 +81,10 @@ class Shares(Generic[T, Part]):
         self._turns = count(1)
         self._heaviest: list[tuple[int, int, str]] = []  # a heap; what is no longer so is passed over
 
+    def __len__(self) -> int:
+        self._stored.expire()
+        return len(self._stored)
+
     def characters(self) -> dict[str, int]:
         """The characters that each caller holds now."""
         self._stored.expire()

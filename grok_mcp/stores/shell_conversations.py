@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import anyio
 
@@ -61,6 +61,8 @@ class _UnusableError(Exception):
 
 class ShellConversations:
     """The store behind `--continue` and `--conversation`; callers make no difference here."""
+
+    number: ClassVar[None] = None
 
     def __init__(self, folder: Path | None, limits: Limits | None = None) -> None:
         self._folder = folder

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from grok_mcp.tools.ask import ASK
 from grok_mcp.tools.attached import file_names as file_names
-from grok_mcp.tools.counted import run_counted as run_counted, run_tool as run_tool
+from grok_mcp.tools.counted import report_end as report_end, run_counted as run_counted, run_tool as run_tool
 from grok_mcp.tools.dry_run import DryRun as DryRun, run_dry as run_dry
 from grok_mcp.tools.images import read_named_image as read_named_image
 from grok_mcp.tools.published import PUBLISHED as PUBLISHED

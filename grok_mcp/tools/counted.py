@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from grok_mcp.accounting import Begun, Entry
-from grok_mcp.errors import CallLimitError, GrokError
-from grok_mcp.messages import Answer, Call, ChatRequest, Collected
-from grok_mcp.pipeline import Grok
+from grok_mcp.errors import AnswerNotFoundError, CallLimitError, GrokError, InvalidArgumentError
+from grok_mcp.messages import Answer, Call, ChatRequest, Collected, Outcome, Running
+from grok_mcp.pipeline import Grok, report_of
 from grok_mcp.redaction import one_line
+from grok_mcp.reports import ADMITTED, ASKED, COLLECTED, CallReport
 from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.usage import Usage
@@ -36,9 +37,23 @@ async def run_tool(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: Cal
     """
     if not spec.collects:
         return await run_counted(spec, grok, raw, call)
-    arguments, warnings = spec.read(raw)
-    collected = await spec.run(grok, arguments, call)
-    assert isinstance(collected, Collected)
+    try:
+        arguments, warnings = spec.read(raw)
+        collected = await spec.run(grok, arguments, call)
+        assert isinstance(collected, Collected)
+    except GrokError as error:
+        own = isinstance(
+            error, InvalidArgumentError | AnswerNotFoundError
+        )  # else it is how the other one ended
+        await report_end(grok, call, error, decision=error.gate if own else COLLECTED)
+        raise
+    except Exception:
+        await report_end(grok, call, None)
+        raise
+    except BaseException:
+        grok.reporting.end_now(report_of(call, grok.gateway.name, "cancelled"))
+        raise
+    await report_end(grok, call, collected.outcome, decision=COLLECTED)
     return collected._replace(outcome=collected.outcome.with_warnings(warnings))
 
 
@@ -57,7 +72,7 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         if call.may_ask and isinstance(error, CallLimitError):
             account.leave()
         else:
-            await account.close(error.usage, error=error.code)
+            await account.close(error.usage, error=error.code, gate=error.gate)
         raise
     except Exception:
         await account.close(None, error="internal")
@@ -69,6 +84,26 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
     if grok.budget and call.own_key is None and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
+
+
+async def report_end(grok: Grok, call: Call, outcome: Outcome | None, *, decision: str = ADMITTED) -> None:
+    """Report a call that has no account: one that collects, was refused before it ran, or joined another.
+
+    None is an error of ours, or a question that its host has to answer first. What an answer has cost is
+    reported with the call that spent it.
+    """
+    model, ending = "", "input_required" if decision == ASKED else "internal"
+    match outcome:
+        case GrokError():
+            ending = outcome.code
+            if decision == ADMITTED:
+                decision = outcome.gate or decision
+        case Answer():
+            model, ending = outcome.model, outcome.finish_reason
+        case Running():
+            model, ending = outcome.model, "running"
+    report = report_of(call, grok.gateway.name, ending, decision=decision, model=_short(model))
+    await grok.reporting.end(report)
 
 
 class _Account:
@@ -122,10 +157,16 @@ class _Account:
         *,
         finish_reason: str | None = None,
         error: str | None = None,
+        gate: str = "",
     ) -> None:
         """Record the call; its host hears of it afterwards. Does nothing that can fail it."""
         entry = self._entry(usage, model, finish_reason, error)
-        await self._grok.ledger.end(entry, self._begun.id)
+        try:
+            await self._grok.ledger.end(entry, self._begun.id)
+        except BaseException:
+            self._grok.reporting.end_now(self._report(entry, gate))
+            raise
+        await self._grok.reporting.end(self._report(entry, gate))
 
     def leave(self) -> None:
         """Have nothing more to do with the call; alone, for one whose user has to be asked first."""
@@ -133,7 +174,21 @@ class _Account:
 
     def abandon(self) -> None:
         """Record a call that was cancelled, and which must not wait."""
-        self._grok.ledger.record(self._entry(None, "", None, "cancelled"), self._begun.id)
+        entry = self._entry(None, "", None, "cancelled")
+        self._grok.ledger.record(entry, self._begun.id)
+        self._grok.reporting.end_now(self._report(entry, ""))
+
+    def _report(self, entry: Entry, gate: str) -> CallReport:
+        """The report of the call; a gate refuses only what has not gone out."""
+        return report_of(
+            self._call,
+            entry.gateway,
+            entry.finish_reason or entry.error or "internal",
+            decision=ADMITTED if entry.sent else gate or ADMITTED,
+            model_asked=entry.model_asked,
+            model=entry.model,
+            usage=entry.usage,
+        )
 
     def _entry(self, usage: Usage | None, model: str, finish_reason: str | None, error: str | None) -> Entry:
         self.leave()

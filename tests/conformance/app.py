@@ -20,7 +20,7 @@ from grok_mcp import bounds
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import build_server
 from grok_mcp.serving.http.app import build_app
-from grok_mcp.serving.http.listen import GuardedProtocol
+from grok_mcp.serving.http.protocol import GuardedProtocol
 from grok_mcp.serving.http.token_lines import new_token
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from grok_mcp.pipeline.grok import Grok
 from grok_mcp.server.server import build_server
 from grok_mcp.serving.http.app import build_app
-from grok_mcp.serving.http.listen import GuardedProtocol
+from grok_mcp.serving.http.protocol import GuardedProtocol
 from grok_mcp.settings import Settings
 
 KEY = "xai-test-key-1234567890"

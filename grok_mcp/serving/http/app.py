@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
@@ -34,6 +34,7 @@ from grok_mcp.server import STREAMED
 from grok_mcp.serving.http.challenge import TokenNeeded, metadata_routes
 from grok_mcp.serving.http.guards import CheckedHeaders, Completed, InTurn, LoopbackOnly, TimedBody
 from grok_mcp.serving.http.messages import ReadableMessages
+from grok_mcp.serving.http.metrics import Measured, metrics_page, metrics_refusal
 from grok_mcp.serving.http.origins import OwnNames
 from grok_mcp.serving.http.sessions import BoundedSessions, Sessions
 from grok_mcp.serving.http.sse import SseTransport, public_prefix
@@ -54,7 +55,7 @@ def create_app() -> Starlette:
     settings = read_settings()
     if settings is None:
         raise SystemExit(EXIT_BAD_SETTINGS)
-    if problem := token_file_problem(settings):
+    if problem := token_file_problem(settings) or metrics_refusal(settings):
         sys.stderr.write(f"grok-mcp-server: {problem}\n")
         raise SystemExit(EXIT_BAD_SETTINGS)
     built = build_process(settings)
@@ -75,6 +76,7 @@ def build_app(
 ) -> Starlette:
     """The application around one server; its lifespan closes `grok`."""
     verifier = token_verifier(settings)
+    measured = Measured(grok, settings) if settings.metrics != "off" else None
     sessions = Sessions(settings.sessions_per_caller, settings.session_idle)
     guard, routes, middleware = _authentication(verifier, settings)
     manager = StreamableHTTPSessionManager(
@@ -115,13 +117,15 @@ def build_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         AppStatus.enable_automatic_graceful_drain = False  # it cuts calls in flight; ours lets them end
         AppStatus.should_exit = False
-        async with manager.run():
+        async with manager.run(), measured.going_on() if measured else nullcontext():
             with _draining_on_signals(grok.in_flight, settings.grace, settings.leave):
                 yield
             await grok.in_flight.drain(settings.grace if grok.in_flight.is_collectable() else 0)
         await close_process(grok)
 
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if settings.metrics == "on":
+        routes.append(Route("/metrics", metrics_page(settings, measured)))
     middleware = [Middleware(CheckedHeaders), *middleware]
     app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
     app.router.redirect_slashes = False

@@ -27,7 +27,7 @@ class LoopbackOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http" and not all(map(is_loopback, _addresses(scope))):
+        if scope["type"] == "http" and not all(map(is_loopback, addresses_of(scope))):
             refusal = PlainTextResponse(
                 "This server has no authentication set up and so serves its own machine only: "
                 "set GROK_MCP_TOKEN_FILE or GROK_MCP_OAUTH_ISSUER.\n",
@@ -37,7 +37,7 @@ class LoopbackOnly:
         await self._app(scope, receive, send)
 
 
-def _addresses(scope: Scope) -> list[str]:
+def addresses_of(scope: Scope) -> list[str]:
     """Where a request comes from, by its connection and by whatever proxies say; "" for what is not known.
 
     Not every ASGI server reads the proxies' headers. To make them up can only keep oneself out.

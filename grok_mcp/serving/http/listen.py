@@ -4,100 +4,29 @@ Our own settings of uvicorn: `TCP_NODELAY` (without it each answer waits 40 ms f
 limit for headers, a small bound for their size, and exit status 0 after a signal.
 """
 
-import asyncio
 import gc
 import logging
 import math
 import signal
 import socket
 import sys
-from typing import Any, cast
+from contextlib import ExitStack
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.logs import start_line
+from grok_mcp.serving.http.metrics import bind, metrics_refusal, serving_apart, shared_folder
+from grok_mcp.serving.http.protocol import GuardedProtocol
 from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.serving.start import facts
 from grok_mcp.settings import Settings
 
 EXIT_NO_SOCKET = 1
 BACKLOG = 2048
-GATHERED_BYTES = 64 * 1024
-
-
-class Gathered:
-    """A transport that sends what is written in one turn of the event loop at once.
-
-    uvicorn writes head and body of a response one after the other: two packets, and two wakes of the client.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pending = bytearray()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send it with what else is written in this turn; much of it at once."""
-        if not self._pending:
-            self._loop.call_soon(self._flush)
-        self._pending += data
-        if len(self._pending) > GATHERED_BYTES:
-            self._flush()
-
-    def close(self) -> None:
-        """Close the connection when all has been sent."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        pending, self._pending = self._pending, bytearray()
-        if pending and not self._transport.is_closing():
-            self._transport.write(pending)
-
-
-class GuardedProtocol(H11Protocol):
-    """Closes a connection whose request headers do not arrive in time."""
-
-    _waiting: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Wait for the headers of the first request."""
-        super().connection_made(cast(asyncio.Transport, Gathered(transport, self.loop)))
-        self._wait()
-
-    def data_received(self, data: bytes) -> None:
-        """Wait for what is missing of the headers; nothing is, while a request is served."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        elif self._waiting is None:
-            self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing to wait for."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        self._waiting = self.loop.call_later(bounds.HEADERS_S, self._give_up)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-    def _give_up(self) -> None:
-        self._waiting = None
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
 
 
 def serve(settings: Settings) -> int:
@@ -113,6 +42,23 @@ def serve(settings: Settings) -> int:
         reason = error.strerror or error
         sys.stderr.write(f"grok-mcp-server: can't listen at {settings.host}:{settings.port}: {reason}\n")
         return EXIT_NO_SOCKET
+    with ExitStack() as ends:
+        if settings.metrics_address is not None:
+            try:
+                bind(settings.metrics_address)
+            except OSError as error:
+                host, port = settings.metrics_address
+                reason = error.strerror or error
+                sys.stderr.write(f"grok-mcp-server: can't listen at {host}:{port}: {reason}\n")
+                return EXIT_NO_SOCKET
+        if settings.metrics != "off" and settings.workers > 1:
+            ends.enter_context(shared_folder())
+            if settings.metrics_address is not None:
+                ends.enter_context(serving_apart(settings))
+        return _serve(settings, listening)
+
+
+def _serve(settings: Settings, listening: socket.socket) -> int:
     config = uvicorn.Config(
         "grok_mcp.http:create_app",
         factory=True,
@@ -153,7 +99,7 @@ def _refusal(settings: Settings) -> str | None:
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
-    return token_file_problem(settings)
+    return token_file_problem(settings) or metrics_refusal(settings)
 
 
 def _listen(host: str, port: int) -> socket.socket:
