@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from grok_mcp.accounting.budget import Budget as Budget, open_books as open_books
+from grok_mcp.accounting.budget import Budget as Budget, DayBudgets as DayBudgets, open_books as open_books
 from grok_mcp.accounting.call_limit import CallLimit as CallLimit
 from grok_mcp.accounting.estimate import (
     Estimate as Estimate,
     amount as amount,
+    asked_tokens as asked_tokens,
     estimate_cost as estimate_cost,
     tokens_of as tokens_of,
 )

@@ -95,7 +95,8 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], own: Ow
     if settings is None:
         return BAD_USAGE
     check_stdout()
-    if settings.budget_usd_per_day is None:  # conversations are kept in a file here: no need of Redis
+    counts = settings.budget_usd_per_day is not None or settings.limits_file is not None
+    if not counts:  # conversations are kept in a file here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
     configure_telemetry()

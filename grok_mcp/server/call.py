@@ -35,7 +35,7 @@ from grok_mcp.rendering import (
     page_of,
     whole,
 )
-from grok_mcp.server.connection import Context, caller_of, shows_apps, while_connected
+from grok_mcp.server.connection import Context, caller_of, group_of, shows_apps, while_connected
 from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.server.roots import Roots
@@ -79,6 +79,7 @@ class ToolCall:
             if grok.pace.is_slow(self._kind):
                 wait_s = AT_ONCE_S
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
+        self._call.group = group_of(ctx, grok)
         if self._progress:
             self._call.observe = self._progress
         if grok.call_limit is not None:

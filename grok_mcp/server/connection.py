@@ -11,7 +11,8 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
-from grok_mcp.messages import LOCAL
+from grok_mcp.messages import GROUP, GROUPS, LOCAL
+from grok_mcp.pipeline import Grok
 
 Context = ServerRequestContext[Any]
 
@@ -30,6 +31,19 @@ def caller_of(ctx: Context) -> str:
         return LOCAL
     name = user.access_token.subject or user.access_token.client_id
     return name if name != LOCAL else f"{LOCAL} (by token)"  # whose name is ours for somebody else
+
+
+def group_of(ctx: Context, grok: Grok) -> str:
+    """The group of the caller: that of its line in the token file, else the first that its JWT names and the
+    limits do too; empty for none.
+    """
+    user = ctx.request.scope.get("user") if isinstance(ctx.request, Request) else None
+    if not isinstance(user, AuthenticatedUser):
+        return ""
+    claims = user.access_token.claims or {}
+    if GROUP in claims:
+        return str(claims[GROUP])
+    return grok.quotas.group_of(claims.get(GROUPS, ())) if grok.quotas is not None else ""
 
 
 def is_remote(ctx: Context) -> bool:

@@ -26,7 +26,7 @@ from mcp_types import (
 from grok_mcp.errors import AnswerNotFoundError, OverloadedError
 from grok_mcp.logs import log_internal_error
 from grok_mcp.pipeline import Grok
-from grok_mcp.server.connection import Context, caller_of, is_remote
+from grok_mcp.server.connection import Context, caller_of, group_of, is_remote
 from grok_mcp.server.resources import (
     RESOURCES,
     Reader,
@@ -72,7 +72,7 @@ class OtherHandlers:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
-        reader = Reader(caller_of(ctx), is_remote(ctx))
+        reader = Reader(caller_of(ctx), is_remote(ctx), group_of(ctx, self._grok))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 
