@@ -43,8 +43,10 @@ def token(
     """
     if sum(map(bool, (name, listed, revoke))) != 1:
         raise click.UsageError("give one of NAME, --list FILE and --revoke NAME FILE")
-    if ((append or replace or group is not None) and name is None) or (replace and append is None):
-        raise click.UsageError("--append and --group need NAME, and --replace needs --append")
+    if ((append or replace) and name is None) or (replace and append is None):
+        raise click.UsageError("--append needs NAME, and --replace needs --append")
+    if group is not None and name is None:
+        raise click.UsageError("--group needs NAME")
     try:
         if listed is not None:
             _list(listed)
@@ -67,11 +69,13 @@ def _make(name: str, file: Path | None, *, replace: bool, group: str) -> None:
         return
 
     def changed(text: str) -> str:
-        if any(known.name == name for known in serving.read_lines(text)):
+        former = [known for known in serving.read_lines(text) if known.name == name]
+        if former:
             if not replace:
                 _refuse_name(name, file)
             text = serving.without_name(text, name)
-        return serving.with_line(text, line)
+        kept = "" if group else next((f" {known.group}" for known in former if known.group), "")
+        return serving.with_line(text, line + kept)
 
     present = read_file(file) is not None  # else chmod would be advised of a device or a folder
     if os.name == "posix" and present and file.stat().st_mode & _OTHERS:
