@@ -142,7 +142,7 @@ def _budget(section: str, table: Mapping[str, Any]) -> Decimal | None:
     if value is None:
         return None
     is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= MAX_USD:  # NaN is not above 0 either
+    if not is_number or not Decimal(value).is_finite() or not 0 < value <= MAX_USD:
         raise SectionError(
             f"{section} budget_usd_per_day has to be a number of USD above 0, at most {MAX_USD:,}"
         )

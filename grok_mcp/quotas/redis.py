@@ -264,8 +264,8 @@ class RedisCounts:
     async def _look_for_epochs(self) -> None:
         """Be in each new epoch soon, as long as there is anything to count in it."""
         while len(self._own) or self._unsettled:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._soon.wait(), LOOK_EVERY_S)
+            with anyio.move_on_after(LOOK_EVERY_S):
+                await self._soon.wait()
             self._soon.clear()
             self._own.forget()
             with suppress(OverloadedError):
