@@ -250,6 +250,37 @@ async def test_tokens_of_a_failed_call_are_given_back_and_those_of_a_cancelled_o
     assert after.error == IsPartialDict(code="rate_limited", retryable=True)
 
 
+async def test_calls_in_flight_count_for_the_budget_of_their_group(
+    counted: Mapping[str, Any], tmp_path: Path
+) -> None:
+    slow = held(1)
+    limits = "[groups.research]\nbudget_usd_per_day = 0.01"
+    async with Endpoint(priced(CENT * 6 // 10), slow, priced(1)) as endpoint:
+        async with team(endpoint.url, tmp_path / "t", limits, MEMBERS, **counted) as server:
+            for name in ("ann", "bob", "cid"):
+                await server.client(name)  # in this task, which closes it
+            await server.ask("ann", "1")
+            async with anyio.create_task_group() as group:
+                group.start_soon(server.ask, "ann", "2")
+                await until(lambda: len(endpoint.requests) == 2)
+                refusal = await server.ask("bob", "3")
+                other = await server.ask("cid", "4")
+                known = query("SELECT * FROM groups_in_flight")
+                slow.release.set()
+            after = await server.ask("bob", "5")
+    assert (
+        "group research, 0.01 USD a day, is reached: 0.006000 USD were spent today and 1 call in flight may"
+        in (refusal.text)
+    )
+    assert refusal.error["retry_after_s"] == 10.0
+    assert other.answer and after.answer
+    assert [row["caller_group"] for row in known] == ["research"]
+    assert query("SELECT * FROM groups_in_flight") == []
+    assert len(query("PRAGMA table_info(in_flight)")) == 10, (
+        "older programs write its columns by their places"
+    )
+
+
 async def test_collecting_and_joining_are_no_requests_and_a_correction_belongs_to_its_call(
     counted: Mapping[str, Any], tmp_path: Path
 ) -> None:
