@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from grok_mcp import bounds
+from grok_mcp.redaction import one_line
 
 MAX_USD = 100_000
 """As of the setting GROK_MCP_BUDGET_USD_PER_DAY."""
@@ -125,7 +126,7 @@ def _check_names(section: str, table: Mapping[str, Any], known: Iterable[str]) -
         if name not in known:
             close = difflib.get_close_matches(name, list(known), 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            raise SectionError(f"{section} {name[:40]} is not known; {hint}")
+            raise SectionError(f"{section} {one_line(name)[:40]} is not known; {hint}")
 
 
 def _count(section: str, key: str, table: Mapping[str, Any]) -> int | None:

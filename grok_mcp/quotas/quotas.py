@@ -190,7 +190,7 @@ def open_quotas(settings: Settings, gateway: Gateway) -> Quotas:
     try:
         file = LimitsFile(settings.limits_file)
     except LimitsFileError as error:
-        raise ConfigurationError(f"{error}.") from None
+        raise ConfigurationError(str(error) if str(error).endswith("?") else f"{error}.") from None
     counts: Counts
     if settings.redis_url is None:
         if settings.workers > 1:

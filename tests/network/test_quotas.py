@@ -565,7 +565,7 @@ async def test_a_restart_of_redis_under_load_lets_nobody_above_the_quota(tmp_pat
     (tmp_path / "tokens").write_text(f"{line}\n")
     (tmp_path / "limits.toml").write_text(f"[groups.research]\nrequests_per_minute = {QUOTA}\n")
     with RedisServer() as redis:
-        variables = {
+        variables: dict[str, Any] = {
             "GROK_MCP_TOKEN_FILE": str(tmp_path / "tokens"),
             "GROK_MCP_LIMITS_FILE": str(tmp_path / "limits.toml"),
             "GROK_MCP_REDIS_URL": redis.url,
@@ -603,6 +603,18 @@ async def test_a_restart_of_redis_under_load_lets_nobody_above_the_quota(tmp_pat
 def windows(times: list[float]) -> int:
     """The most that any 60 s hold, wherever they begin."""
     return max(sum(1 for time in times if begin <= time < begin + 60) for begin in times)
+
+
+async def test_a_process_lets_nobody_in_before_its_own_are_counted_in_a_new_epoch(redis: RedisServer) -> None:
+    counts = RedisCounts(redis.url)
+    ann = [Account("caller", "ann", 2, None)]
+    for _ in range(2):
+        assert isinstance(await counts.admit(ann, 1), Admitted)
+    run = redis.ask("GET", EPOCH).split()[1]
+    redis.ask("DEL", key_of(("caller", "ann")))
+    redis.ask("SET", EPOCH, b"second %s %d" % (run, (time.time() - 60) * 1000))  # which others joined
+    assert isinstance(await counts.admit(ann, 1), Refused)
+    await counts.aclose()
 
 
 async def test_a_process_that_is_late_is_counted_as_soon_as_it_comes(redis: RedisServer) -> None:
