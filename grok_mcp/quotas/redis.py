@@ -33,8 +33,6 @@ JOIN_S = 3.0
 LOOK_EVERY_S = 0.5
 ADMITTED_WITHIN_S = 10.0
 """How long a call waits in all for an epoch to settle."""
-LIFETIME_S = 130
-"""Of a key that nobody uses: it outlives the window."""
 AWAY_S = 2.0
 """How long a Redis that did not answer is left alone by answers."""
 UNSETTLED = 10_000
@@ -62,7 +60,7 @@ end
 local function add(key, second, requests, tokens)
   local had_requests, had_tokens = string.match(redis.call('HGET', key, second) or '0 0', '^(%d+) (%d+)$')
   put(key, second, had_requests + requests, math.max(0, had_tokens + tokens))
-  redis.call('EXPIRE', key, 130)
+  redis.call('EXPIRE', key, 130)  -- it outlives the window
 end
 """
 # Reply: state (0 refused, 1 admitted, 2 wait, 3 another epoch), epoch, then what belongs to the state.

@@ -514,6 +514,18 @@ async def test_while_redis_is_away_a_call_with_a_quota_is_refused_and_others_are
     assert other.answer and again.answer, "it is asked again without a restart"
 
 
+@pytest.mark.parametrize("section", ["default", "callers.ann"])
+async def test_a_server_is_not_ready_while_nobody_could_be_counted(section: str, tmp_path: Path) -> None:
+    nowhere = "redis://127.0.0.1:9/0"
+    limits = f"[{section}]\ntokens_per_minute = 5000\n"
+    async with Endpoint(priced(1)) as endpoint:
+        async with team(endpoint.url, tmp_path / "t", limits, MEMBERS, redis_url=nowhere) as server:
+            async with httpx2.AsyncClient() as http:
+                said = await http.get(f"{server.url}/readyz")
+    assert said.status_code == (503 if section == "default" else 200)
+    assert ("quotas can't be checked: Redis can't be reached" in said.text) == (section == "default")
+
+
 async def test_the_wait_that_is_told_is_the_wait_that_it_takes(redis: RedisServer) -> None:
     counts = RedisCounts(redis.url)
     ann = [Account("caller", "ann", 3, None)]
