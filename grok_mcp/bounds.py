@@ -198,6 +198,16 @@ KEY_FILE_BYTES = 64 * 1024
 """A file that holds nothing but keys."""
 TOKEN_FILE_BYTES = 1024 * 1024
 """The callers' tokens: some ten thousand."""
+LIMITS_FILE_BYTES = 1024 * 1024
+"""The limits of callers and groups: it takes half a second to read as much, in a thread."""
+LIMIT_SECTIONS = 10_000
+"""Callers and groups that it names."""
+LIMIT_MODELS = 100
+"""Models in one list of it."""
+CLAIM_GROUPS = 1_000
+"""Groups in a token's claim that are looked at: Entra ID writes up to 200."""
+CLAIM_STEPS = 8
+"""Of a path to that claim."""
 KEYS_BYTES = 512 * 1024
 """The public keys of an issuer."""
 KEYS_S = 10.0

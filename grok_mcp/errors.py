@@ -6,6 +6,8 @@
     ├── InvalidArgumentError           the tool's argument is wrong; nothing was sent
     ├── ConversationNotFoundError      unknown or expired `conversation_id`
     ├── BudgetError                    what may be spent in a day is spent; nothing was sent
+    ├── QuotaError                     the requests or tokens of a minute are used up; nothing was sent
+    ├── ModelNotAllowedError           the caller may not use the model; nothing was sent
     ├── CallLimitError                 the call may cost more than one call may; nothing was sent
     ├── AnswerNotFoundError            unknown or expired `answer_id`
     ├── CancelledCallError             the caller has ended the call
@@ -119,11 +121,26 @@ class ConversationNotFoundError(GrokError):
 
 
 class BudgetError(GrokError):
-    """What a caller may spend in a day is spent, or bound by calls in flight; nothing was sent."""
+    """What a caller, or its group, may spend in a day is spent, or bound by calls in flight; nothing was
+    sent.
+    """
 
     code = "budget"
     gate = "budget"
     retryable = True
+
+
+class QuotaError(GrokError):
+    """The requests or tokens a minute of a caller, or of its group, are used up; nothing was sent."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class ModelNotAllowedError(GrokError):
+    """The caller may not use the model, by the operator's limits; nothing was sent."""
+
+    code = "permission"
 
 
 class CallLimitError(GrokError):

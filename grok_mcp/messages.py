@@ -29,6 +29,9 @@ FinishReason = Reason | Literal["interrupted"]
 LOCAL = "local"
 """The caller where nobody has to authenticate: on stdio, and on loopback without authentication."""
 
+GROUP, GROUPS = "group", "groups"
+"""Claims of a caller's token, once it is checked: the group of its line in the token file, those of a JWT."""
+
 CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
 """A citation in a text, as Grok writes it: `[[1]](url)`."""
 

@@ -281,6 +281,13 @@ class Settings(BaseSettings):
         Decimal | None,
         Field(gt=0, le=100_000, description="most that a caller may spend in a day (UTC), in USD"),
     ] = None
+    limits_file: Annotated[
+        Path | None,
+        Field(
+            description="TOML file of quotas, budgets and models of callers and groups; read again when it "
+            "changes"
+        ),
+    ] = None
     call_limit_usd: Annotated[
         Decimal | None,
         Field(
@@ -320,6 +327,9 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="scopes that it must have, separated by spaces"),
     ] = ()
+    oauth_groups_claim: Annotated[
+        str, Field(description="claim that names a caller's groups, with dots between its steps")
+    ] = "groups"
     public_url: Annotated[
         str | None, Field(description="address of this server as its clients see it, with the path /mcp")
     ] = None
@@ -393,7 +403,7 @@ class Settings(BaseSettings):
             word.lower() if word.lower() in FILE_ROOT_WORDS else str(_path(Path(word))) for word in named
         )
 
-    @field_validator("api_key_file", "state_dir", "token_file")
+    @field_validator("api_key_file", "state_dir", "token_file", "limits_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return value and _path(value)
@@ -496,6 +506,14 @@ class Settings(BaseSettings):
                 "it, or set GROK_MCP_GATEWAY=xai where xAI is behind that address"
             )
         return self
+
+    @field_validator("oauth_groups_claim")
+    @classmethod
+    def _check_claim(cls, value: str) -> str:
+        steps = value.split(".")
+        if not value.isprintable() or len(value) > 255 or len(steps) > bounds.CLAIM_STEPS or not all(steps):
+            raise ValueError(f"must be a name, or up to {bounds.CLAIM_STEPS} with dots between them")
+        return value
 
     @field_validator("redis_url")
     @classmethod

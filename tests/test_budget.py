@@ -41,7 +41,7 @@ async def test_calls_pass_until_the_cap_is_reached_and_the_next_is_told_when_it_
         code="budget", retryable=True, retry_after_s=IsFloat(ge=left_s - 60, le=left_s + 60)
     )
     assert refused.text.startswith(
-        "[budget] The budget of 0.01 USD a day is reached: 0.012000 USD were spent"
+        "[budget] Your budget of 0.01 USD a day is reached: 0.012000 USD were spent"
     )
     assert f"It resets at {reset:%Y-%m-%d} 00:00 UTC, in {left_s / 3600:.1f} hours." in refused.text
     assert "GROK_MCP_BUDGET_USD_PER_DAY" in refused.text

@@ -92,6 +92,13 @@ BROKEN = [
         {"GROK_MCP_STATE_DIR": f"{os.devnull}/grok-mcp"},
     ),
     Broken(
+        "limits-missing",
+        "limits",
+        "can't be read: No such file or directory",
+        "Correct the file",
+        {"GROK_MCP_LIMITS_FILE": "nowhere.toml"},
+    ),
+    Broken(
         "host-unknown",
         "dns",
         "grok.invalid is not known",

@@ -88,6 +88,21 @@ def test_the_list_has_names_and_no_token(tmp_path: Path) -> None:
     assert run("token", "--revoke", "ann", str(path)).stdout.startswith("2 tokens of ann revoked")
 
 
+def test_a_line_may_name_a_group_which_a_new_token_keeps_unless_another_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    made("ann", "--group", "research team", "--append", str(path))
+    made("bob", "--append", str(path))
+    assert run("token", "--list", str(path)).stdout == "ann, in research team\nbob\n"
+    kept = made("ann", "--append", str(path), "--replace")
+    found = TokenFile(path).holder(kept)
+    assert found is not None and found.claims == {"group": "research team"}
+    moved = made("ann", "--append", str(path), "--replace", "--group", "x:y")
+    found = TokenFile(path).holder(moved)
+    assert found is not None and (found.client_id, found.claims) == ("ann", {"group": "x:y"})
+    assert run("token", "--revoke", "ann", str(path)).returncode == 0
+    assert run("token", "--list", str(path)).stdout == "bob\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -97,6 +112,8 @@ def test_the_list_has_names_and_no_token(tmp_path: Path) -> None:
         (["ann", "--replace"], 2, "--replace needs --append"),
         (["--list", "x", "--append", "y"], 2, "--append needs NAME"),
         (["a:b", "--append", "x"], 2, "not a valid name"),
+        (["--list", "x", "--group", "y"], 2, "--group needs NAME"),
+        (["ann", "--group", "a\nb"], 2, "not a valid group"),
         (["--list", "nowhere"], 1, "nowhere does not exist"),
         (["--revoke", "bop", "{file}"], 1, "Did you mean bob?"),
         (["ann", "--append", "{folder}"], 1, "not a regular file"),

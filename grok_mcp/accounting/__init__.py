@@ -7,11 +7,12 @@ many. It holds counts and names, never a word of a prompt or an answer.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from grok_mcp.accounting.budget import Budget as Budget, open_books as open_books
+from grok_mcp.accounting.budget import Budget as Budget, DayBudgets as DayBudgets, open_books as open_books
 from grok_mcp.accounting.call_limit import CallLimit as CallLimit
 from grok_mcp.accounting.estimate import (
     Estimate as Estimate,
     amount as amount,
+    asked_tokens as asked_tokens,
     estimate_cost as estimate_cost,
     tokens_of as tokens_of,
 )

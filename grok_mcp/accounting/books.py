@@ -45,6 +45,8 @@ TIDY_AFTER = 500
 
 logger = logging.getLogger("grok_mcp.accounting.ledger")
 T = TypeVar("T")
+_Place = tuple[str, str, bool]
+"""A caller or a group, by kind and name, with the sandbox or without."""
 
 
 class Books(ABC):
@@ -144,7 +146,7 @@ class FileBooks(Books):
         self._untidy = 0
         self._warned = False
         self._in_use = False  # whether this process has written to the file
-        self._spent: dict[tuple[str, bool], tuple[float, int]] = {}  # in a day, should the file go away
+        self._spent: dict[_Place, tuple[float, int]] = {}  # in a day, should the file go away
 
     def flush(self) -> None:
         """Write the rows that have come; a failure is reported once and loses no more than them."""
@@ -202,10 +204,11 @@ class FileBooks(Books):
         return self._untidy >= TIDY_AFTER
 
     def _settle(self, entry: Entry, call_id: str) -> None:
-        place, since = (entry.caller, entry.sandbox), midnight(entry.at)
-        day, spent = self._spent.get(place, (0.0, 0))
-        if day == since:
-            self._spent[place] = day, spent + (entry.ticks or 0)
+        since = midnight(entry.at)
+        for place in _places(entry):
+            day, spent = self._spent.get(place, (0.0, 0))
+            if day == since:
+                self._spent[place] = day, spent + (entry.ticks or 0)
         reserved = self._in_flight.get(call_id)
         if self._shared is not None and reserved is not None:
             self._shared.settle(reserved, entry.ticks or 0, since)
@@ -214,19 +217,27 @@ class FileBooks(Books):
         """Let a call begin within the caps of a day; as `Ledger.reserve`."""
         now = time.time()
         since = midnight(now)
-        caller, sandbox = place = wanted.caller, wanted.sandbox
-        day, known = self._spent.get(place, (0.0, 0))
-        known = known if day == since else 0
+        caller, sandbox = wanted.caller, wanted.sandbox
+        places = _places(wanted)
+        days = [self._spent.get(place, (0.0, 0)) for place in places]
+        known, of_group = (*(spent if day == since else 0 for day, spent in days), 0)[:2]
         ticks = self.with_store(
             lambda store: store.estimate(caller, wanted.tool, wanted.model_asked, sandbox=sandbox)
         )
         wanted = wanted._replace(ticks=ticks)
         if self._shared is None:
-            standing = self.with_store(lambda store: store.reserve(wanted, caps, since, known, now))
+            standing = self.with_store(lambda store: store.reserve(wanted, caps, since, known, now, of_group))
         else:
-            here = self.with_store(lambda store: store.spent(caller, since, sandbox=sandbox))
-            standing = self._shared.reserve(wanted, caps, since, max(here, known))
-        self._spent[place] = since, standing.spent
+            here, group = self.with_store(
+                lambda store: (
+                    store.spent(caller, since, sandbox=sandbox),
+                    store.group_spent(wanted.group, since, sandbox=sandbox) if caps.group is not None else 0,
+                )
+            )
+            standing = self._shared.reserve(wanted, caps, since, max(here, known), max(group, of_group))
+        if not standing.of_group:
+            spent = standing.spent, standing.group_spent
+            self._spent.update({place: (since, ticks) for place, ticks in zip(places, spent, strict=False)})
         if standing.admitted:
             self._in_flight[wanted.id] = wanted
         return standing
@@ -378,3 +389,9 @@ class FileBooks(Books):
             if store is not None:
                 store.close()
         self._disk = self._memory = None
+
+
+def _places(call: Begun | Entry) -> list[_Place]:
+    """What counts a call's cost: its caller, then its group where it has one."""
+    named = (("caller", call.caller), ("group", call.group))
+    return [(kind, name, call.sandbox) for kind, name in named if name or kind == "caller"]

@@ -116,7 +116,7 @@ def estimate_cost(request: ChatRequest, dialect: str, gateway: Gateway) -> Estim
     output = _output(request, thoughts, thoughts if beyond else 0)
     read, search_usd = _search(request)
     search_usd += ATTACHMENT_USD * sum(len(message.documents) for message in request.messages)
-    asked = _input(request)
+    asked = asked_tokens(request)
     runs = CODE_RUNS if request.code else 0
     read += runs * CODE_TOKENS
     input_tokens = asked + read
@@ -169,7 +169,7 @@ def _factor(request: ChatRequest, model: Model | None) -> int:
     return AGENTS[_effort(request, model)]
 
 
-def _input(request: ChatRequest) -> int:
+def asked_tokens(request: ChatRequest) -> int:
     """Tokens of everything that goes out; the whole conversation does, each time."""
     texts: list[str] = [request.instructions, *map(_json, request.tools)]
     if request.response_format is not None and request.response_format.schema is not None:

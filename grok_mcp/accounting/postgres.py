@@ -151,9 +151,11 @@ WITH begun AS (
     SELECT {_SPENT.format(kind="group")} AS spent, sums.*
     FROM ({_SUMS.format(whose="caller_group = %(group)s")}) AS sums
 ), standing AS (
-    SELECT COALESCE(own.spent + own.unknown + own.in_flight < %(cap)s::bigint, TRUE)
-        AND COALESCE(shared.spent + shared.unknown + shared.in_flight < %(group_cap)s::bigint, TRUE)
-        AS admitted, own.*, ({
+    SELECT COALESCE(own.spent + own.unknown + own.in_flight < %(cap)s::bigint, TRUE) AS caller_fits,
+        COALESCE(shared.spent + shared.unknown + shared.in_flight < %(group_cap)s::bigint, TRUE)
+        AS group_fits,
+        own.spent, own.in_flight, own.calls, own.unknown, shared.spent AS group_spent,
+        shared.in_flight AS group_in_flight, shared.calls AS group_calls, shared.unknown AS group_unknown, ({
     _ESTIMATE.format(model="%(model)s", caller="%(caller)s", tool="%(tool)s", sandbox="%(sandbox)s")
 }) AS estimate
     FROM own, shared
@@ -161,10 +163,10 @@ WITH begun AS (
     INSERT INTO grok_mcp.in_flight AS known ({", ".join(_BEGUN)}, owner, expires_at)
     SELECT %(id)s, %(at)s, %(tool)s, %(caller)s, %(gateway)s, %(model)s, estimate, %(sent)s, %(group)s,
         %(owner)s, {_NOW} + {RESERVED_S}
-    FROM standing WHERE admitted
+    FROM standing WHERE caller_fits AND group_fits
     ON CONFLICT (id) DO UPDATE SET ticks = EXCLUDED.ticks, expires_at = EXCLUDED.expires_at
 )
-SELECT admitted, spent, in_flight, calls, unknown, estimate FROM standing
+SELECT * FROM standing
 """
 _TIDY = f"""
 DELETE FROM grok_mcp.in_flight WHERE id IN (
@@ -330,8 +332,16 @@ class PostgresStore:
             cursor = self._db.execute(_RESERVE, values)
         row = cursor.fetchone()
         assert row is not None  # as an aggregate always has one
-        admitted, *sums, estimate = row
-        return Standing(admitted, *map(int, sums)), estimate
+        caller_fits, group_fits, *sums, estimate = row
+        is_of_group = caller_fits and not group_fits
+        spent, in_flight, calls, unknown = map(int, sums[4:] if is_of_group else sums[:4])
+        standing = Standing(
+            caller_fits and group_fits,
+            *(spent, in_flight, calls, unknown),
+            of_group=is_of_group,
+            group_spent=0 if is_of_group else int(sums[4]),
+        )
+        return standing, estimate
 
     def _begin(self, begun: Iterable[Begun]) -> None:
         rows = {call.id: call for call in begun}  # of one id, one row

@@ -125,7 +125,8 @@ class PostgresBooks(Books):
                 "The budget can't be checked, because the ledger's Postgres can't be used: nothing was sent.",
                 "Try again soon.",
             ) from None
-        self._spent[place] = since, standing.spent
+        if not standing.of_group:
+            self._spent[place] = since, standing.spent
         if standing.admitted:
             self._in_flight[wanted.id] = wanted._replace(ticks=ticks)
         return standing

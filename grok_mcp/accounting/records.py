@@ -123,7 +123,8 @@ class Caps(NamedTuple):
 
 class Standing(NamedTuple):
     """A caller's day as a call begins, in ticks: what is spent, what calls in flight may cost, how many they
-    are, and what calls of unknown end may have cost.
+    are, and what calls of unknown end may have cost. `of_group`: the same of its group, whose cap was
+    reached; else `group_spent` is what that has spent.
     """
 
     admitted: bool
@@ -131,6 +132,8 @@ class Standing(NamedTuple):
     in_flight: int
     calls: int
     unknown: int = 0
+    of_group: bool = False
+    group_spent: int = 0
 
 
 def to_ticks(usd: Decimal) -> int:

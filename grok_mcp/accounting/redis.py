@@ -1,4 +1,4 @@
-"""What callers have spent today, and have in flight, in Redis: for servers that share no ledger.
+"""What callers and groups have spent today, and have in flight, in Redis: for servers that share no ledger.
 
 Used by `books.py`, on the ledger's thread, where GROK_MCP_REDIS_URL and a budget are set. Each change is
 one script, so that workers can't pass each other. While Redis is away, no call begins: what others spend is
@@ -24,47 +24,62 @@ ATTEMPT_S = 1.0
 AWAY_S = 1.0
 """How long a Redis that did not answer is left alone: other calls need not wait for it too."""
 
+PREFIX = "grok-mcp:{budget}:"
 LIFETIME_S = 2 * 86_400  # longer than conversations, so that a full Redis drops those first
 SETTLED_S = 3_600  # within which the same call is not counted twice
 
-# Both keys of a caller carry one hash tag, so that they are on one machine of a cluster.
+# All keys carry one hash tag, so that those of a caller and of its group are on one machine of a cluster.
+# Each account has two: what is spent, and what is in flight.
 _RESERVE = """
 local now = tonumber(redis.call('TIME')[1])
-local spent = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[4]))
-local calls, in_flight, unknown = 0, 0, 0
-local found = redis.call('HGETALL', KEYS[2])
-for i = 1, #found, 2 do
-  local ticks, expires, day = string.match(found[i + 1], '^(%d+) (%d+) ?(%d*)$')
-  if found[i] == ARGV[1] then
-    -- the same call, asked twice
-  elseif tonumber(expires) > now then
-    calls, in_flight = calls + 1, in_flight + tonumber(ticks)
-  elseif day == ARGV[7] then
-    unknown = unknown + tonumber(ticks)
-  else
-    redis.call('HDEL', KEYS[2], found[i])
+local own, group_spent
+for account = 1, #KEYS / 2 do
+  local paid, held = KEYS[2 * account - 1], KEYS[2 * account]
+  local cap, at_least = tonumber(ARGV[4 + 2 * account]), tonumber(ARGV[5 + 2 * account])
+  local spent = math.max(tonumber(redis.call('GET', paid) or '0'), at_least)
+  local calls, in_flight, unknown = 0, 0, 0
+  local found = redis.call('HGETALL', held)
+  for i = 1, #found, 2 do
+    local ticks, expires, day = string.match(found[i + 1], '^(%d+) (%d+) ?(%d*)$')
+    if found[i] == ARGV[1] then
+      -- the same call, asked twice
+    elseif tonumber(expires) > now then
+      calls, in_flight = calls + 1, in_flight + tonumber(ticks)
+    elseif day == ARGV[5] then
+      unknown = unknown + tonumber(ticks)
+    else
+      redis.call('HDEL', held, found[i])
+    end
   end
+  if cap >= 0 and spent + unknown + in_flight >= cap then  -- none below 0
+    return {0, spent, in_flight, calls, unknown, account - 1, 0}
+  end
+  own = own or {1, spent, in_flight, calls, unknown, 0, 0}
+  if account == 2 then own[7] = spent end
 end
-local cap = tonumber(ARGV[3])  -- none below 0
-local admitted = cap < 0 or spent + unknown + in_flight < cap
-if admitted then
-  local expires = string.format('%d', now + ARGV[5])
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[7])
-  redis.call('EXPIRE', KEYS[2], ARGV[6])
+local expires = string.format('%d', now + ARGV[3])
+for account = 1, #KEYS / 2 do
+  redis.call('HSET', KEYS[2 * account], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[5])
+  redis.call('EXPIRE', KEYS[2 * account], ARGV[4])
 end
-return {admitted and 1 or 0, spent, in_flight, calls, unknown}
+return own
 """
 _SETTLE = """
-redis.call('HDEL', KEYS[2], ARGV[1])
-if redis.call('SET', KEYS[3], '', 'NX', 'EX', ARGV[4]) then
-  redis.call('INCRBY', KEYS[1], ARGV[2])
-  redis.call('EXPIRE', KEYS[1], ARGV[3])
+local counts = redis.call('SET', KEYS[#KEYS], '', 'NX', 'EX', ARGV[4])
+for account = 1, (#KEYS - 1) / 2 do
+  redis.call('HDEL', KEYS[2 * account], ARGV[1])
+  if counts then
+    redis.call('INCRBY', KEYS[2 * account - 1], ARGV[2])
+    redis.call('EXPIRE', KEYS[2 * account - 1], ARGV[3])
+  end
 end
 """
 _RENEW = """
 local expires = string.format('%d', redis.call('TIME')[1] + ARGV[3])
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+for account = 1, #KEYS / 2 do
+  redis.call('HSET', KEYS[2 * account], ARGV[1], ARGV[2] .. ' ' .. expires .. ' ' .. ARGV[5])
+  redis.call('EXPIRE', KEYS[2 * account], ARGV[4])
+end
 """
 
 logger = logging.getLogger(__name__)
@@ -85,30 +100,25 @@ class RedisBudget:
         self._away = False
         self._unsettled: list[tuple[Begun, int, float]] = []
 
-    def reserve(self, wanted: Begun, caps: Caps, since: float, at_least: int) -> Standing:
+    def reserve(
+        self, wanted: Begun, caps: Caps, since: float, at_least: int, group_at_least: int = 0
+    ) -> Standing:
         """As `Store.reserve`. Raises OverloadedError while Redis is away."""
         self._settle_all()
-        keys = _keys(wanted, since)
+        limits = ((caps.caller, at_least), (caps.group, group_at_least))
         standing = self._run(
             _RESERVE,
-            keys[:2],
-            *(
-                wanted.id,
-                wanted.ticks or 0,
-                -1 if caps.caller is None else caps.caller,
-                at_least,
-                int(RESERVED_S),
-                LIFETIME_S,
-                int(since),
-            ),
+            _keys(wanted, since),
+            *(wanted.id, wanted.ticks or 0, int(RESERVED_S), LIFETIME_S, int(since)),
+            *(value for cap, least in limits for value in (-1 if cap is None else cap, least)),
         )
         if standing is None or self._unsettled:
             raise OverloadedError(
                 "The budget can't be checked, because Redis can't be reached: nothing was sent.",
                 "Try again soon.",
             )
-        admitted, spent, in_flight, calls, unknown = standing
-        return Standing(bool(admitted), spent, in_flight, calls, unknown)
+        admitted, spent, in_flight, calls, unknown, of_group, group_spent = standing
+        return Standing(bool(admitted), spent, in_flight, calls, unknown, bool(of_group), group_spent)
 
     def answers(self) -> bool:
         """Whether it is there: a script that does nothing comes back."""
@@ -123,9 +133,8 @@ class RedisBudget:
         """Report that these calls are still in flight, and settle what could not be settled before."""
         self._settle_all()
         for call in in_flight:
-            key = _keys(call, 0)[1:2]
             values = (call.id, call.ticks or 0, int(RESERVED_S), LIFETIME_S, int(midnight(call.at)))
-            if self._run(_RENEW, key, *values) is None:
+            if self._run(_RENEW, _keys(call, 0), *values) is None:
                 return
 
     def close(self) -> None:
@@ -136,7 +145,7 @@ class RedisBudget:
     def _settle_all(self) -> None:
         while self._unsettled:
             wanted, ticks, since = self._unsettled[0]
-            keys = _keys(wanted, since)
+            keys = [*_keys(wanted, since), f"{PREFIX}settled:{wanted.id}"]
             if self._run(_SETTLE, keys, wanted.id, ticks, LIFETIME_S, SETTLED_S) is None:
                 return
             del self._unsettled[0]
@@ -163,7 +172,10 @@ class RedisBudget:
 
 
 def _keys(wanted: Begun, since: float) -> list[str]:
-    """The names of what is spent from then on, of what is in flight, and of the mark of a settled call."""
-    caller = hashlib.sha256(json.dumps([wanted.caller, wanted.sandbox]).encode()).hexdigest()
-    name = f"grok-mcp:budget:{{{caller}}}"
-    return [f"{name}:{int(since)}", f"{name}:in-flight", f"{name}:settled:{wanted.id}"]
+    """The names of what is spent from then on and of what is in flight: of the caller, then of its group."""
+    accounts = [
+        [wanted.caller, wanted.sandbox],
+        *([["group", wanted.group, wanted.sandbox]] * bool(wanted.group)),
+    ]
+    names = [PREFIX + hashlib.sha256(json.dumps(account).encode()).hexdigest() for account in accounts]
+    return [key for name in names for key in (f"{name}:{int(since)}", f"{name}:in-flight")]

@@ -77,6 +77,13 @@ _STEPS = (
 """What brings a file from one version to the next. The first version had a table `reservations` besides,
 which is left alone: a server of that version may still be at work, as one of the second may.
 """
+_GROUPS = """
+CREATE TABLE IF NOT EXISTS groups_in_flight (id TEXT PRIMARY KEY, caller_group TEXT NOT NULL) WITHOUT ROWID
+"""
+"""The groups of calls in flight, beside their table, whose columns programs of earlier versions count on."""
+_GROUPS_INDEX = """
+CREATE INDEX IF NOT EXISTS calls_group ON calls (caller_group, at) WHERE caller_group IS NOT NULL
+"""
 _MAGIC = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm")
 _BEGUN = 10  # columns of in_flight
@@ -172,7 +179,7 @@ class Store:
 
     def write(self, begun: Sequence[Begun], ended: Sequence[tuple[Entry, str]]) -> None:
         """Add calls that begin, and those that have ended in the place of their beginnings; all or none."""
-        if not ended and len(begun) <= _CHUNK:
+        if not ended and len(begun) <= _CHUNK and not any(call.group for call in begun):
             return self._begin(begun, time.time())  # alone, a statement is a transaction
         with transaction(self._db) as db:
             self._begin(begun, time.time())
@@ -180,6 +187,9 @@ class Store:
                 self._insert("INSERT INTO calls", COLUMNS, [entry.values() for entry, _ in chunk])
                 ids = [call_id for _, call_id in chunk]
                 db.execute(f"DELETE FROM in_flight WHERE id IN ({_marks(len(ids))})", ids)
+                if any(entry.group for entry, _ in chunk):
+                    db.execute(_GROUPS)
+                    db.execute(f"DELETE FROM groups_in_flight WHERE id IN ({_marks(len(ids))})", ids)
 
     def write_at_once(self, begun: Sequence[Begun], ended: Sequence[tuple[Entry, str]]) -> None:
         """The same, where nobody else writes just now; raises sqlite3.OperationalError where one does."""
@@ -202,6 +212,9 @@ class Store:
         for chunk in _chunks(begun):
             rows = [(*call[:_KNOWN], self._owner, now + RESERVED_S) for call in chunk]
             self._insert("INSERT OR REPLACE INTO in_flight", (), rows)
+            if groups := [(call.id, call.group) for call in chunk if call.group]:
+                self._db.execute(_GROUPS)
+                self._insert("INSERT OR REPLACE INTO groups_in_flight", (), groups)
 
     def _insert(self, into: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
         """Add rows with one statement: for each, another thread may take over for some milliseconds."""
@@ -238,6 +251,15 @@ class Store:
         )
         return int(row.fetchone()[0] or 0)
 
+    def group_spent(self, group: str, since: float, *, sandbox: bool) -> int:
+        """The same of all calls of a group."""
+        self._db.execute(_GROUPS_INDEX)
+        row = self._db.execute(
+            "SELECT SUM(cost_ticks) FROM calls WHERE caller_group = ? AND at >= ? AND (gateway = ?) = ?",
+            (group, since, SANDBOX, sandbox),
+        )
+        return int(row.fetchone()[0] or 0)
+
     def estimate(self, caller: str, tool: str, model: str, *, sandbox: bool) -> int:
         """What such a call of this caller cost lately, in ticks: with this model, else with any."""
         row = self._db.execute(
@@ -248,28 +270,58 @@ class Store:
         )
         return max(int(next(filter(None, row.fetchone()), 0)), LEAST_ESTIMATE)
 
-    def reserve(self, wanted: Begun, caps: Caps, since: float, at_least: int, now: float) -> Standing:
+    def reserve(
+        self,
+        wanted: Begun,
+        caps: Caps,
+        since: float,
+        at_least: int,
+        now: float,
+        group_at_least: int = 0,
+    ) -> Standing:
         """Let a call begin, and reserve what it may cost, unless a cap is spent or reserved already.
 
         What is spent is counted from `since` on, with what calls of unknown end may have cost, and is not
-        less than `at_least`.
+        less than `at_least`, that of the group not less than `group_at_least`.
         """
         with transaction(self._db) as db:
             db.execute("DELETE FROM in_flight WHERE expires_at <= ? AND NOT sent", (now,))
             self._estimate_all(wanted.caller)
             spent = max(self.spent(wanted.caller, since, sandbox=wanted.sandbox), at_least)
-            row = db.execute(
-                "SELECT COUNT(*) FILTER (WHERE alive), COALESCE(SUM(ticks) FILTER (WHERE alive), 0), "
-                "COALESCE(SUM(ticks) FILTER (WHERE NOT alive AND at >= ?), 0) FROM "
-                "(SELECT *, expires_at > ? AS alive FROM in_flight "
-                "WHERE caller = ? AND (gateway = ?) = ? AND id <> ?)",
-                (since, now, wanted.caller, SANDBOX, wanted.sandbox, wanted.id),
-            )
-            calls, in_flight, unknown = row.fetchone()
-            admitted = caps.caller is None or spent + unknown + in_flight < caps.caller
-            if admitted:
+            standing = self._standing(wanted, "caller = ?", wanted.caller, caps.caller, spent, since, now)
+            if standing.admitted and wanted.group and caps.group is not None:
+                of_group = self._group_standing(wanted, caps.group, since, group_at_least, now)
+                if not of_group.admitted:
+                    return of_group._replace(of_group=True)
+                standing = standing._replace(group_spent=of_group.spent)
+            if standing.admitted:
                 self._begin([wanted], now)
-            return Standing(admitted, spent, in_flight, calls, unknown)
+            return standing
+
+    def _group_standing(self, wanted: Begun, cap: int, since: float, at_least: int, now: float) -> Standing:
+        self._db.execute(_GROUPS)
+        self._db.execute("DELETE FROM groups_in_flight WHERE id NOT IN (SELECT id FROM in_flight)")
+        members = "id IN (SELECT id FROM groups_in_flight WHERE caller_group = ?)"
+        unknown = f"SELECT DISTINCT caller FROM in_flight WHERE ticks IS NULL AND {members}"
+        for (caller,) in self._db.execute(unknown, (wanted.group,)).fetchall():
+            self._estimate_all(caller)
+        spent = max(self.group_spent(wanted.group, since, sandbox=wanted.sandbox), at_least)
+        return self._standing(wanted, members, wanted.group, cap, spent, since, now)
+
+    def _standing(
+        self, wanted: Begun, whose: str, name: str, cap: int | None, spent: int, since: float, now: float
+    ) -> Standing:
+        """Where the day of those stands who meet the condition `whose` with this name."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FILTER (WHERE alive), COALESCE(SUM(ticks) FILTER (WHERE alive), 0), "
+            "COALESCE(SUM(ticks) FILTER (WHERE NOT alive AND at >= ?), 0) FROM "
+            "(SELECT *, expires_at > ? AS alive FROM in_flight "
+            f"WHERE {whose} AND (gateway = ?) = ? AND id <> ?)",
+            (since, now, name, SANDBOX, wanted.sandbox, wanted.id),
+        )
+        calls, in_flight, unknown = row.fetchone()
+        admitted = cap is None or spent + unknown + in_flight < cap
+        return Standing(admitted, spent, in_flight, calls, unknown)
 
     def _estimate_all(self, caller: str) -> None:
         """Estimate the calls in flight, or of unknown end, of servers that have no budget."""

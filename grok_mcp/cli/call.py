@@ -98,7 +98,8 @@ def call_tool(tool: str, words: Sequence[str], flags: Mapping[str, Any], own: Ow
     if settings.audit == "stdout":
         say("GROK_MCP_AUDIT: stdout belongs to the answer in a shell: name stderr or a file")
         return BAD_USAGE
-    if settings.budget_usd_per_day is None:  # conversations are kept in a file here: no need of Redis
+    counts = settings.budget_usd_per_day is not None or settings.limits_file is not None
+    if not counts:  # conversations are kept in a file here: no need of Redis
         settings = settings.model_copy(update={"redis_url": None})
     configure_logging(settings)
     configure_telemetry()

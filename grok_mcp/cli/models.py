@@ -48,7 +48,8 @@ def models(ctx: click.Context, as_json: bool) -> None:
 
 async def _document(settings: Settings) -> dict[str, Any]:
     """What `grok://models` holds, with the speed of all callers."""
-    grok = Grok(settings.model_copy(update={"redis_url": None}))  # nothing that is shared is needed
+    alone = {"redis_url": None, "limits_file": None}  # nothing that is shared is needed
+    grok = Grok(settings.model_copy(update=alone))
     try:
         document = await grok.catalog.published(LISTED_WITHIN_S)
     finally:

@@ -25,10 +25,16 @@ _FILE = click.Path(path_type=Path)
 @click.argument("name", required=False)
 @click.option("--append", type=_FILE, metavar="FILE", help="add its line to this file, created if missing")
 @click.option("--replace", is_flag=True, help="with --append: end the older tokens of NAME")
+@click.option("--group", metavar="GROUP", help="the group of NAME, for limits and usage")
 @click.option("--list", "listed", type=_FILE, metavar="FILE", help="show who has a token in this file")
 @click.option("--revoke", type=(str, _FILE), metavar="NAME FILE", help="end the tokens of NAME in this file")
 def token(
-    name: str | None, append: Path | None, replace: bool, listed: Path | None, revoke: tuple[str, Path] | None
+    name: str | None,
+    append: Path | None,
+    replace: bool,
+    group: str | None,
+    listed: Path | None,
+    revoke: tuple[str, Path] | None,
 ) -> None:
     """Make a token for a caller of the network transports, or list and revoke those in a file.
 
@@ -39,31 +45,37 @@ def token(
         raise click.UsageError("give one of NAME, --list FILE and --revoke NAME FILE")
     if ((append or replace) and name is None) or (replace and append is None):
         raise click.UsageError("--append needs NAME, and --replace needs --append")
+    if group is not None and name is None:
+        raise click.UsageError("--group needs NAME")
     try:
         if listed is not None:
             _list(listed)
         elif revoke is not None:
             _revoke(*revoke)
         elif name is not None:
-            _make(name.strip(), append, replace=replace)
+            _make(name.strip(), append, replace=replace, group=(group or "").strip())
     except HostError as error:
         fail(str(error))
 
 
-def _make(name: str, file: Path | None, *, replace: bool) -> None:
+def _make(name: str, file: Path | None, *, replace: bool, group: str) -> None:
     if not serving.is_name(name) or len(name) > 64 or set(name) & set(":#"):
         fail(f"{name!r} is not a valid name: use at most 64 characters, without : and #", BAD_USAGE)
-    made, line = serving.new_token(name)
+    if group and (not serving.is_name(group) or len(group) > 64):
+        fail(f"{group!r} is not a valid group: use at most 64 characters", BAD_USAGE)
+    made, line = serving.new_token(name, group)
     if file is None:
         click.echo(f"{_ONCE.format(made=made)}Its line in the token file:\n\n  {line}")
         return
 
     def changed(text: str) -> str:
-        if any(known.name == name for known in serving.read_lines(text)):
+        former = [known for known in serving.read_lines(text) if known.name == name]
+        if former:
             if not replace:
                 _refuse_name(name, file)
             text = serving.without_name(text, name)
-        return serving.with_line(text, line)
+        kept = "" if group else next((f" {known.group}" for known in former if known.group), "")
+        return serving.with_line(text, line + kept)
 
     present = read_file(file) is not None  # else chmod would be advised of a device or a folder
     if os.name == "posix" and present and file.stat().st_mode & _OTHERS:
@@ -80,8 +92,10 @@ def _list(file: Path) -> None:
     lines = list(serving.read_lines(_text(file)))
     names = [line.name for line in lines if line.name is not None]
     for name in dict.fromkeys(names):
+        groups = dict.fromkeys(line.group for line in lines if line.name == name and line.group)
         count = names.count(name)
-        click.echo(name if count == 1 else f"{name} ({count} tokens)")
+        tokens = "" if count == 1 else f" ({count} tokens)"
+        click.echo(f"{name}{tokens}" + (f", in {' and '.join(groups)}" if groups else ""))
     for line in lines:
         if not line.is_valid:
             note(f"line {line.number} is ignored: it is not name:sha256")

@@ -30,7 +30,7 @@ _CALLS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 async def check_calls(settings: Settings) -> list[Check]:
     """A call of each tool, and what they cost together."""
-    grok = Grok(settings.model_copy(update={"redis_url": None}))
+    grok = Grok(settings.model_copy(update={"redis_url": None, "limits_file": None}))
     try:
         made = await asyncio.gather(*(_check(grok, name) for name in _CALLS))
     finally:

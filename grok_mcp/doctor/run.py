@@ -23,7 +23,7 @@ from grok_mcp.doctor.installation import (
     check_redis,
 )
 from grok_mcp.doctor.network import check_trust
-from grok_mcp.doctor.settings import check_key, check_settings, wants_key
+from grok_mcp.doctor.settings import check_key, check_limits, check_settings, wants_key
 from grok_mcp.endpoint import Keys
 from grok_mcp.gateways import resolve
 from grok_mcp.redaction import quote
@@ -88,6 +88,7 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
         keys = await asyncio.to_thread(Keys, settings, resolve(settings).own_key)
         add(check_key(settings, keys))
         add([_check_state(settings)])
+        add(await asyncio.to_thread(check_limits, settings))
         url = settings.base_url or resolve(settings).base_url or ""
         if offline or keys.key is None or not url.lower().startswith("https:"):  # else that is on the way
             add(check_trust(needed=url.lower().startswith("https:") or settings.oauth_issuer is not None))

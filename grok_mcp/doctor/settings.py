@@ -60,6 +60,20 @@ def check_key(settings: Settings, keys: Keys) -> list[Check]:
     return checks
 
 
+def check_limits(settings: Settings) -> list[Check]:
+    """Whether the file of limits can be used, where one is named."""
+    if settings.limits_file is None:
+        return []
+    from grok_mcp.quotas import LimitsFileError, read_file  # most have none
+
+    try:
+        sections = read_file(settings.limits_file)
+    except LimitsFileError as error:
+        return [wrong("limits", str(error), "Correct the file: a server does not start with it.")]
+    callers, groups = len(sections.callers), len(sections.groups)
+    return [fine("limits", f"{settings.limits_file} is valid: {callers} callers, {groups} groups")]
+
+
 def wants_key(settings: Settings) -> bool:
     """Whether a key is needed, and no setting names one."""
     named = _variables(settings) or settings.api_key_file is not None

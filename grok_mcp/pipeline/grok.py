@@ -39,6 +39,7 @@ TIDY_AFTER_S = 30.0
 """After a start, until answers that have expired are dropped, also those of processes that are gone."""
 
 if TYPE_CHECKING:
+    from grok_mcp.quotas import Quotas
     from grok_mcp.sandbox import SandboxServer
 
 
@@ -69,7 +70,12 @@ class Grok:
         self._upstream = Upstream(endpoint, self.keys.key, timeouts)
         self.catalog = Catalog(self.gateway, self._get, settings.model)
         self.readiness = Readiness(self.gateway, self._get)
-        self.ledger, self.budget = open_books(settings)
+        self.quotas: Quotas | None = None
+        if settings.limits_file is not None:
+            from grok_mcp.quotas import open_quotas  # only where callers have limits
+
+            self.quotas = open_quotas(settings, self.gateway)
+        self.ledger, self.budget = open_books(settings, self.quotas.budgets if self.quotas else None)
         self.reporting = Reporting(settings)
         if self.budget:
             self.budget.observe = lambda *seen: self.reporting.monitor.budget(*seen)
@@ -393,5 +399,7 @@ class Grok:
         await self.conversations.aclose()
         if self._sandbox is not None:
             await anyio.to_thread.run_sync(self._sandbox.stop)
+        if self.quotas is not None:
+            await self.quotas.aclose()
         await self.ledger.aclose()
         await self.reporting.aclose()

@@ -1,7 +1,8 @@
 """The places among the calls upstream, handed out fairly.
 
 One that becomes free goes to the waiting caller who has the fewest, so that nobody waits behind all the calls
-of another.
+of another. The last few are for callers who have none, so that a newcomer finds one at once even where all
+calls of another take long.
 """
 
 from collections import Counter, OrderedDict
@@ -11,12 +12,17 @@ from contextlib import asynccontextmanager
 import anyio
 
 from grok_mcp.errors import OverloadedError
+from grok_mcp.messages import LOCAL
 
 MAX_WAITING = 1_000
 """Calls of one caller that may wait for a place. Each holds its request in memory, images included."""
 
 CALLERS = 10
 """How many callers may have so many calls waiting at once."""
+
+
+RESERVED = 20
+"""One place in so many, and one at least where there are two, is kept for callers who have none."""
 
 
 class _Turn:
@@ -32,6 +38,7 @@ class Places:
 
     def __init__(self, number: int, max_waiting: int = MAX_WAITING) -> None:
         self._free = number
+        self._reserved = 0 if number == 1 else max(1, number // RESERVED)
         self._max_waiting = max_waiting
         self._taken: Counter[str] = Counter()
         # The caller whose turn is next comes first; of each caller the call that came first.
@@ -43,7 +50,7 @@ class Places:
 
         Raises OverloadedError where too many calls wait already.
         """
-        if self._free:
+        if self._may_have(caller):
             self._give(caller)
         else:
             await self._wait(caller, self._queue(caller), waits)
@@ -62,6 +69,14 @@ class Places:
         """How many calls wait for one."""
         return sum(map(len, self._waiting.values()))
 
+    def _may_have(self, caller: str) -> bool:
+        """Whether there is a free place for this caller. Where nobody has to say who they are, there is one
+        caller, for whom all are.
+        """
+        if self._taken[caller] and caller != LOCAL:
+            return self._free > self._reserved
+        return self._free > 0
+
     def _give(self, caller: str) -> None:
         self._free -= 1
         self._taken[caller] += 1
@@ -73,6 +88,8 @@ class Places:
             del self._taken[caller]
         if self._waiting:  # min takes the first of those who have as few
             following = min(self._waiting, key=lambda waiting: self._taken[waiting])
+            if not self._may_have(following):
+                return
             turn = next(iter(self._waiting[following]))
             self._unqueue(following, turn)
             if following in self._waiting:

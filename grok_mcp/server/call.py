@@ -40,6 +40,7 @@ from grok_mcp.server.connection import (
     Context,
     caller_of,
     check_key,
+    group_of,
     key_of,
     shows_apps,
     transport_of,
@@ -88,6 +89,7 @@ class ToolCall:
             if grok.pace.is_slow(self._kind):
                 wait_s = AT_ONCE_S
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
+        self._call.group = group_of(ctx, grok)
         self._call.own_key = key_of(ctx, grok.settings)
         self._call.transport = transport_of(ctx)
         self._is_begun = False

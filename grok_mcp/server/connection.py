@@ -13,7 +13,8 @@ from starlette.requests import Request
 
 from grok_mcp.errors import ConfigurationError, MissingKeyError
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import LOCAL, CallerKey
+from grok_mcp.messages import GROUP, GROUPS, LOCAL, CallerKey
+from grok_mcp.pipeline import Grok
 from grok_mcp.settings import Settings, bare, key_problem
 
 Context = ServerRequestContext[Any]
@@ -87,6 +88,19 @@ def transport_of(ctx: Context) -> str:
     if not isinstance(ctx.request, Request):
         return "stdio"
     return "streamable-http" if ctx.request.scope.get(STREAMED) else "sse"
+
+
+def group_of(ctx: Context, grok: Grok) -> str:
+    """The group of the caller: that of its line in the token file, else the first that its JWT names and the
+    limits do too; empty for none.
+    """
+    user = ctx.request.scope.get("user") if isinstance(ctx.request, Request) else None
+    if not isinstance(user, AuthenticatedUser):
+        return ""
+    claims = user.access_token.claims or {}
+    if GROUP in claims:
+        return str(claims[GROUP])
+    return grok.quotas.group_of(claims.get(GROUPS, ())) if grok.quotas is not None else ""
 
 
 def is_remote(ctx: Context) -> bool:

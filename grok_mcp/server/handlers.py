@@ -27,7 +27,7 @@ from grok_mcp.errors import AnswerNotFoundError, OverloadedError
 from grok_mcp.logs import log_internal_error
 from grok_mcp.messages import account_of, owner_of
 from grok_mcp.pipeline import Grok
-from grok_mcp.server.connection import Context, caller_of, is_remote, key_of
+from grok_mcp.server.connection import Context, caller_of, group_of, is_remote, key_of
 from grok_mcp.server.resources import (
     RESOURCES,
     Reader,
@@ -74,7 +74,7 @@ class OtherHandlers:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
-        reader = Reader(account_of(caller_of(ctx), key), is_remote(ctx))
+        reader = Reader(account_of(caller_of(ctx), key), is_remote(ctx), group_of(ctx, self._grok))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mcp_types import (
@@ -48,16 +48,20 @@ from grok_mcp.rendering import as_markdown
 from grok_mcp.server.results import ANSWERS, MARKDOWN_TYPE, compact, is_sound
 from grok_mcp.settings import Settings
 
+if TYPE_CHECKING:
+    from grok_mcp.quotas import Quotas
+
 logger = logging.getLogger(__name__)
 
 JSON_TYPE = "application/json"
 
 
 class Reader(NamedTuple):
-    """Who reads; `remote` on a network transport, else it is whoever runs this process."""
+    """Who reads, of which group; `remote` on a network transport, else it is whoever runs this process."""
 
     caller: str
     remote: bool
+    group: str = ""
 
 
 class ResourceSpec(NamedTuple):
@@ -85,8 +89,12 @@ _PACKAGES = ("mcp", "httpx2", "pydantic")
 
 
 async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
-    """Callers on the network see the speed of their own calls, as they see what these have used."""
+    """Callers on the network see the speed of their own calls, as they see what these have used. What a
+    caller may not use is left out.
+    """
     document = await grok.catalog.published()
+    if grok.quotas is not None:
+        _leave_out(document, grok.quotas, reader)
     caller = reader.caller if reader.remote else None
     sandbox = grok.gateway.name == SANDBOX
     try:
@@ -96,6 +104,23 @@ async def _models(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     else:
         add_speeds(document, speeds)
     return document
+
+
+def _leave_out(document: dict[str, Any], quotas: "Quotas", reader: Reader) -> None:
+    """Leave out the models that the reader may not use, and have a default that it may."""
+
+    def may_use(model: str) -> bool:
+        return quotas.allows(reader.caller, reader.group, model)
+
+    allowed = quotas.models(reader.caller, reader.group)
+    if allowed is None:
+        return
+    document["models"] = [entry for entry in document["models"] if may_use(entry["id"])]
+    if not may_use(document["default_model"]):
+        document["default_model"] = allowed[0] if allowed else None
+    if "retired" in document:
+        document["retired"] = [one for one in document["retired"] if may_use(one["id"])]
+    document["allowed"] = [mask_secrets(name) for name in allowed]
 
 
 async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
@@ -112,6 +137,8 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         "gateway": {"name": gateway.name, "title": gateway.title},
         "model": mask_secrets(grok.default_model),
     }
+    if grok.quotas is not None:
+        document["your_limits"] = grok.quotas.describe(reader.caller, reader.group)
     if reader.remote:
         document["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
         document["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
@@ -198,8 +225,9 @@ async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         return json_values(add_up(day for day in days if day.key.startswith(date)).to_dict())
 
     document: dict[str, Any] = {"caller": caller, "sandbox": sandbox}
-    if grok.budget:
-        document["budget_usd_per_day"] = float(grok.budget.cap_usd)
+    cap = grok.budget.caps(caller, reader.group).caller if grok.budget else None
+    if cap is not None:
+        document["budget_usd_per_day"] = float(cap)
     return {
         **document,
         "today": of(today),

@@ -29,6 +29,7 @@ from grok_mcp.stores.conversations import (
 from grok_mcp.stores.kept_answers import KeptAnswers
 
 if TYPE_CHECKING:
+    from grok_mcp.stores.redis import RedisAccess
     from grok_mcp.stores.shell_conversations import ShellConversations
 
 
@@ -58,3 +59,10 @@ def open_stores(settings: Settings) -> tuple[ConversationStore, AnswerStore]:
 
     conversations = RedisConversations(settings.redis_url.get_secret_value())
     return conversations, RedisAnswers(conversations.redis)
+
+
+def open_redis(url: str, *, away: str, back: str) -> "RedisAccess":
+    """Access to Redis for what is no store; `away` and `back` say in the log what follows from either."""
+    from grok_mcp.stores.redis import RedisAccess
+
+    return RedisAccess(url, away, back)

@@ -1,6 +1,7 @@
 """Access to Redis for what several processes share: few connections, one retry, one log line per outage.
 
-The stores of conversations and answers share one; it is there where GROK_MCP_REDIS_URL is set.
+The stores of conversations and answers share one, quotas have their own; they are there where
+GROK_MCP_REDIS_URL is set.
 """
 
 import asyncio
@@ -53,7 +54,10 @@ class _Pool(ConnectionPool):
 class RedisAccess:
     """The connections of this process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, away: str = "no conversation goes on", back: str = "conversations go on"
+    ) -> None:
+        self._words = away, back  # for the log
         self._retry = Retry(NoBackoff(), 1, RETRIED)
         self._failures = 0
         self._failing: set[tuple[str, bool]] = set()
@@ -122,14 +126,14 @@ class RedisAccess:
             self._failures += 1
         if refused not in {kind for _, kind in self._failing}:
             reason = f"{type(error).__name__}: {quote(str(error), self._secrets)}"
-            logger.warning("Redis is away (%s): until it is back, no conversation goes on", reason)
+            logger.warning("Redis is away (%s): until it is back, %s", reason, self._words[0])
         self._failing.add((use, refused))
 
     def _went_well(self, use: str) -> None:
         if self._failing:  # a Redis that takes nothing can still be read
             self._failing = {kind for kind in self._failing if use == "read" and kind[0] == "write"}
             if not self._failing:
-                logger.warning("Redis is back: conversations go on")
+                logger.warning("Redis is back: %s", self._words[1])
 
 
 def _unreachable() -> OverloadedError:

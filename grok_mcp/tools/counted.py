@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grok_mcp.accounting import Begun, Entry
 from grok_mcp.errors import AnswerNotFoundError, CallLimitError, GrokError, InvalidArgumentError
@@ -19,6 +19,9 @@ from grok_mcp.reports import ADMITTED, ASKED, COLLECTED, CallReport
 from grok_mcp.tools.arguments import Arguments
 from grok_mcp.tools.spec import ToolSpec
 from grok_mcp.usage import Usage
+
+if TYPE_CHECKING:
+    from grok_mcp.quotas import Admission
 
 MAX_MODEL = 80
 
@@ -31,9 +34,10 @@ _SPENT_IN_SILENCE = ("cancelled", "interrupted", "timeout", "internal")
 async def run_tool(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: Call) -> Answer | Collected:
     """Read the arguments, run the tool, record what became of it; raises what the tool raises.
 
-    Raises BudgetError where the caller has spent what a day allows, CallLimitError where the call may cost
-    too much: without a row in the ledger while its user can still be asked. A tool that `collects` spends
-    nothing: what it collects is recorded with the call that spent it.
+    Raises BudgetError where the caller has spent what a day allows, QuotaError where it has used what a
+    minute allows, ModelNotAllowedError, and CallLimitError where the call may cost too much: without a row in
+    the ledger while its user can still be asked. A tool that `collects` spends nothing: what it collects is
+    recorded with the call that spent it.
     """
     if not spec.collects:
         return await run_counted(spec, grok, raw, call)
@@ -65,6 +69,8 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         assert isinstance(arguments, Arguments)  # as those of all tools that ask Grok
         if not arguments.model:
             await grok.catalog.settle_default()
+            arguments, notes = _with_allowed_model(grok, arguments, call)
+            warnings = [*warnings, *notes]
         account.open(arguments.model or grok.default_model)
         answer = await spec.run(grok, arguments, call)
         assert isinstance(answer, Answer)
@@ -81,7 +87,8 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         account.abandon()
         raise
     await account.close(_with_sources(answer), answer.model, finish_reason=answer.finish_reason)
-    if grok.budget and call.own_key is None and answer.usage.cost_usd is None:
+    own_budget = grok.budget and call.own_key is None and grok.budget.caps(call.caller, call.group).any
+    if own_budget and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
 
@@ -114,6 +121,7 @@ class _Account:
         self._call = call
         self._started = time.monotonic()
         self._is_sent = False
+        self._admission: Admission | None = None
         self._begun = Begun(
             id=secrets.token_hex(8),
             at=time.time(),
@@ -130,17 +138,22 @@ class _Account:
         return self._grok.budget is not None and self._call.own_key is None
 
     def open(self, model: str) -> None:
-        """Have the call admitted by limit and budget once its request is known, which waits for its row."""
+        """Have the call admitted by its limits once its request is known, which waits for its row."""
         self._begun = self._begun._replace(model_asked=_short(model))
         self._call.begin = self._begin
-        if self._has_budget or self._grok.call_limit is not None:
+        grok = self._grok
+        if self._has_budget or grok.call_limit is not None or grok.quotas is not None:
             self._call.admit = self._admit
 
     async def _admit(self, request: ChatRequest, dialect: str) -> list[str]:
         self._call.admit = None  # once: what corrects an answer belongs to the same call
-        limit, notes = self._grok.call_limit, list[str]()
+        limit, quotas, notes = self._grok.call_limit, self._grok.quotas, list[str]()
+        if quotas is not None:
+            quotas.check_model(self._call, request.model)
         if limit is not None:
             notes = limit.check(request, dialect, self._call.consent)
+        if quotas is not None:
+            self._admission = await quotas.admit(self._call, request)
         if self._grok.budget is not None and self._has_budget:
             await self._grok.budget.admit(self._begun)
         return notes
@@ -161,6 +174,8 @@ class _Account:
     ) -> None:
         """Record the call; its host hears of it afterwards. Does nothing that can fail it."""
         entry = self._entry(usage, model, finish_reason, error)
+        if self._admission is not None:
+            await self._admission.settle(entry.usage, unknown=entry.unpriced)
         try:
             await self._grok.ledger.end(entry, self._begun.id)
         except BaseException:
@@ -175,6 +190,8 @@ class _Account:
     def abandon(self) -> None:
         """Record a call that was cancelled, and which must not wait."""
         entry = self._entry(None, "", None, "cancelled")
+        if self._admission is not None:
+            self._admission.settle_soon(entry.usage, unknown=entry.unpriced)
         self._grok.ledger.record(entry, self._begun.id)
         self._grok.reporting.end_now(self._report(entry, ""))
 
@@ -211,6 +228,16 @@ class _Account:
             sent=self._is_sent or meter.sent,
             group=begun.group,
         )
+
+
+def _with_allowed_model(grok: Grok, arguments: Arguments, call: Call) -> tuple[Arguments, list[str]]:
+    """The arguments with a model that the caller may use, and a note, where the default is none."""
+    default = grok.default_model
+    model = grok.quotas.model_for(call, default) if grok.quotas is not None else default
+    if model == default:
+        return arguments, []
+    note = f"The model {model} was used: you may not use {_short(default)}, the default of this server."
+    return arguments.model_copy(update={"model": model}), [note]
 
 
 def _with_sources(answer: Answer) -> Usage:

@@ -141,6 +141,8 @@ async def _readiness(grok: Grok, verifier: Callers | None) -> dict[str, Any]:
         problem = await verifier.problem()
     if problem is None and grok.budget:
         problem = await grok.budget.problem()
+    if problem is None and grok.quotas:
+        problem = await grok.quotas.problem()
     has_key = grok.keys.key is not None
     return report(
         key, closing=grok.in_flight.closing or grok.in_flight.leaving, problem=problem, has_key=has_key

@@ -99,7 +99,20 @@ def _refusal(settings: Settings) -> str | None:
         )
     if settings.transport == "sse" and settings.shared and not settings.sticky:
         return "SSE needs one process, or a proxy that keeps each client at one: say so with --sticky"
-    return token_file_problem(settings) or metrics_refusal(settings)
+    return token_file_problem(settings) or _limits_problem(settings) or metrics_refusal(settings)
+
+
+def _limits_problem(settings: Settings) -> str | None:
+    """What is wrong with the file of limits, before there are processes."""
+    if settings.limits_file is None:
+        return None
+    from grok_mcp.quotas import LimitsFileError, read_file  # only where callers have limits
+
+    try:
+        read_file(settings.limits_file)
+    except LimitsFileError as error:
+        return str(error)
+    return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,4 +1,6 @@
-"""The lines of a token file, `name:sha256`: read for the server, and changed for its operator."""
+"""The lines of a token file, `name:sha256`, with a group where the holder has one: read for the server, and
+changed for its operator.
+"""
 
 import re
 import secrets
@@ -9,7 +11,7 @@ from typing import NamedTuple
 from grok_mcp import bounds
 
 TOKEN_PREFIX = "gmt_"
-_DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
+_LINE = re.compile(r"(.+):\s*([0-9A-Fa-f]{64})(?:\s+(\S.*))?")
 
 
 class TokenLine(NamedTuple):
@@ -18,17 +20,18 @@ class TokenLine(NamedTuple):
     number: int
     name: str | None
     digest: bytes = b""
+    group: str = ""
     is_valid: bool = True
 
 
-def new_token(name: str) -> tuple[str, str]:
-    """A fresh token for a caller, and the line for the token file that lets it in."""
+def new_token(name: str, group: str = "") -> tuple[str, str]:
+    """A fresh token for a caller, and the line for the token file that lets it in, as one of this group."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    return token, f"{name}:{sha256(token.encode()).hexdigest()}"
+    return token, f"{name}:{sha256(token.encode()).hexdigest()}" + (f" {group}" if group else "")
 
 
 def is_name(value: object) -> bool:
-    """Whether this can name a caller, in logs as well."""
+    """Whether this can name a caller or a group, in logs as well."""
     return isinstance(value, str) and 0 < len(value) <= bounds.CALLER_CHARACTERS and value.isprintable()
 
 
@@ -39,9 +42,11 @@ def read_lines(text: str) -> Iterator[TokenLine]:
         if not line or line.startswith("#"):
             yield TokenLine(number, None)
             continue
-        name, _, digest = (part.strip() for part in line.rpartition(":"))
-        if is_name(name) and _DIGEST.fullmatch(digest):
-            yield TokenLine(number, name, digest.lower().encode())
+        found = _LINE.fullmatch(line)
+        name, digest, group = found.groups(default="") if found else ("", "", "")
+        name = name.strip()
+        if is_name(name) and (not group or is_name(group)):
+            yield TokenLine(number, name, digest.lower().encode(), group)
         else:
             yield TokenLine(number, None, is_valid=False)
 

@@ -17,6 +17,7 @@ from starlette.authentication import AuthenticationError
 
 from grok_mcp import bounds
 from grok_mcp.invocation import command
+from grok_mcp.messages import GROUP, GROUPS
 from grok_mcp.serving.http.jwks import ALGORITHMS, IssuerKeys, KeysUnavailableError, SigningKey
 from grok_mcp.serving.http.token_lines import is_name, read_lines
 from grok_mcp.settings import Settings
@@ -74,7 +75,8 @@ class Callers:
 
 
 class TokenFile:
-    """Lines of `name:sha256`; read again when the file changes, so that a token can be revoked.
+    """Lines of `name:sha256`, a group behind it or none; read again when the file changes, so that a token
+    can be revoked.
 
     A name may have several lines: the old token and the new one, while its holder changes over.
     """
@@ -84,22 +86,25 @@ class TokenFile:
         self._scopes = list(scopes)
         self._read: tuple[int, ...] | None = ()
         self._unreadable = ""
-        self._holders: dict[bytes, str] = {}
+        self._holders: dict[bytes, tuple[str, str]] = {}  # name and group by digest
 
     @property
     def names(self) -> frozenset[str]:
         """The callers who have a token here."""
-        return frozenset(self._holders.values())
+        return frozenset(name for name, _ in self._holders.values())
 
     def holder(self, token: str) -> AccessToken | None:
         """Who holds this token; every line is compared, so that the time reveals nothing."""
         self._refresh()
         digest = sha256(token.encode()).hexdigest().encode()
         holder = None
-        for known, name in self._holders.items():
+        for known, named in self._holders.items():
             if hmac.compare_digest(known, digest):
-                holder = name
-        return AccessToken(token=token, client_id=holder, scopes=self._scopes) if holder else None
+                holder = named
+        if holder is None:
+            return None
+        name, group = holder
+        return AccessToken(token=token, client_id=name, scopes=self._scopes, claims={GROUP: group})
 
     def problem(self) -> str | None:
         """Why it lets nobody in, in words that go after its name; None where it lets somebody in."""
@@ -128,7 +133,7 @@ class TokenFile:
         for line in lines:
             if not line.is_valid:
                 logger.error("line %d of the token file is ignored: it is not name:sha256", line.number)
-        self._holders = {line.digest: line.name for line in lines if line.name is not None}
+        self._holders = {line.digest: (line.name, line.group) for line in lines if line.name is not None}
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -144,6 +149,7 @@ class JwtVerifier:
         assert settings.oauth_issuer is not None
         self._issuer = settings.oauth_issuer
         self._audiences = _audiences(settings)
+        self._groups_claim = settings.oauth_groups_claim
         self._keys = IssuerKeys(self._issuer, settings.oauth_jwks_url)
 
     async def problem(self) -> str | None:
@@ -157,7 +163,7 @@ class JwtVerifier:
             key = await self._keys.find(key_id)
             if key is None or algorithm not in key.algorithms:
                 raise jwt.InvalidKeyError
-            return _access(token, self._claims(token, key, algorithm))
+            return _access(token, self._claims(token, key, algorithm), self._groups_claim)
         except (jwt.PyJWTError, RecursionError) as error:
             logger.info("a bearer token was refused: %s", type(error).__name__)
             return None
@@ -198,7 +204,7 @@ def _read_header(token: str) -> tuple[str, str | None]:
     return algorithm, header.get("kid")
 
 
-def _access(token: str, claims: dict[str, Any]) -> AccessToken:
+def _access(token: str, claims: dict[str, Any], groups_claim: str) -> AccessToken:
     subject = claims["sub"]
     client = claims.get("client_id") or claims.get("azp") or subject
     if not is_name(subject) or not is_name(client):
@@ -212,5 +218,16 @@ def _access(token: str, claims: dict[str, Any]) -> AccessToken:
         subject=subject,
         scopes=[scope for scope in scopes if isinstance(scope, str)] if isinstance(scopes, list) else [],
         expires_at=int(claims["exp"]) + LEEWAY_S,
-        claims={"iss": claims["iss"]},
+        claims={"iss": claims["iss"], GROUPS: _groups(claims, groups_claim)},
     )
+
+
+def _groups(claims: dict[str, Any], name: str) -> list[str]:
+    """The groups that a claim names, in its order: by its whole name, else by a path with dots."""
+    found: Any = claims.get(name)
+    if found is None:
+        found = claims
+        for step in name.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+    listed = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    return [group for group in listed[: bounds.CLAIM_GROUPS] if is_name(group)]
