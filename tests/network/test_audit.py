@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import stat
 import subprocess
 import sys
@@ -41,6 +40,7 @@ FIELDS = (
     *("cost_usd", "cost_source", "attempts", "duration_s"),
 )
 Line = dict[str, Any]
+resource = pytest.importorskip("resource")
 
 
 @pytest.fixture(scope="module")
