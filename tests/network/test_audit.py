@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import stat
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from mcp_types import ElicitResult
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from grok_mcp.audit.sinks import File
@@ -41,6 +41,7 @@ FIELDS = (
     *("cost_usd", "cost_source", "attempts", "duration_s"),
 )
 Line = dict[str, Any]
+resource = pytest.importorskip("resource")
 
 
 @pytest.fixture(scope="module")
@@ -412,3 +413,22 @@ async def test_lines_go_to_a_collector_over_otlp(endpoint: Endpoint) -> None:
     assert attributes["grok_mcp.caller"].string_value == "local"
     assert attributes["grok_mcp.cost_usd"].double_value == 0.01
     assert PROMPT not in str(sent)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["2026-07-28", "before"])
+@pytest.mark.parametrize("agrees", [True, False])
+async def test_a_call_whose_user_is_asked_first_has_a_line_for_each_request(
+    endpoint: Endpoint, tmp_path: Path, legacy: bool, agrees: bool
+) -> None:
+    file = tmp_path / "audit.jsonl"
+
+    async def answer(*asked: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={}) if agrees else ElicitResult(action="decline")
+
+    settings: dict[str, Any] = {"call_limit_usd": "0.01", "audit": str(file)}
+    async with host_on(endpoint, legacy=legacy, elicitation=answer, **settings) as host:
+        await host.call("ask_grok", prompt="Hi", max_output_tokens=100_000)
+    lines = [json.loads(one) for one in file.read_text().splitlines()]
+    end = ("admitted", "stop") if agrees else ("call_limit", "call_limit")
+    asked = [] if legacy else [("asked", "input_required")]  # since then the question is a result
+    assert [(one["decision"], one["outcome"]) for one in lines] == [*asked, end]
