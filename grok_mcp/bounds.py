@@ -190,8 +190,12 @@ IGNORE_LINES = 1_000
 """Lines of it that are read."""
 IGNORE_LINE_CHARACTERS = 1_000
 """One of them."""
+KEYS = 16
+"""Keys of one file: each that fails costs a call one more request."""
+KEY_RESTS_S = 3_600.0
+"""How long one of several keys is left alone after a refusal, whatever the endpoint asks for."""
 KEY_FILE_BYTES = 64 * 1024
-"""A file that holds nothing but a key."""
+"""A file that holds nothing but keys."""
 TOKEN_FILE_BYTES = 1024 * 1024
 """The callers' tokens: some ten thousand."""
 LIMITS_FILE_BYTES = 1024 * 1024

@@ -5,6 +5,7 @@ Both dialects are built from and folded into these; nothing here knows a wire fo
 """
 
 import copy
+import hashlib
 import json
 import re
 import secrets
@@ -51,6 +52,29 @@ class Consent(NamedTuple):
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class CallerKey:
+    """A key for the endpoint that a caller has sent, and where, for sentences about it."""
+
+    value: str = field(repr=False)
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """What tells it from other keys, and does not show it."""
+        return hashlib.sha256(b"grok-mcp caller key\0" + self.value.encode()).hexdigest()
+
+
+def owner_of(caller: str, key: CallerKey | None) -> str:
+    """To whom conversations and answers belong: with another key the same caller is somebody else."""
+    return caller if key is None else f"{caller}\0{key.digest}"
+
+
+def account_of(caller: str, key: CallerKey | None) -> str:
+    """The name in the ledger of what a caller uses."""
+    return caller if key is None else f"{caller} (own key)"
+
+
 class Call:
     """One tool call while it is served: who makes it and who watches, and what it has used so far.
 
@@ -69,6 +93,8 @@ class Call:
         self.caller = caller
         self.group = ""
         """The group of the caller, empty where it has none."""
+        self.own_key: CallerKey | None = None
+        """The key that the caller has sent, to be used in place of the server's."""
         self.observe = observe
         self.wait_s = wait_s
         self.file_roots: tuple[Path, ...] = ()
@@ -88,6 +114,16 @@ class Call:
         """Whether its user can still be asked about the cost."""
         self.attempt: Attempt | None = None
         """What the present attempt has brought so far."""
+
+    @property
+    def owner(self) -> str:
+        """To whom its conversation and its answer belong."""
+        return owner_of(self.caller, self.own_key)
+
+    @property
+    def account(self) -> str:
+        """Whose use it is in the ledger: what somebody pays herself is not what this server pays for her."""
+        return account_of(self.caller, self.own_key)
 
     def replay(self) -> Iterable[tuple[Event, str]]:
         """What has been observed so far, for an observer who comes late."""

@@ -75,16 +75,33 @@ def key_problem(key: str) -> str | None:
 KEY_FILE = "GROK_MCP_API_KEY_FILE"
 
 
-def read_key(path: Path) -> tuple[str, str | None]:
-    """The key in a file, and what is wrong with it, as the end of a sentence about the setting."""
+def read_keys(path: Path) -> tuple[tuple[str, ...], str | None]:
+    """The keys in a file, one a line, and what is wrong with it, as the end of a sentence about the setting.
+
+    Lines that begin with `#` are notes. One line that is no key makes all of it unusable.
+    """
     try:
-        key = bare(read_text(path, bounds.KEY_FILE_BYTES))
+        text = bare(read_text(path, bounds.KEY_FILE_BYTES))
     except OSError as error:
-        return "", f"names a file that can't be read: {error.strerror or type(error).__name__}"
+        return (), f"names a file that can't be read: {error.strerror or type(error).__name__}"
     except ValueError as error:
-        return "", f"names a file that can't be read: {error}"
-    problem = key_problem(key)
-    return key, f"names a file that {problem}" if problem else None
+        return (), f"names a file that can't be read: {error}"
+    lines = [(number, bare(line)) for number, line in enumerate(text.splitlines(), 1)]
+    keys = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not keys:
+        return (), f"names a file that {key_problem('')}"
+    if len(keys) > bounds.KEYS:
+        return (), f"names a file with more than {bounds.KEYS} keys"
+    for number, key in keys:
+        if problem := key_problem(key):
+            return (), f"names a file that {problem}" + (f" in line {number}" if len(keys) > 1 else "")
+    return tuple(dict.fromkeys(key for _, key in keys)), None
+
+
+def read_key(path: Path) -> tuple[str, str | None]:
+    """The first of these keys, and what is wrong with the file."""
+    keys, problem = read_keys(path)
+    return (keys[0] if keys else ""), problem
 
 
 def _path(path: Path) -> Path:
@@ -120,8 +137,18 @@ class Settings(BaseSettings):
         SecretStr | None, Field(description="the same, used where `XAI_API_KEY` holds none")
     ] = None
     api_key_file: Annotated[
-        Path | None, Field(description="file that holds the key, in place of the variable")
+        Path | None,
+        Field(
+            description="file that holds the key, in place of the variable; or several, one a line, in order"
+        ),
     ] = None
+    caller_keys: Annotated[
+        Literal["off", "allowed", "required"],
+        Field(
+            description="keys of their own that callers on a network send in the header `X-Grok-Api-Key`: "
+            "refused, used where one comes, or needed"
+        ),
+    ] = "off"
     base_url: Annotated[
         str | None,
         Field(
@@ -210,6 +237,15 @@ class Settings(BaseSettings):
     grace: Annotated[
         float, Field(ge=0, description="time for calls in flight when the server has to end")
     ] = 10
+    leave: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=300,
+            description="time before that in which calls are still taken on a network while `/readyz` says "
+            "no, so that a balancer sends them elsewhere first",
+        ),
+    ] = 0
     state_dir: Annotated[
         Path | None,
         Field(description="folder of the ledger and of kept answers; else the state folder of the user"),

@@ -151,6 +151,7 @@ def test_a_caller_on_the_network_sees_only_what_its_own_calls_depend_on(
         "budget_usd_per_day": 0.5,
         "call_limit_usd": None,
         "guidelines": [],
+        "caller_keys": "off",
     }
     assert set(document) == {"server", "gateway", "model", "settings", "note"}
     assert document["gateway"] == {"name": "generic", "title": "The endpoint"}

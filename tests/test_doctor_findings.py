@@ -287,7 +287,7 @@ async def test_a_key_file_that_does_not_answer_is_named_in_a_bounded_time(
     monkeypatch.setattr("grok_mcp.endpoint.keys.START_S", 0.05)
     hanging = Event()
     try:
-        keys = Keys(chosen, read=lambda path: (KEY, None) if hanging.wait(60) else ("", "x"))
+        keys = Keys(chosen, read=lambda path: ((KEY,), None) if hanging.wait(60) else ((), "x"))
         (fault,) = check_key(chosen, keys)
     finally:
         hanging.set()

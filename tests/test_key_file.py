@@ -170,7 +170,7 @@ async def test_what_is_no_key_keeps_the_last_one_in_use_and_is_one_warning(
     assert keys.key == OLD
     (line,) = caplog.messages
     assert line.startswith("GROK_MCP_API_KEY_FILE names a file that ")
-    assert line.endswith("; the key that it held before is still used")
+    assert line.endswith("; what it held before is still used")
     if file.is_dir():
         file.rmdir()
     file.write_text(NEW)
@@ -232,11 +232,11 @@ async def test_a_file_that_does_not_answer_keeps_nobody_waiting_and_one_thread_b
     file.write_text(OLD)
     answers, looks = Event(), []
 
-    def read(path: Path) -> tuple[str, str | None]:
+    def read(path: Path) -> tuple[tuple[str, ...], str | None]:
         looks.append(path)
         if len(looks) > 1:
             assert answers.wait(20)
-        return path.read_text(), None
+        return (path.read_text(),), None
 
     keys = Keys(Settings(api_key_file=file), read=read)
     file.write_text(NEW)

@@ -39,9 +39,22 @@ async def check_endpoint(settings: Settings, keys: Keys) -> tuple[list[Check], b
     upstream = Upstream(endpoint, key, Timeouts(ANSWER_S, min(settings.idle_timeout, ANSWER_S)))
     try:
         results = await _Probe(settings, gateway, base_url, upstream, keys.variable).run()
+        url = endpoint_url(base_url, gateway.key_check)
+        for number, other in enumerate(keys.all[1:], 2):
+            upstream.use_key(other)
+            results.append(await _other_key(upstream, url, f"key {number} of {len(keys.all)}", keys.variable))
     finally:
         await upstream.aclose()
     return checks + results, all_ok(results)
+
+
+async def _other_key(upstream: Upstream, url: str, name: str, variable: str) -> Check:
+    """Whether the endpoint accepts a key that is used when those before it can't be."""
+    try:
+        await upstream.get(url)
+    except GrokError as error:
+        return doubtful("key accepted", f"{name} in {variable}: {error.message}", error.advice)
+    return fine("key accepted", f"{upstream.endpoint.title} accepts {name} in {variable}")
 
 
 class _Probe:

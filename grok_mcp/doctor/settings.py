@@ -40,9 +40,13 @@ def check_key(settings: Settings, keys: Keys) -> list[Check]:
     if gateway is not None and gateway.own_key:
         return [fine("key", f"{gateway.mention} needs none")]
     key, variable = keys.key, keys.variable
+    if key is None and settings.caller_keys == "required":
+        return [fine("key", "each caller sends one, as GROK_MCP_CALLER_KEYS wants it")]
     if key is None:
         return [_missing(settings, keys)]
     checks = [fine("key", f"{variable} is set, {len(key)} characters")]
+    if len(keys.all) > 1:
+        checks = [fine("key", f"{variable} holds {len(keys.all)} keys")]
     for name, value in _variables(settings).items():
         if bare(value) and (error := key_problem(bare(value))):
             message = f"{name} {error}; the key comes from {variable}"

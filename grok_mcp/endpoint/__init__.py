@@ -11,6 +11,11 @@ from grok_mcp.endpoint.client import (
 )
 from grok_mcp.endpoint.error_bodies import read_error_payload as read_error_payload
 from grok_mcp.endpoint.failures import Endpoint as Endpoint, classify as classify
-from grok_mcp.endpoint.keys import Keys as Keys
-from grok_mcp.endpoint.readiness import BLOCKED as BLOCKED, Readiness as Readiness, report as report
+from grok_mcp.endpoint.keys import RESTS_S as RESTS_S, Keys as Keys
+from grok_mcp.endpoint.readiness import (
+    BLOCKED as BLOCKED,
+    KeyState as KeyState,
+    Readiness as Readiness,
+    report as report,
+)
 from grok_mcp.endpoint.upstream import Timeouts as Timeouts, Upstream as Upstream

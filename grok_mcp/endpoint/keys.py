@@ -1,15 +1,18 @@
-"""The key of the endpoint, which may stand in a file that somebody changes while the server runs.
+"""The keys of the endpoint, which may stand in a file that somebody changes while the server runs.
 
 The file is looked at once a second at most, before a request goes out, and again where the endpoint has
 refused the key. A thread does that, one at a time, and nothing waits long for it: a file on a dead network
-mount stops neither a call nor the end of the process. What is no key leaves the last one in use.
+mount stops neither a call nor the end of the process. What is no key leaves the last ones in use.
+
+Of several keys the first is used that does not rest. One rests after the endpoint has refused it, for want of
+credit or because of too many calls; the call then goes out with the next one.
 """
 
 import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -17,7 +20,9 @@ from typing import NamedTuple
 
 import anyio
 
-from grok_mcp.settings import KEY_FILE, Settings, read_key
+from grok_mcp import bounds, errors
+from grok_mcp.errors import GrokError
+from grok_mcp.settings import KEY_FILE, Settings, read_keys
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +33,13 @@ RENEW_S = 2.0
 """The same for a call whose key was refused: it has nothing better to do."""
 START_S = 5.0
 """The same for a start, which has no key yet."""
+
+RESTS_S: Mapping[type[GrokError], float] = {
+    errors.AuthenticationError: 600.0,
+    errors.InsufficientCreditError: 600.0,
+    errors.RateLimitError: 10.0,
+}
+"""How long a key rests after an error that is about it, where the endpoint says no time."""
 
 
 class _Stamp(NamedTuple):
@@ -49,21 +61,23 @@ def _stamp(path: Path) -> _Stamp | None:
 
 
 class Keys:
-    """The key to send now: from a variable for good, or from a file as it is."""
+    """The keys to send: one from a variable for good, or those of a file as it is."""
 
     def __init__(
         self,
         settings: Settings,
         own_key: str | None = None,
-        read: Callable[[Path], tuple[str, str | None]] = read_key,
+        read: Callable[[Path], tuple[tuple[str, ...], str | None]] = read_keys,
     ) -> None:
         self._settings = settings
         self._read_file = read
         self._variable, held = settings.key_in_variables() or ("", None)
-        self.key = own_key or held
-        """The key to send, None where there is none."""
+        key = own_key or held
+        self.all: tuple[str, ...] = (key,) if key else ()
+        """In the order in which they are used."""
+        self._resting: dict[str, float] = {}  # until when, by key
         self._held = held
-        self._path = settings.api_key_file if self.key is None else None
+        self._path = settings.api_key_file if key is None else None
         self._stamp: _Stamp | None = None
         self._problem: str | None = None
         self._is_warned = False
@@ -78,15 +92,59 @@ class Keys:
             self._next_look = time.monotonic() + LOOK_EVERY_S
 
     @property
+    def key(self) -> str | None:
+        """The key to send, None where there is none."""
+        return self.choose()
+
+    def choose(self, tried: Collection[str | None] = ()) -> str | None:
+        """The first key that does not rest and was not tried; else one that does not rest, else the one that
+        rests no longer the soonest. None where there is none.
+        """
+        keys, resting = self.all, self._resting  # the thread that reads the file puts others in their place
+        if len(keys) < 2:
+            return keys[0] if keys else None
+        awake = self._awake()
+        untried = [key for key in awake if key not in tried]
+        return (untried or awake or sorted(keys, key=lambda key: resting.get(key, 0.0)))[0]
+
+    def has_other(self, tried: Collection[str | None]) -> bool:
+        """Whether there is a key that does not rest and was not tried."""
+        return len(self.all) > 1 and any(key not in tried for key in self._awake())
+
+    @property
+    def resting(self) -> int:
+        """How many keys rest."""
+        return len(self.all) - len(self._awake())
+
+    def _awake(self) -> list[str]:
+        now = time.monotonic()
+        return [key for key in self.all if self._resting.get(key, 0.0) <= now]
+
+    def rest(self, key: str | None, error: GrokError) -> None:
+        """Use other keys for some time, where this error is about the key and there are others."""
+        usual_s = RESTS_S.get(type(error))
+        if usual_s is None or key not in self.all or len(self.all) < 2:
+            return
+        rest_s = min(error.retry_after_s or usual_s, bounds.KEY_RESTS_S)
+        if self._resting.get(key, 0.0) <= time.monotonic():
+            place = self.all.index(key) + 1
+            logger.warning(
+                "key %d of %d in %s rests for %.0f s: %s",
+                *(place, len(self.all), self.variable, rest_s, error.code),
+            )
+        self._resting[key] = time.monotonic() + rest_s
+
+    @property
     def variable(self) -> str:
         """The variable that the key comes from, or should come from."""
-        return self._variable or (KEY_FILE if self._path is not None and self.key else "XAI_API_KEY")
+        return self._variable or (KEY_FILE if self._path is not None and self.all else "XAI_API_KEY")
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no sentence may show: the user's key, also where the gateway's own is sent in its place."""
-        users = self.key if self._path is not None else self._held
-        return (users,) if users else ()
+        if self._path is not None:
+            return self.all
+        return (self._held,) if self._held else ()
 
     @property
     def missing_reason(self) -> str:
@@ -101,16 +159,16 @@ class Keys:
             await self._begin().wait()
 
     async def renew(self, refused: str | None) -> bool:
-        """Whether there is another key than the one that was refused; reads the file to find out."""
+        """Whether the file has a key in the place of the one that was refused; reads it to find out."""
         if self._path is None:
             return False
         with anyio.move_on_after(RENEW_S):
             if self._looking is not None:
                 await self._looking.wait()
-            if self.key == refused:  # nobody has found the new one meanwhile
+            if refused in self.all or not self.all:  # nobody has found the new one meanwhile
                 self._stamp = None
                 await (self._looking or self._begin()).wait()
-        return self.key != refused
+        return bool(self.all) and refused not in self.all
 
     def _begin(self) -> anyio.Event:
         """Begin a look in a thread that the end of the process does not wait for."""
@@ -140,11 +198,12 @@ class Keys:
         if stamp is not None and stamp == self._stamp:
             return
         self._stamp = stamp
-        key, self._problem = self._read_file(self._path)
+        keys, self._problem = self._read_file(self._path)
         if self._problem is None:
-            if self.key is not None and key != self.key:
-                logger.info("%s holds another key, which is used from now on", KEY_FILE)
-            self.key, self._is_warned = key, False
-        elif self.key is not None and not self._is_warned:
+            if self.all and keys != self.all:
+                logger.info("%s holds other keys, which are used from now on", KEY_FILE)
+                self._resting = {}  # one may have been topped up: whoever changed the file wants all tried
+            self.all, self._is_warned = keys, False
+        elif self.all and not self._is_warned:
             self._is_warned = True
-            logger.warning("%s %s; the key that it held before is still used", KEY_FILE, self._problem)
+            logger.warning("%s %s; what it held before is still used", KEY_FILE, self._problem)

@@ -12,7 +12,8 @@ from grok_mcp.gateways import Gateway
 
 KNOWN_FOR_S = 60.0
 
-KeyState = Literal["works", "refused", "missing", "unknown"]
+KeyState = Literal["works", "refused", "missing", "unknown", "callers"]
+"""`callers`: each caller sends a key, and there is no other."""
 
 BLOCKED = ("team_blocked", "api_key_blocked", "api_key_disabled")
 
@@ -85,5 +86,5 @@ def report(
     """
     if state == "missing" and has_key:  # it is not the key that is missing
         state = "unknown"
-    ready = not closing and problem is None and state in ("works", "unknown")
+    ready = not closing and problem is None and state in ("works", "unknown", "callers")
     return {"ready": ready, "key": state, "closing": closing, **({"problem": problem} if problem else {})}

@@ -23,6 +23,7 @@ from grok_mcp.endpoint.error_bodies import read_error_body
 from grok_mcp.endpoint.failures import Endpoint, classify, retry_after_s
 from grok_mcp.endpoint.network import IDLE_S
 from grok_mcp.endpoint.reply import Reply
+from grok_mcp.messages import CallerKey
 from grok_mcp.redaction import quote
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def _parsed(url: str) -> httpx2.URL:
     return httpx2.URL(url)
 
 
-OLD_SECRETS = 8
+OLD_SECRETS = bounds.KEYS + 8
 """Keys that were in use before, which no sentence shows either: calls may still be in flight with them."""
 
 
@@ -76,16 +77,26 @@ class Upstream:
             variable = variable or self.endpoint.key_variable
             self.endpoint = self.endpoint._replace(secrets=secrets, key_variable=variable)
 
+    def endpoint_for(self, own: CallerKey | None) -> Endpoint:
+        """Whom errors speak of, and by which key: a caller's own one is a secret too."""
+        if own is None:
+            return self.endpoint
+        secrets = (own.value, *self.endpoint.secrets)
+        return self.endpoint._replace(secrets=secrets, key_variable=own.source)
+
     def _authorize(self) -> None:
         others = {name: value for name, value in self._own.items() if name != "Authorization"}
         self._own = others | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
     @asynccontextmanager
     async def stream(
-        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str]
+        self, url: str, body: Mapping[str, Any], headers: Mapping[str, str], own: CallerKey | None = None
     ) -> AsyncIterator[Reply]:
-        """POST a body and hand out the reply while it comes. Raises a GrokError for every failure."""
-        async with self._sent("POST", url, _STREAMED | dict(headers), _dumped(body)) as response:
+        """POST a body, with a caller's own key or with ours, and hand out the reply while it comes.
+
+        Raises a GrokError for every failure.
+        """
+        async with self._sent("POST", url, _STREAMED | dict(headers), _dumped(body), own) as response:
             yield Reply(response)
 
     async def get(self, url: str) -> Any:
@@ -107,9 +118,17 @@ class Upstream:
 
     @asynccontextmanager
     async def _sent(
-        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        own: CallerKey | None = None,
     ) -> AsyncIterator[httpx2.Response]:
         """The response to one request, refused statuses raised; closed at the end."""
+        if own is not None:
+            headers = {**headers, "Authorization": f"Bearer {own.value}"}
+        endpoint = self.endpoint_for(own)
         try:
             request = httpx2.Request(
                 method,
@@ -124,12 +143,12 @@ class Upstream:
             response = await self._transport_to(url).handle_async_request(request)
             try:
                 if response.status_code >= 300:
-                    raise await self._refused(response)
+                    raise await self._refused(response, endpoint)
                 yield response
             finally:
                 await response.aclose()
         except _FOREIGN as error:
-            raise self._mapped(error, url) from None
+            raise self._mapped(error, url, endpoint) from None
 
     def _transport_to(self, url: str) -> httpx2.AsyncBaseTransport:
         """The one transport, made for the first address that is asked for."""
@@ -154,7 +173,7 @@ class Upstream:
         if transport is not None:
             await transport.aclose()
 
-    async def _refused(self, response: httpx2.Response) -> errors.GrokError:
+    async def _refused(self, response: httpx2.Response, endpoint: Endpoint) -> errors.GrokError:
         body = bytearray()
         with suppress(httpx2.HTTPError):
             async for chunk in response.aiter_bytes():
@@ -164,40 +183,41 @@ class Upstream:
         headers = response.headers
         return classify(
             read_error_body(bytes(body[: bounds.ERROR_BYTES])),
-            self.endpoint,
+            endpoint,
             status=response.status_code,
             retry_after_s=retry_after_s(headers.get("retry-after")),
             request_id=next(filter(None, map(headers.get, _REQUEST_IDS)), None),
         )
 
-    def _mapped(self, error: Exception, url: str) -> errors.GrokError:
+    def _mapped(self, error: Exception, url: str, endpoint: Endpoint) -> errors.GrokError:
         """Our error for what the HTTP library has raised; the one place that knows."""
         if isinstance(error, httpx2.ReadTimeout):
             return errors.UpstreamTimeoutError(
-                f"{self.endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
+                f"{endpoint.title} was silent for {self._timeouts.idle_s:g} s.",
                 "Raise GROK_MCP_IDLE_TIMEOUT if this model thinks for longer, or ask for less.",
             )
         if isinstance(error, (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
             return errors.ConfigurationError(
-                f"The request to {self.endpoint.mention} can't be made: {self._reason(error)}.",
+                f"The request to {endpoint.mention} can't be made: {_reason(error, endpoint)}.",
                 "Check the base URL and the key for stray characters.",
             )
         if isinstance(error, (httpx2.DecodingError, httpx2.SSEError)):
             return errors.UpstreamError(
-                f"{self.endpoint.title} sent something that can't be read: {self._reason(error)}.",
+                f"{endpoint.title} sent something that can't be read: {_reason(error, endpoint)}.",
                 "A retry is unlikely to help.",
             )
         host = urlsplit(url).netloc.rpartition("@")[2]
         return errors.UpstreamConnectionError(
-            f"The connection to {self.endpoint.mention} ({host}) failed: {self._reason(error)}.",
+            f"The connection to {endpoint.mention} ({host}) failed: {_reason(error, endpoint)}.",
             "Check the network and the base URL, then try again.",
         )
 
-    def _reason(self, error: Exception) -> str:
-        """Why, in words: ours for what happened, and those of the system or the peer, if there are any."""
-        happened = next((words for kind, words in _HAPPENED.items() if isinstance(error, kind)), "")
-        told = quote(str(error).rstrip(". "), self.endpoint.secrets)
-        return f"{happened} ({told})" if happened and told else happened or told or "no reason was given"
+
+def _reason(error: Exception, endpoint: Endpoint) -> str:
+    """Why, in words: ours for what happened, and those of the system or the peer, if there are any."""
+    happened = next((words for kind, words in _HAPPENED.items() if isinstance(error, kind)), "")
+    told = quote(str(error).rstrip(". "), endpoint.secrets)
+    return f"{happened} ({told})" if happened and told else happened or told or "no reason was given"
 
 
 def _dumped(body: Mapping[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ form, and what to do with an answer that broke.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import anyio
 from grok_mcp import errors, events
 from grok_mcp.accounting import CallLimit, Estimate, estimate_cost, open_books
 from grok_mcp.dialects import DIALECTS, parse
-from grok_mcp.endpoint import Catalog, Endpoint, Keys, Readiness, Timeouts, Upstream
+from grok_mcp.endpoint import RESTS_S, Catalog, Endpoint, Keys, Readiness, Timeouts, Upstream
 from grok_mcp.errors import GrokError
 from grok_mcp.gateways import endpoint_url, resolve
 from grok_mcp.messages import LOCAL, Answer, Call, ChatRequest
@@ -99,9 +99,12 @@ class Grok:
 
         Raises GrokError where there is nothing to return; its `usage` is what was spent.
         """
-        await self._check_key()
         call = call or Call()
-        request = self._with_identifier(request, call)
+        if call.own_key is None:
+            await self._check_key()
+            request = self._with_identifier(request, call)
+        else:  # whose account has other collections, if any
+            request = replace(request, collections=())
         turn = Turn(Plan(request, self.gateway, self.settings, self._refusals), call)
         form = turn.plan.form
         notes = () if call.admit is None else await call.admit(form.request, form.dialect)
@@ -129,7 +132,8 @@ class Grok:
                 f"{self.gateway.title} did not finish within {self.settings.timeout:g} s.",
                 "Raise GROK_MCP_TIMEOUT or ask for less; the same call would take as long again.",
             )
-        self.readiness.record(turn.failure)
+        if turn.call.own_key is None:
+            self.readiness.record(turn.failure)
         return turn.conclude(self.gateway)
 
     def _with_identifier(self, request: ChatRequest, call: Call) -> ChatRequest:
@@ -137,7 +141,7 @@ class Grok:
         if not self._identifies or call.caller == LOCAL:
             return request
         own = self.settings.safety_key
-        key = own.get_secret_value() if own else self.keys.key or ""
+        key = own.get_secret_value() if own else next(iter(self.keys.all), "")
         return replace(request, safety_identifier=safety_identifier(call.caller, key))
 
     async def _check_key(self) -> None:
@@ -170,22 +174,30 @@ class Grok:
                 if turn.is_billed:
                     turn.plan.worked()
                     return
-                if await self._has_new_key(turn, error):
+                if await self._has_other_key(turn, error):
                     continue
                 if not await self._adapt(turn.plan, error):
                     turn.failure = turn.plan.final_error(error)
                     return
 
-    async def _has_new_key(self, turn: Turn, error: GrokError) -> bool:
-        """Whether a call whose key was refused can be sent again with another one, which happens once."""
-        if not isinstance(error, errors.AuthenticationError) or turn.is_renewed:
+    async def _has_other_key(self, turn: Turn, error: GrokError) -> bool:
+        """Whether a call that failed because of its key can be sent again with another one."""
+        if turn.call.own_key is not None:
             return False
-        turn.is_renewed = await self.keys.renew(turn.key)
-        return turn.is_renewed
+        if isinstance(error, errors.AuthenticationError) and not turn.is_renewed:
+            turn.is_renewed = await self.keys.renew(turn.key)
+            if turn.is_renewed:
+                return True
+        return self._fails_over(turn, error)
 
-    def _use_key(self) -> str | None:
+    def _fails_over(self, turn: Turn, error: Exception) -> bool:
+        """Whether the next key has to be tried at once."""
+        about_key = isinstance(error, (*RESTS_S, errors.PermissionDeniedError))
+        return about_key and turn.call.own_key is None and self.keys.has_other(turn.tried)
+
+    def _use_key(self, tried: Collection[str | None] = ()) -> str | None:
         """The key that goes out with the next request."""
-        key = self.keys.key
+        key = self.keys.choose(tried)
         if key != self._upstream.key:
             self._upstream.use_key(key, self.keys.variable)
             self.readiness.forget()
@@ -207,6 +219,8 @@ class Grok:
     async def _attempts(self, turn: Turn) -> None:
         def may_retry(error: Exception) -> bool | float:
             if not isinstance(error, GrokError) or not error.retryable or turn.is_billed:
+                return False
+            if self._fails_over(turn, error):
                 return False
             if error.retry_after_s is None:
                 return True
@@ -239,7 +253,12 @@ class Grok:
     async def _attempt(self, turn: Turn) -> None:
         turn.restart()
         with turn.record.attempt(turn.plan.form.dialect, turn.fold):
-            await self._send(turn)
+            try:
+                await self._send(turn)
+            except GrokError as error:
+                if turn.call.own_key is None:
+                    self.keys.rest(turn.key, error)
+                raise
 
     async def _send(self, turn: Turn) -> None:
         dialect = DIALECTS[turn.plan.form.dialect]
@@ -248,9 +267,12 @@ class Grok:
         if turn.call.begin:
             await turn.call.begin()
         turn.call.meter.is_sending = True
-        await self.keys.settle()
-        turn.key = self._use_key()
-        async with self._upstream.stream(url, body, self._headers(turn)) as reply:
+        own = turn.call.own_key
+        if own is None:
+            await self.keys.settle()
+            turn.key = self._use_key(turn.tried)
+            turn.tried.add(turn.key)
+        async with self._upstream.stream(url, body, self._headers(turn), own) as reply:
             async with aclosing(reply.payloads()) as payloads:
                 async for payload in payloads:
                     for event in parse(payload, turn.fold.model):
@@ -259,24 +281,31 @@ class Grok:
                         break
             turn.unreadable, turn.is_cut = reply.unreadable, reply.is_cut
             await reply.drain()
-        turn.check_end(self._upstream.endpoint, done=reply.done)
+        turn.check_end(self._upstream.endpoint_for(own), done=reply.done)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         header, key = self.gateway.affinity_header, turn.plan.form.request.cache_key
         return {**turn.record.headers, **({header: key} if header and key else {})}
 
     async def _get(self, path: str) -> Any:
-        """One of the endpoint's JSON documents."""
+        """One of the endpoint's JSON documents, by the first key that gets it."""
         await self._check_key()
         url = endpoint_url(await self._address(), path)
-        key = self._use_key()
-        try:
-            return await self._upstream.get(url)
-        except errors.AuthenticationError:
-            if not await self.keys.renew(key):
-                raise
-        self._use_key()
-        return await self._upstream.get(url)
+        tried: set[str | None] = set()
+        is_renewed = False
+        while True:
+            key = self._use_key(tried)
+            tried.add(key)
+            try:
+                return await self._upstream.get(url)
+            except tuple(RESTS_S) as error:
+                self.keys.rest(key, error)
+                if isinstance(error, errors.AuthenticationError) and not is_renewed:
+                    is_renewed = await self.keys.renew(key)
+                    if is_renewed:
+                        continue
+                if not self.keys.has_other(tried):
+                    raise
 
     async def _address(self) -> str:
         """The base URL; the sandbox is started here, with the first call that needs it."""

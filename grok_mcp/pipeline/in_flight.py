@@ -17,6 +17,8 @@ class InFlight:
         self._scopes: set[anyio.CancelScope] = set()
         self._idle = anyio.Event()
         self._idle.set()
+        self.leaving = False
+        """Whether this process is about to close, and still takes calls of those who do not know that yet."""
         self.closing = False
         self.ending = False
         """Whether no further request can come, while those that came are still accepted."""

@@ -213,14 +213,14 @@ class Runs:
             return await work(call)
         if request and (joined := await self._join(call, request, status)):
             return joined
-        if len(self._running.get(call.caller, ())) >= self._max_handed_over:
+        if len(self._running.get(call.owner, ())) >= self._max_handed_over:
             raise OverloadedError(
                 f"{self._max_handed_over:,} slow calls of yours are still running: nothing was sent.",
                 "Collect them with grok_result, and try again when some of them have ended.",
             )
         run = Run(call, work, as_data=as_data)
         if request:
-            self._offer(call.caller, request, _Joinable(run))
+            self._offer(call.owner, request, _Joinable(run))
         return await self._wait(run, call, request, status)
 
     async def _wait(self, run: Run, call: Call, request: str, status: Status | None) -> Outcome:
@@ -237,21 +237,21 @@ class Runs:
                 if not ended and ending and not self._store.elsewhere:  # nobody could collect it now
                     await run.ended(None)
             if run.outcome is None:
-                found = await self._hand_over(run, call.caller, request)
+                found = await self._hand_over(run, call.owner, request)
                 if found or not status:
                     run.is_known = True
                     run.holders += 1
                     return run.running()
                 with run.watched(call.observe):
                     await run.ended(None)
-            self._joinable.pop((call.caller, request), None)
+            self._joinable.pop((call.owner, request), None)
             if run.answer_id:
-                await self._store.withdraw(run.answer_id, call.caller)
+                await self._store.withdraw(run.answer_id, call.owner)
             assert run.outcome
             return fresh(run.outcome)
         except BaseException:
             if run.requests == 1 and not run.is_known:
-                self._joinable.pop((call.caller, request), None)
+                self._joinable.pop((call.owner, request), None)
                 await run.stop()
             raise
         finally:
@@ -259,13 +259,13 @@ class Runs:
 
     async def _join(self, call: Call, request: str, status: Status | None) -> Outcome | None:
         """What answers the same call that came before, if anything does."""
-        joinable = self._joinable.get((call.caller, request))
+        joinable = self._joinable.get((call.owner, request))
         outcome: Outcome | None = None
         answer_id: str | None = None
         if joinable is None:
-            answer_id = await self._store.offered(request, call.caller)
+            answer_id = await self._store.offered(request, call.owner)
             if answer_id is None:  # one may have begun meanwhile
-                joinable = self._joinable.get((call.caller, request))
+                joinable = self._joinable.get((call.owner, request))
         if joinable and joinable.run:
             if isinstance(joinable.run.outcome, GrokError):
                 return None  # who asks again wants an answer
@@ -274,11 +274,11 @@ class Runs:
         if joinable and joinable.until >= time.monotonic():
             answer_id = joinable.answer_id
         if answer_id:
-            outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
+            outcome = await self._store.get(answer_id, call.owner, call.wait_s, call.observe)
         if outcome is None:
             return None
         if not isinstance(outcome, Running):
-            await self._collected(answer_id or "", call.caller)
+            await self._collected(answer_id or "", call.owner)
         if isinstance(outcome, GrokError) or (
             isinstance(outcome, Answer) and outcome.finish_reason == "interrupted"
         ):
@@ -366,10 +366,10 @@ class Runs:
         expired or another caller's, and the error that the call has ended with.
         """
         call.observe(events.Resumed(offset), "")
-        run = self._running.get(call.caller, {}).get(answer_id)
+        run = self._running.get(call.owner, {}).get(answer_id)
         outcome: Outcome | None
         if run is None:
-            outcome = await self._store.get(answer_id, call.caller, call.wait_s, call.observe)
+            outcome = await self._store.get(answer_id, call.owner, call.wait_s, call.observe)
             if outcome is None:
                 raise not_found()
         else:
@@ -377,7 +377,7 @@ class Runs:
                 await run.ended(call.wait_s)
                 outcome = fresh(run.outcome or run.running())
         if not isinstance(outcome, Running):
-            await self._collected(answer_id, call.caller)
+            await self._collected(answer_id, call.owner)
         if isinstance(outcome, GrokError):
             raise outcome
         return Collected(outcome, answer_id, offset)

@@ -175,7 +175,7 @@ def _begin(
         "gen_ai.request.stream": True,
         "gen_ai.request.temperature": request.temperature,
         "gen_ai.request.top_p": request.options.get("top_p"),
-        "grok_mcp.caller": call.caller,
+        "grok_mcp.caller": call.account,
     }
     attributes = _without_none(shared | request_attributes)
     record.span = _tracer.start_span(f"chat {model}", kind=trace.SpanKind.CLIENT, attributes=attributes)

@@ -31,8 +31,10 @@ class Turn:
         self.first_content: float | None = None
         self.key: str | None = None
         """The key that the present attempt was sent with."""
+        self.tried: set[str | None] = set()
+        """All keys that it was sent with."""
         self.is_renewed = False
-        """Whether it was sent again with another key."""
+        """Whether the file with the keys was read anew for it."""
         self._earlier: list[Fold] = []
 
     def restart(self) -> None:

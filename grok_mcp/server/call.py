@@ -35,7 +35,15 @@ from grok_mcp.rendering import (
     page_of,
     whole,
 )
-from grok_mcp.server.connection import Context, caller_of, group_of, shows_apps, while_connected
+from grok_mcp.server.connection import (
+    Context,
+    caller_of,
+    check_key,
+    group_of,
+    key_of,
+    shows_apps,
+    while_connected,
+)
 from grok_mcp.server.consent import Asking
 from grok_mcp.server.results import RESTART_META, render_error, render_page
 from grok_mcp.server.roots import Roots
@@ -80,6 +88,7 @@ class ToolCall:
                 wait_s = AT_ONCE_S
         self._call = Call(tool=spec.name, caller=caller_of(ctx), wait_s=wait_s)
         self._call.group = group_of(ctx, grok)
+        self._call.own_key = key_of(ctx, grok.settings)
         if self._progress:
             self._call.observe = self._progress
         if grok.call_limit is not None:
@@ -127,14 +136,9 @@ class ToolCall:
     async def _result(self) -> Result:
         """The result of how the call ended, or of how far it has come when its host has waited enough."""
         try:
-            if self._arguments.get("files") and "files" in self._spec.arguments.model_fields:
-                roots = await self._roots.of(self._ctx, self._params)
-                if isinstance(roots, InputRequiredResult):
-                    return roots
-                self._call.file_roots = roots
-                names = file_names(self._arguments["files"])
-                if self._call.wait_s is not None:
-                    self._files = await state_of_files(names, self._call)
+            question = await self._prepare()
+            if question is not None:
+                return question
             outcome = await self._outcome()
             if self._call.may_ask and isinstance(outcome, CallLimitError):
                 answer = await self._ask(outcome)
@@ -152,6 +156,23 @@ class ToolCall:
             return self._render_error(error)
         except Exception:
             return self._render_error(log_internal_error(logger, f"call of {self._spec.name}"))
+
+    async def _prepare(self) -> InputRequiredResult | None:
+        """See whose key it takes and which folders are open; the question that has to be answered first.
+
+        Raises ConfigurationError.
+        """
+        if not self._spec.collects:
+            check_key(self._ctx, self._grok.settings, self._grok.gateway)
+        if self._arguments.get("files") and "files" in self._spec.arguments.model_fields:
+            roots = await self._roots.of(self._ctx, self._params)
+            if isinstance(roots, InputRequiredResult):
+                return roots
+            self._call.file_roots = roots
+            names = file_names(self._arguments["files"])
+            if self._call.wait_s is not None:
+                self._files = await state_of_files(names, self._call)
+        return None
 
     async def _ask(self, error: CallLimitError) -> Consent | InputRequiredResult:
         """Whether the user agrees to what the call may cost. Nothing of it runs meanwhile."""
@@ -232,7 +253,7 @@ class ToolCall:
             case Running():
                 return page_of(outcome, outcome.answer_id, 0, limit)
         if is_too_long(outcome, limit):
-            stored_as = await self._grok.runs.keep(outcome, self._call.caller)
+            stored_as = await self._grok.runs.keep(outcome, self._call.owner)
             if stored_as:
                 return page_of(outcome, stored_as, 0, limit)
         return whole(outcome)
@@ -257,7 +278,7 @@ class ToolCall:
                 ending = collected.finish_reason if isinstance(collected, Answer) else "running"
         fields = {
             "tool": self._spec.name,
-            "caller": self._call.caller,
+            "caller": self._call.account,
             "outcome": ending,
             "model": model,
             "input_tokens": usage.input_tokens,

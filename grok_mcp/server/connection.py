@@ -11,14 +11,20 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
-from grok_mcp.messages import GROUP, GROUPS, LOCAL
+from grok_mcp.errors import ConfigurationError, MissingKeyError
+from grok_mcp.gateways import Gateway
+from grok_mcp.messages import GROUP, GROUPS, LOCAL, CallerKey
 from grok_mcp.pipeline import Grok
+from grok_mcp.settings import Settings, bare, key_problem
 
 Context = ServerRequestContext[Any]
 
 APPS_EXTENSION = "io.modelcontextprotocol/ui"
 STREAMED = "grok_mcp.streamed"
 """Key in the ASGI scope of requests whose response is what the caller waits for."""
+
+KEY_HEADER = "X-Grok-Api-Key"
+"""In which callers send keys of their own for the endpoint; never logged."""
 
 GONE_CHECK_S = 0.25
 GONE_AFTER_S = 5.0
@@ -44,6 +50,50 @@ def group_of(ctx: Context, grok: Grok) -> str:
     if GROUP in claims:
         return str(claims[GROUP])
     return grok.quotas.group_of(claims.get(GROUPS, ())) if grok.quotas is not None else ""
+
+
+def key_of(ctx: Context, settings: Settings) -> CallerKey | None:
+    """The caller's own key for the endpoint, where this server takes such keys and one has come that may be
+    one.
+    """
+    if settings.caller_keys == "off":
+        return None
+    sent = _sent_key(ctx)
+    key = bare(sent or "")
+    return CallerKey(key, f"the header {KEY_HEADER}") if sent and key_problem(key) is None else None
+
+
+def check_key(ctx: Context, settings: Settings, gateway: Gateway) -> None:
+    """Refuse a call whose caller sends a key that is not used, or none where each has to.
+
+    Raises ConfigurationError, MissingKeyError.
+    """
+    if not is_remote(ctx):
+        return
+    sent, how = _sent_key(ctx), settings.caller_keys
+    if sent is None and how == "required":
+        raise MissingKeyError(
+            "This server uses the key of each caller, and none has come: nothing was sent.",
+            f"Have your host send your key for {gateway.mention} in the header {KEY_HEADER}.",
+        )
+    if sent is not None and how == "off":
+        raise ConfigurationError(
+            "This server takes no keys of callers: nothing was sent.",
+            f"Leave the header {KEY_HEADER} out, or have GROK_MCP_CALLER_KEYS set to allowed where this "
+            "server is configured.",
+        )
+    if sent is not None and (problem := key_problem(bare(sent))):
+        raise MissingKeyError(
+            f"The header {KEY_HEADER} {problem}: nothing was sent to {gateway.mention}.",
+            "Correct it where your host is configured, or leave it out."
+            if how == "allowed"
+            else "Correct it where your host is configured.",
+        )
+
+
+def _sent_key(ctx: Context) -> str | None:
+    """What stands in the header, None where there is none."""
+    return ctx.request.headers.get(KEY_HEADER) if isinstance(ctx.request, Request) else None
 
 
 def is_remote(ctx: Context) -> bool:

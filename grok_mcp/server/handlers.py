@@ -25,8 +25,9 @@ from mcp_types import (
 
 from grok_mcp.errors import AnswerNotFoundError, OverloadedError
 from grok_mcp.logs import log_internal_error
+from grok_mcp.messages import account_of, owner_of
 from grok_mcp.pipeline import Grok
-from grok_mcp.server.connection import Context, caller_of, group_of, is_remote
+from grok_mcp.server.connection import Context, caller_of, group_of, is_remote, key_of
 from grok_mcp.server.resources import (
     RESOURCES,
     Reader,
@@ -62,9 +63,10 @@ class OtherHandlers:
     async def read_resource(self, ctx: Context, params: ReadResourceRequestParams) -> ReadResourceResult:
         """Answer `resources/read`."""
         resource = RESOURCES.get(params.uri)
+        key = key_of(ctx, self._grok.settings)
         if resource is None and params.uri.startswith(ANSWERS):
             with _logged("an answer"):
-                return await self._read_answer(params.uri, caller_of(ctx))
+                return await self._read_answer(params.uri, owner_of(caller_of(ctx), key))
         if resource is None:
             with _logged("a skill"):
                 file = read_skill_file(params.uri)
@@ -72,7 +74,8 @@ class OtherHandlers:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
-        reader = Reader(caller_of(ctx), is_remote(ctx), group_of(ctx, self._grok))
+        account = account_of(caller_of(ctx), key)
+        reader = Reader(account, is_remote(ctx), group_of(ctx, self._grok), caller_of(ctx))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 

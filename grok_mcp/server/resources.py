@@ -58,11 +58,14 @@ JSON_TYPE = "application/json"
 
 
 class Reader(NamedTuple):
-    """Who reads, of which group; `remote` on a network transport, else it is whoever runs this process."""
+    """Who reads, as the ledger and as the limits name them, and of which group; `remote` on a network
+    transport, else it is whoever runs this process.
+    """
 
     caller: str
     remote: bool
-    group: str = ""
+    group: str
+    name: str
 
 
 class ResourceSpec(NamedTuple):
@@ -78,7 +81,7 @@ class ResourceSpec(NamedTuple):
 FOR_EVERYONE = (
     *("model", "reasoning_effort", "dialect", "search_dialect", "timeout", "idle_timeout"),
     *("max_retries", "progress", "results", "wait", "max_result_chars", "max_body_bytes"),
-    *("budget_usd_per_day", "call_limit_usd", "guidelines"),
+    *("budget_usd_per_day", "call_limit_usd", "guidelines", "caller_keys"),
 )
 """The settings that callers on the network see; a new one is hidden from them until it stands here."""
 
@@ -111,9 +114,9 @@ def _leave_out(document: dict[str, Any], quotas: "Quotas", reader: Reader) -> No
     """Leave out the models that the reader may not use, and have a default that it may."""
 
     def may_use(model: str) -> bool:
-        return quotas.allows(reader.caller, reader.group, model)
+        return quotas.allows(reader.name, reader.group, model)
 
-    allowed = quotas.models(reader.caller, reader.group)
+    allowed = quotas.models(reader.name, reader.group)
     if allowed is None:
         return
     document["models"] = [entry for entry in document["models"] if may_use(entry["id"])]
@@ -139,7 +142,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         "model": mask_secrets(grok.default_model),
     }
     if grok.quotas is not None:
-        document["your_limits"] = grok.quotas.describe(reader.caller, reader.group)
+        document["your_limits"] = grok.quotas.describe(reader.name, reader.group)
     if reader.remote:
         document["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
         document["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
@@ -175,7 +178,8 @@ def _key(grok: Grok) -> dict[str, Any]:
     if grok.gateway.own_key is not None:
         return {"usable": True, "from": "the sandbox takes any"}
     if grok.keys.key is not None:
-        return {"usable": True, "from": grok.keys.variable}
+        several = {"keys": len(grok.keys.all), "resting": grok.keys.resting} if len(grok.keys.all) > 1 else {}
+        return {"usable": True, "from": grok.keys.variable, **several}
     return {"usable": False, "reason": grok.keys.missing_reason}
 
 
@@ -225,7 +229,8 @@ async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         return json_values(add_up(day for day in days if day.key.startswith(date)).to_dict())
 
     document: dict[str, Any] = {"caller": caller, "sandbox": sandbox}
-    cap = grok.budget.caps(caller, reader.group).caller if grok.budget else None
+    server_pays = caller == reader.name  # and not a key of the caller's own
+    cap = grok.budget.caps(caller, reader.group).caller if grok.budget and server_pays else None
     if cap is not None:
         document["budget_usd_per_day"] = float(cap)
     return {

@@ -36,10 +36,10 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 
 from grok_mcp.errors import AnswerNotFoundError, CancelledCallError, OverloadedError
-from grok_mcp.messages import Answer, Running
+from grok_mcp.messages import Answer, Running, owner_of
 from grok_mcp.pipeline import Grok
 from grok_mcp.redaction import one_line
-from grok_mcp.server.connection import Context, caller_of, extensions_of, shows_apps
+from grok_mcp.server.connection import Context, caller_of, extensions_of, key_of, shows_apps
 from grok_mcp.server.results import render_answer, render_error
 from grok_mcp.stores import LIFETIME_S, Held, given_at
 
@@ -128,12 +128,15 @@ class Tasks:
         """Answer `tasks/cancel`: the call ends upstream, wherever it runs."""
         task_id = _checked(ctx, params)
         with _as_protocol_errors(task_id):
-            await self._grok.runs.cancel(task_id, caller_of(ctx))
+            await self._grok.runs.cancel(task_id, self._owner(ctx))
         return {}
+
+    def _owner(self, ctx: Context) -> str:
+        return owner_of(caller_of(ctx), key_of(ctx, self._grok.settings))
 
     async def _look(self, ctx: Context, task_id: str, *, delivers: bool = True) -> Held:
         with _as_protocol_errors(task_id):
-            return await self._grok.runs.look(task_id, caller_of(ctx), delivers=delivers)
+            return await self._grok.runs.look(task_id, self._owner(ctx), delivers=delivers)
 
     async def _state(self, ctx: Context, task_id: str) -> dict[str, Any]:
         """The task with what its status brings."""

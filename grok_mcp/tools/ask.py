@@ -100,7 +100,7 @@ def _function(tool: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 async def open_ask(grok: Grok, arguments: AskArguments, call: Call) -> OpenTurn:
     """The turn that one `ask_grok` call asks for."""
-    conversation = await grok.conversations.open(arguments.conversation_id, call.caller)
+    conversation = await grok.conversations.open(arguments.conversation_id, call.owner)
     tools = arguments.tools or conversation.tools
     names = [tool["name"] for tool in tools]
     choice = arguments.tool_choice

@@ -47,7 +47,7 @@ async def state_of_files(names: Sequence[str], call: Call) -> str | None:
 
 async def open_conversation(grok: Grok, arguments: Arguments, call: Call) -> Conversation:
     """The conversation to continue, refused where its last answer waits for function results."""
-    conversation = await grok.conversations.open(arguments.conversation_id, call.caller)
+    conversation = await grok.conversations.open(arguments.conversation_id, call.owner)
     if conversation.pending_calls:
         raise InvalidArgumentError(
             "conversation_id: that answer waits for the results of its tool_calls.",
@@ -106,7 +106,7 @@ async def keep_turn(
         instructions=request.instructions,
         tools=request.tools or conversation.tools,
     )
-    handle = await grok.conversations.keep(longer, call.caller)
+    handle = await grok.conversations.keep(longer, call.owner)
     if handle is None:
         return answer.with_warnings(["This answer can't be continued: the conversation could not be stored."])
     return replace(answer, conversation_id=handle)

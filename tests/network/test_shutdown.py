@@ -198,3 +198,43 @@ async def test_while_calls_end_nobody_new_is_let_in(command: tuple[str, ...]) ->
                 calls.ends.set()
             await exit_status(server)
     assert {result.answer["finish_reason"] for result in calls.results.values()} == {"stop"}
+
+
+LEAVE_S = 2.0
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [(SERVE, ()), (SERVE, ("--workers", "2")), (UVICORN, ())],
+    ids=["one", "workers", "uvicorn"],
+)
+async def test_a_server_that_leaves_says_so_first_and_still_takes_calls(
+    command: tuple[str, ...], flags: tuple[str, ...]
+) -> None:
+    async with Endpoint(chat("Hi.")) as endpoint, httpx2.AsyncClient(timeout=20) as http:
+        with serving(endpoint.url, *flags, command=command, GROK_MCP_LEAVE=str(LEAVE_S)) as server:
+            assert (await http.get(f"{server.url}/readyz")).status_code == 200
+            told = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            with within(20):
+                while (await http.get(f"{server.url}/readyz")).status_code == 200:
+                    await anyio.sleep(0.01)
+            async with Client(f"{server.url}/mcp") as client:  # of a balancer that does not know it yet
+                result = await client.call_tool("ask_grok", {"prompt": "Hi?"})
+            assert isinstance(result, CallToolResult) and not result.is_error
+            status = await anyio.to_thread.run_sync(server.status)
+            assert status == (-signal.SIGTERM if command is UVICORN else 0), "uvicorn alone dies of it"
+            assert time.monotonic() - told >= LEAVE_S
+
+
+async def test_who_asks_a_leaving_server_again_to_end_is_heard_at_once() -> None:
+    async with Endpoint(chat("Hi.")) as endpoint:
+        with serving(endpoint.url, GROK_MCP_LEAVE="300") as server:
+            httpx2.get(f"{server.url}/readyz", timeout=20)  # by now it takes signals
+            server.process.send_signal(signal.SIGTERM)
+            with within(20):
+                async with httpx2.AsyncClient() as http:
+                    while (await http.get(f"{server.url}/readyz")).status_code == 200:
+                        await anyio.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(server.status) == 0

@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from grok_mcp.endpoint import report
+from grok_mcp.endpoint import KeyState, report
 from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.pipeline import Grok, InFlight
 from grok_mcp.server import STREAMED
@@ -116,7 +116,7 @@ def build_app(
         AppStatus.enable_automatic_graceful_drain = False  # it cuts calls in flight; ours lets them end
         AppStatus.should_exit = False
         async with manager.run():
-            with _draining_on_signals(grok.in_flight, settings.grace):
+            with _draining_on_signals(grok.in_flight, settings.grace, settings.leave):
                 yield
             await grok.in_flight.drain(settings.grace if grok.in_flight.is_collectable() else 0)
         await close_process(grok)
@@ -130,8 +130,9 @@ def build_app(
 
 async def _readiness(grok: Grok, verifier: Callers | None) -> dict[str, Any]:
     """What `/readyz` says: whether there is a call that would not be refused."""
-    key = await grok.readiness.key_state()
-    problem = grok.readiness.problem
+    own_only = grok.settings.caller_keys == "required" and grok.keys.key is None
+    key: KeyState = "callers" if own_only else await grok.readiness.key_state()
+    problem = None if own_only else grok.readiness.problem
     if problem is None and verifier:
         problem = await verifier.problem()
     if problem is None and grok.budget:
@@ -139,7 +140,9 @@ async def _readiness(grok: Grok, verifier: Callers | None) -> dict[str, Any]:
     if problem is None and grok.quotas:
         problem = await grok.quotas.problem()
     has_key = grok.keys.key is not None
-    return report(key, closing=grok.in_flight.closing, problem=problem, has_key=has_key)
+    return report(
+        key, closing=grok.in_flight.closing or grok.in_flight.leaving, problem=problem, has_key=has_key
+    )
 
 
 def _authentication(
@@ -164,8 +167,9 @@ def _keys_unavailable(connection: HTTPConnection, error: Exception) -> Response:
 
 
 @contextmanager
-def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
-    """When the process has to end: take no new call, let those in flight end, then close idle streams.
+def _draining_on_signals(in_flight: InFlight, grace_s: float, leave_s: float) -> Iterator[None]:
+    """When the process has to end: say so for `leave_s` seconds, take no new call, let those in flight end,
+    then close idle streams.
 
     The ASGI server's own handler runs as well; it stops listening and waits for the responses.
     """
@@ -189,7 +193,7 @@ def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
             handler = signal.getsignal(number)
             if callable(handler):
                 before[number] = handler
-                signal.signal(number, _both(begin, loop, handler))
+                signal.signal(number, _first(loop, begin, handler, in_flight, leave_s))
     try:
         yield
     finally:
@@ -197,11 +201,24 @@ def _draining_on_signals(in_flight: InFlight, grace_s: float) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _both(
-    begin: Callable[[], None], loop: asyncio.AbstractEventLoop, handler: Callable[..., Any]
+def _first(
+    loop: asyncio.AbstractEventLoop,
+    begin: Callable[[], None],
+    handler: Callable[..., Any],
+    in_flight: InFlight,
+    leave_s: float,
 ) -> Callable[..., None]:
+    """A handler of a signal that begins to drain, and lets `handler` stop listening, after `leave_s` seconds.
+
+    A second signal waits for nothing.
+    """
+
     def handle(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(begin)
-        handler(number, frame)
+        if in_flight.leaving or not leave_s:
+            loop.call_soon_threadsafe(begin)
+            handler(number, frame)
+        else:
+            in_flight.leaving = True
+            loop.call_soon_threadsafe(loop.call_later, leave_s, handle, number, None)
 
     return handle
