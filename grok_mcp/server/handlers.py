@@ -74,7 +74,8 @@ class OtherHandlers:
                 return file
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
-        reader = Reader(account_of(caller_of(ctx), key), is_remote(ctx), group_of(ctx, self._grok))
+        account = account_of(caller_of(ctx), key)
+        reader = Reader(account, is_remote(ctx), group_of(ctx, self._grok), caller_of(ctx))
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 

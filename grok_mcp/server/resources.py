@@ -57,11 +57,14 @@ JSON_TYPE = "application/json"
 
 
 class Reader(NamedTuple):
-    """Who reads, of which group; `remote` on a network transport, else it is whoever runs this process."""
+    """Who reads, as the ledger and as the limits name them, and of which group; `remote` on a network
+    transport, else it is whoever runs this process.
+    """
 
     caller: str
     remote: bool
-    group: str = ""
+    group: str
+    name: str
 
 
 class ResourceSpec(NamedTuple):
@@ -110,9 +113,9 @@ def _leave_out(document: dict[str, Any], quotas: "Quotas", reader: Reader) -> No
     """Leave out the models that the reader may not use, and have a default that it may."""
 
     def may_use(model: str) -> bool:
-        return quotas.allows(reader.caller, reader.group, model)
+        return quotas.allows(reader.name, reader.group, model)
 
-    allowed = quotas.models(reader.caller, reader.group)
+    allowed = quotas.models(reader.name, reader.group)
     if allowed is None:
         return
     document["models"] = [entry for entry in document["models"] if may_use(entry["id"])]
@@ -138,7 +141,7 @@ async def _config(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         "model": mask_secrets(grok.default_model),
     }
     if grok.quotas is not None:
-        document["your_limits"] = grok.quotas.describe(reader.caller, reader.group)
+        document["your_limits"] = grok.quotas.describe(reader.name, reader.group)
     if reader.remote:
         document["settings"] = {name: _plain(getattr(settings, name)) for name in FOR_EVERYONE}
         document["note"] = "Who runs this server sees more: grok-mcp on stdio, with the same settings."
@@ -225,7 +228,8 @@ async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
         return json_values(add_up(day for day in days if day.key.startswith(date)).to_dict())
 
     document: dict[str, Any] = {"caller": caller, "sandbox": sandbox}
-    cap = grok.budget.caps(caller, reader.group).caller if grok.budget else None
+    server_pays = caller == reader.name  # and not a key of the caller's own
+    cap = grok.budget.caps(caller, reader.group).caller if grok.budget and server_pays else None
     if cap is not None:
         document["budget_usd_per_day"] = float(cap)
     return {

@@ -87,8 +87,7 @@ async def run_counted(spec: ToolSpec, grok: Grok, raw: Mapping[str, Any], call: 
         account.abandon()
         raise
     await account.close(_with_sources(answer), answer.model, finish_reason=answer.finish_reason)
-    own_budget = grok.budget and call.own_key is None and grok.budget.caps(call.caller, call.group).any
-    if own_budget and answer.usage.cost_usd is None:
+    if account.has_budget and answer.usage.cost_usd is None:
         warnings = [*warnings, UNCOUNTED]
     return answer.with_warnings(warnings)
 
@@ -133,16 +132,16 @@ class _Account:
         )
 
     @property
-    def _has_budget(self) -> bool:
+    def has_budget(self) -> bool:
         """Whether this server pays, and not for everything."""
-        return self._grok.budget is not None and self._call.own_key is None
+        budget, call = self._grok.budget, self._call
+        return budget is not None and call.own_key is None and budget.caps(call.caller, call.group).any
 
     def open(self, model: str) -> None:
         """Have the call admitted by its limits once its request is known, which waits for its row."""
         self._begun = self._begun._replace(model_asked=_short(model))
         self._call.begin = self._begin
-        grok = self._grok
-        if self._has_budget or grok.call_limit is not None or grok.quotas is not None:
+        if self.has_budget or self._grok.call_limit is not None or self._grok.quotas is not None:
             self._call.admit = self._admit
 
     async def _admit(self, request: ChatRequest, dialect: str) -> list[str]:
@@ -154,7 +153,7 @@ class _Account:
             notes = limit.check(request, dialect, self._call.consent)
         if quotas is not None:
             self._admission = await quotas.admit(self._call, request)
-        if self._grok.budget is not None and self._has_budget:
+        if self._grok.budget is not None and self.has_budget:
             await self._grok.budget.admit(self._begun)
         return notes
 

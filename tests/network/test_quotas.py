@@ -423,6 +423,26 @@ async def test_the_group_of_a_jwt_is_the_first_of_its_claim_that_the_limits_name
     assert first.answer and "your group research" in second.text
 
 
+async def test_a_key_of_the_caller_s_own_changes_budgets_and_no_other_limit(tmp_path: Path) -> None:
+    limits = (
+        '[callers.ann]\nrequests_per_minute = 2\nbudget_usd_per_day = 0.001\nmodels = ["grok-4.7"]\n'
+        "[groups.research]\nbudget_usd_per_day = 0.001\n"
+    )
+    async with Endpoint(priced(CENT)) as endpoint:
+        async with team(endpoint.url, tmp_path / "t", limits, MEMBERS, caller_keys="allowed") as server:
+            client = await server.client("ann", **{"X-Grok-Api-Key": "xai-own-key-of-ann-1234567890"})
+            texts = []
+            for number, model in enumerate(["grok-4.3", "grok-4.7", "grok-4.7", "grok-4.7"]):
+                with within(20):
+                    said = await client.call_tool("ask_grok", {"prompt": f"{number}?", "model": model})
+                texts.append(str(getattr(said, "content", "")))
+            usage = json.loads(getattr((await client.read_resource("grok://usage")).contents[0], "text", ""))
+    assert "[permission] You may not use the model grok-4.3" in texts[0]
+    assert not [text for text in texts[1:3] if "[" in text.split("Hi.")[0].split("text='")[-1]]
+    assert "[rate_limited] Your quota of 2 requests a minute" in texts[3]
+    assert usage["caller"] == "ann (own key)" and "budget_usd_per_day" not in usage
+
+
 async def test_no_caller_chooses_its_own_group(tmp_path: Path) -> None:
     limits = "[groups.rich]\nbudget_usd_per_day = 9\n[groups.research]\nrequests_per_minute = 1\n"
     async with Endpoint(priced(1)) as endpoint:
