@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
-from psycopg import Connection, IsolationLevel, OperationalError, sql
+from psycopg import Connection, IsolationLevel, OperationalError
 from psycopg.rows import TupleRow
 
 from grok_mcp.accounting.places import place_of
@@ -61,6 +61,8 @@ _STEPS = (
     );
     CREATE INDEX calls_at ON grok_mcp.calls (at);
     CREATE INDEX calls_caller ON grok_mcp.calls (caller, at);
+    CREATE STATISTICS grok_mcp.calls_hours ON (floor(at / 3600)::int) FROM grok_mcp.calls;
+    CREATE STATISTICS grok_mcp.calls_days ON (floor(at / 86400)::int) FROM grok_mcp.calls;
     CREATE TABLE grok_mcp.in_flight (
         id TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL,
         gateway TEXT NOT NULL, model_asked TEXT NOT NULL, ticks BIGINT, sent BOOLEAN NOT NULL,
@@ -339,7 +341,11 @@ def read_postgres(url: str, work: Callable[[Reading], T]) -> T | None:
         with closing(_connect(url)) as db:
             db.until = time.monotonic() + READ_S
             db.isolation_level, db.read_only = IsolationLevel.REPEATABLE_READ, True
-            db.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(int(READ_S * 1000))))
+            db.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config('work_mem', '64MB', true), "
+                "set_config('jit', 'off', true), set_config('search_path', 'pg_catalog', true)",
+                [f"{READ_S * 1000:.0f}"],
+            )
             version = _version(db)
             if not version:
                 return None

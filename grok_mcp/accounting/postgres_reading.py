@@ -1,6 +1,7 @@
 """Reads a ledger in Postgres; `postgres.py` opens it."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grok_mcp.accounting.reading import NO_GROUP, OK, UNKNOWN_END, Key, Which
@@ -38,7 +39,7 @@ _SUMS = ", ".join(
         *(f"sum({name})" for name in COUNTS),
     )
 )
-_HUNDREDTHS = "(round(duration_s * 1000)::bigint + 5) / 10"
+_HUNDREDTHS = "((round(duration_s * 1000)::bigint + 5) / 10)"
 """Rounded as SQLite does; a numeric would take several times as long."""
 
 
@@ -54,11 +55,11 @@ class PostgresReading:
             # a sum of whole numbers is a Decimal
             yield key, *(total if total is None or isinstance(total, float) else int(total) for total in sums)
 
-    def durations(self, by: Key | None, which: Which) -> Iterator[tuple[Any, float, int]]:
-        """As `Reading.durations`."""
-        what = f"{_KEYS[by]}, {_HUNDREDTHS}, count(*) FROM grok_mcp.calls"
-        for key, hundredths, count in self._rows(what, which, "AND error IS NULL GROUP BY 1, 2"):
-            yield key, hundredths / 100, count
+    def durations(self, by: Key | None, which: Which) -> Iterator[tuple[Any, Mapping[float, int]]]:
+        """All of a key in one array: counted here, which is sooner done than to group by them there."""
+        what = f"{_KEYS[by]}, array_agg({_HUNDREDTHS}) FROM grok_mcp.calls"
+        for key, hundredths in self._rows(what, which, "AND error IS NULL GROUP BY 1"):
+            yield key, {number / 100: count for number, count in Counter[int](hundredths).items()}
 
     def begun(self, by: Key | None, which: Which) -> Iterator[tuple[Any, str, bool, int]]:
         """As `Reading.begun`; the database's clock says what was long ago."""
@@ -106,4 +107,4 @@ class PostgresReading:
         if which.caller is not None:
             wanted += " AND caller = %(caller)s"
         values |= {"since": which.since, "sandbox": SANDBOX, "caller": which.caller}
-        yield from self._db.execute(f"SELECT {what} WHERE {wanted} {rest}", values)
+        yield from self._db.execute(f"SELECT {what} WHERE {wanted} {rest}", values, binary=True)

@@ -4,7 +4,7 @@
 figures is the same for both: `totals.py`, `speeds.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from grok_mcp.usage import COUNTS
@@ -46,8 +46,11 @@ class Reading(Protocol):
         """
         ...
 
-    def durations(self, by: Key | None, which: Which) -> Iterable[tuple[Any, float, int]]:
-        """Of calls that ended well: a key, seconds to 10 ms, and how many of its calls took as long."""
+    def durations(self, by: Key | None, which: Which) -> Iterable[tuple[Any, Mapping[float, int]]]:
+        """Of calls that ended well: a key, and how many of its calls took so many seconds, to 10 ms.
+
+        A key may come several times.
+        """
         ...
 
     def begun(self, by: Key | None, which: Which) -> Iterable[tuple[Any, str, bool, int]]:

@@ -1,7 +1,8 @@
 """Reads a ledger in SQLite; `sqlite.py` opens it."""
 
 import time
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from sqlite3 import Connection
 from typing import Any
 
@@ -78,15 +79,19 @@ class SqliteReading:
             for (name,) in keys:
                 yield from self._db.execute(f"SELECT :key, {_SUMS} {among}", here | {"key": name})
 
-    def durations(self, by: Key | None, which: Which) -> Iterator[tuple[Any, float, int]]:
+    def durations(self, by: Key | None, which: Which) -> Iterator[tuple[Any, Mapping[float, int]]]:
         """As `Reading.durations`."""
         wanted, values = _wanted(which)
+        counted = defaultdict[Any, Counter[float]](Counter)
         for piece, ends in self._pieces(which):
-            yield from self._db.execute(
+            rows = self._db.execute(
                 f"SELECT {_KEYS[by]}, ROUND(duration_s, 2), COUNT(*) FROM calls "
                 f"WHERE {piece} AND {wanted} AND error IS NULL GROUP BY 1, 2",
                 values | ends,
             )
+            for key, seconds, count in rows:
+                counted[key][seconds] += count
+        yield from counted.items()
 
     def begun(self, by: Key | None, which: Which) -> Iterator[tuple[Any, str, bool, int]]:
         """As `Reading.begun`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -52,7 +52,9 @@ class Totals:
         self.unknown_ends += other.unknown_ends
         self.calls_not_sent += other.calls_not_sent
         if other.durations is not None:
-            self.durations = (self.durations or Counter()) + other.durations
+            if self.durations is None:
+                self.durations = Counter()
+            self.durations.update(other.durations)
         self.calls_with_cost += other.calls_with_cost
         self.cost_ticks += other.cost_ticks
         self.estimated_ticks += other.estimated_ticks
@@ -144,14 +146,14 @@ def read_totals(
     return [totals[name] for name in sorted(totals)]
 
 
-def _add_durations(durations: Iterable[tuple[Any, float, int]], totals: dict[Any, Totals]) -> None:
+def _add_durations(durations: Iterable[tuple[Any, Mapping[float, int]]], totals: dict[Any, Totals]) -> None:
     """Count how long the calls of each key took that ended well."""
     for part in totals.values():
         part.durations = Counter()
-    for name, seconds, count in durations:
-        counted = totals[name].durations
-        assert counted is not None  # as all of them have some
-        counted[seconds] += count
+    for name, counted in durations:
+        known = totals[name].durations
+        assert known is not None  # as all of them have some
+        known.update(counted)
 
 
 def _by_name_of_time(totals: dict[Any, Totals], by: Key) -> dict[Any, Totals]:

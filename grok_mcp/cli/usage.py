@@ -99,7 +99,8 @@ def usage(
     """Show what your calls have used and cost.
 
     Counts the calls of all servers and commands that share the folder of GROK_MCP_STATE_DIR, or the Postgres
-    of GROK_MCP_LEDGER_URL. Days are in UTC. Seconds are those of calls that ended well: half of them took no longer than the median.
+    of GROK_MCP_LEDGER_URL. Days are in UTC. Seconds are those of calls that ended well: half of them took no
+    longer than the median.
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")

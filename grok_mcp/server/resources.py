@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from mcp_types import (
@@ -30,6 +30,7 @@ from pydantic import SecretStr
 from grok_mcp import __version__
 from grok_mcp.accounting import (
     SANDBOX,
+    Reading,
     Totals,
     add_speeds,
     add_up,
@@ -46,9 +47,6 @@ from grok_mcp.redaction import join_surrogates, mask_secrets
 from grok_mcp.rendering import as_markdown
 from grok_mcp.server.results import ANSWERS, MARKDOWN_TYPE, compact, is_sound
 from grok_mcp.settings import Settings
-
-if TYPE_CHECKING:
-    from grok_mcp.accounting import Reading
 
 logger = logging.getLogger(__name__)
 

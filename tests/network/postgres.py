@@ -1,7 +1,7 @@
 """A real PostgreSQL on loopback, which a test can stop, kill, freeze and start again at the same port.
 
-The fixture `postgres` is one cluster for all tests of a module that imports it, with a database of its own for
-each test. A cluster takes a second to make; it does not wait for the disk.
+The fixture `postgres` is one cluster for all tests of a module that imports it, with a database of its own
+for each test. A cluster takes a second to make; it does not wait for the disk.
 """
 
 import os
@@ -124,7 +124,10 @@ class PostgresServer:
     def _signal_all(self, number: int) -> None:
         assert self._process
         found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)], capture_output=True, text=True, check=False
+            ["ps", "-o", "pid=", "--ppid", str(self._process.pid)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         for pid in (self._process.pid, *map(int, found.stdout.split())):
             with suppress(ProcessLookupError):
