@@ -128,21 +128,32 @@ def test_the_commit_hook_is_the_gate_s_own_check() -> None:
     assert (hook["entry"], hook["language"]) == ("make check", "system")
 
 
-INSTALLED = "apt-get install -y -qq --no-install-recommends redis-server nginx-light"
+INSTALLED = "apt-get install -y -qq --no-install-recommends redis-server nginx-light postgresql"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes programs of shell scripts")
 @pytest.mark.parametrize(
     ("programs", "user", "expected"),
     [
-        ("redis-server nginx make apt-get", 0, []),
+        ("redis-server nginx initdb make apt-get", 0, []),
+        ("redis-server nginx pg_ctlcluster make apt-get", 0, []),
+        ("redis-server nginx make apt-get", 0, ["apt-get update -qq", INSTALLED]),
         ("make apt-get", 0, ["apt-get update -qq", INSTALLED]),
         ("make apt-get sudo", 1000, ["apt-get update -qq", INSTALLED]),
         ("make apt-get", 1000, []),
-        ("make brew", 501, ["brew install --quiet redis nginx"]),
+        ("make brew", 501, ["brew install --quiet redis nginx postgresql@17"]),
         ("make", 0, []),
     ],
-    ids=["all there", "Debian, root", "Debian, sudo", "Debian, user", "macOS", "neither"],
+    ids=[
+        "all there",
+        "all there on Debian",
+        "no Postgres",
+        "Debian, root",
+        "Debian, sudo",
+        "Debian, user",
+        "macOS",
+        "neither",
+    ],
 )
 def test_the_gate_installs_what_it_can_and_runs_in_any_case(
     programs: str, user: int, expected: list[str], tmp_path: Path

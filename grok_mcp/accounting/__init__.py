@@ -16,7 +16,7 @@ from grok_mcp.accounting.estimate import (
     tokens_of as tokens_of,
 )
 from grok_mcp.accounting.ledger import Ledger as Ledger
-from grok_mcp.accounting.places import ledger_place as ledger_place
+from grok_mcp.accounting.places import ledger_place as ledger_place, place_of as place_of
 from grok_mcp.accounting.reading import OK as OK, Key as Key, Reading as Reading
 from grok_mcp.accounting.records import (
     SANDBOX as SANDBOX,

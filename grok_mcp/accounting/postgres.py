@@ -5,13 +5,14 @@ in SQLite (`sqlite.py`). Every statement may be run twice, as when the reply to 
 row of its id, and what it has cost is added to what its day has cost with that row.
 """
 
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from hashlib import sha256
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import Connection, IsolationLevel, OperationalError
@@ -191,6 +192,14 @@ _REASONS: Mapping[str, str] = {
     "58": "its system fails",
 }
 """What SQLSTATEs that begin like this mean."""
+_AT_THE_DOOR: Mapping[str, str] = {
+    "authentication failed": "28",
+    "pg_hba.conf": "28",
+    'database ".*" does not exist': "3D",
+    "too many connections|connection slots": "53300",
+    "starting up|shutting down|recovery mode": "57P",
+}
+"""The same in words of a server that refuses a connection: what libpq hands on then has no SQLSTATE."""
 
 T = TypeVar("T")
 
@@ -368,12 +377,17 @@ def version_of(url: str) -> int:
 
 def reason_of(error: Exception, url: str) -> str:
     """Why the database can't be used, as the end of a sentence, without a secret."""
+    text = str(error) or type(error).__name__
     state = getattr(error, "sqlstate", None) or ""
+    if not state:
+        state = next((code for words, code in _AT_THE_DOOR.items() if re.search(words, text)), "")
     for length in (5, 3, 2):
         if reason := _REASONS.get(state[:length]):
             return reason
-    password = urlsplit(url).password or ""
-    return quote(str(error) or type(error).__name__, (url, password)) + (f" ({state})" if state else "")
+    parts = urlsplit(url)
+    for name in filter(None, (parts.username, parts.password)):
+        text = text.replace(name, "***").replace(unquote(name), "***")
+    return quote(text.rpartition("failed: ")[2]) + (f" ({state})" if state else "")
 
 
 def is_contended(error: Exception) -> bool:
@@ -403,8 +417,9 @@ def _connect(url: str, *, autocommit: bool = False) -> _Connection:
 
 def _version(db: _Connection) -> int:
     """That of the tables; raises LedgerError for a newer one."""
-    row = db.execute("SELECT to_regclass('grok_mcp.version') IS NOT NULL").fetchone()
-    if row is None or not row[0]:
+    # A catalogue that is read, as names that are looked up may come from before the wait for a lock.
+    made = "SELECT FROM pg_catalog.pg_tables WHERE (schemaname, tablename) = ('grok_mcp', 'version')"
+    if not db.execute(made).rowcount:
         return 0
     row = db.execute("SELECT max(version) FROM grok_mcp.version").fetchone()
     version = int(row[0] or 0) if row else 0

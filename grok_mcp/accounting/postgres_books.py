@@ -46,7 +46,7 @@ class PostgresBooks(Books):
         self._owner = new_owner()
         self._store: PostgresStore | None = None
         self._unwritten: deque[tuple[Entry, str]] = deque(maxlen=bounds.LEDGER_ROWS)
-        self._lost = 0
+        self._is_full = False
         self._try_again_at = 0.0
         self._renew_at = 0.0
         self._reason: str | None = None  # why it is away
@@ -78,7 +78,7 @@ class PostgresBooks(Books):
             self._note(entry)
             begun.pop(call_id, None)
             self._in_flight.pop(call_id, None)
-            self._lost += len(self._unwritten) == self._unwritten.maxlen
+            self._is_full = self._is_full or len(self._unwritten) == self._unwritten.maxlen
             self._unwritten.append((entry, call_id))
         for _ in range(_WRITES):
             rows = list(islice(self._unwritten, _AT_ONCE))
@@ -209,8 +209,8 @@ class PostgresBooks(Books):
     def _come_back(self) -> None:
         if self._reason is not None:
             self._reason = None
-            lost, self._lost = self._lost, 0
-            rest = f"; {lost} of them found no room in memory" if lost else ""
+            rest = f", but only the newest {self._unwritten.maxlen:,} of them" if self._is_full else ""
+            self._is_full = False
             logger.warning(
                 "the ledger in Postgres (%s) is back: the calls that have ended meanwhile are written%s",
                 *(self._place, rest),

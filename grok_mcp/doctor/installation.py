@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from grok_mcp import __version__
+from grok_mcp.accounting import LedgerError, place_of, schema_version
 from grok_mcp.doctor.findings import Check, doubtful, fine, wrong
 from grok_mcp.redaction import quote
 
@@ -76,6 +77,18 @@ async def check_redis(url: SecretStr) -> list[Check]:
     finally:
         await client.aclose()
     return [fine("redis", "answers")]
+
+
+def check_ledger(url: str) -> list[Check]:
+    """Whether the ledger's Postgres takes us, and the version of its tables."""
+    place = place_of(url)
+    try:
+        version = schema_version(url)
+    except LedgerError as error:
+        fix = "Start Postgres, or correct or unset GROK_MCP_LEDGER_URL."
+        return [wrong("ledger", f"{place} can't be used: {error}", fix)]
+    tables = f"version {version} of its tables" if version else "the first call makes its tables"
+    return [fine("ledger", f"{place} answers; {tables}")]
 
 
 def check_folder(name: str, folder: Path, fix: str) -> Check:

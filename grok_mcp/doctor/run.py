@@ -15,7 +15,13 @@ from grok_mcp.doctor.calls import check_calls
 from grok_mcp.doctor.endpoint import check_endpoint
 from grok_mcp.doctor.findings import Check, fine, wrong
 from grok_mcp.doctor.hosts import check_hosts, environment_of_a_host
-from grok_mcp.doctor.installation import check_extras, check_folder, check_installation, check_redis
+from grok_mcp.doctor.installation import (
+    check_extras,
+    check_folder,
+    check_installation,
+    check_ledger,
+    check_redis,
+)
 from grok_mcp.doctor.network import check_trust
 from grok_mcp.doctor.settings import check_key, check_settings, wants_key
 from grok_mcp.endpoint import Keys
@@ -88,14 +94,22 @@ async def examine(report: Report, *, offline: bool, full: bool) -> list[Check]:
         if not offline:
             bound_s = NETWORK_S + FULL_S if full else NETWORK_S
             groups.append(_Group("endpoint", partial(_check_endpoint, settings, keys, full=full), bound_s))
-            if settings.redis_url is not None:
-                groups.append(_Group("redis", partial(check_redis, settings.redis_url)))
+            groups += _shared(settings)
     if offline:
         add([fine("network", "not checked (--offline)")])
     groups.append(_Group("hosts", partial(asyncio.to_thread, check_hosts, shell)))
     for task in [asyncio.create_task(group.run()) for group in groups]:
         add(await task)
     return checks
+
+
+def _shared(settings: Settings) -> Iterable[_Group]:
+    """What servers of several machines share."""
+    if settings.redis_url is not None:
+        yield _Group("redis", partial(check_redis, settings.redis_url))
+    if settings.ledger_url is not None:
+        url = settings.ledger_url.get_secret_value()
+        yield _Group("ledger", partial(asyncio.to_thread, check_ledger, url))
 
 
 def _check_state(settings: Settings) -> Check:

@@ -165,9 +165,11 @@ def require_postgres() -> None:
 
 
 def _program(name: str) -> str | None:
-    """Where a program of it is: Debian keeps those of each version apart, the newest is the last."""
-    apart = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: len(path.parts[4]))
-    return str(apart[-1]) if apart else shutil.which(name)
+    """Where a program of it is: Debian and Homebrew keep those of each version apart."""
+    for folder in ("/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql@*/bin"):
+        if apart := sorted(Path("/").glob(f"{folder[1:]}/{name}")):
+            return str(apart[-1])
+    return shutil.which(name)
 
 
 def _account() -> str:
