@@ -5,7 +5,9 @@ in SQLite (`sqlite.py`). Every statement may be run twice, as when the reply to 
 row of its id, and what it has cost is added to what its day has cost with that row.
 """
 
+import logging
 import re
+import socket
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -186,6 +188,7 @@ _REASONS: Mapping[str, str] = {
     "53": "it is out of resources",
     "25006": "it takes no writes: it is a standby, or read-only",
     "55P03": "another transaction holds what is needed",
+    "late": "it does not answer",
     "57014": f"it took more than {STATEMENT_S:g} s",
     "57P": "it is starting or stopping",
     "XX": "its data are damaged",
@@ -198,9 +201,11 @@ _AT_THE_DOOR: Mapping[str, str] = {
     'database ".*" does not exist': "3D",
     "too many connections|connection slots": "53300",
     "starting up|shutting down|recovery mode": "57P",
+    "timeout expired": "late",
 }
 """The same in words of a server that refuses a connection: what libpq hands on then has no SQLSTATE."""
 
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # what it warns of is said in words of ours
 T = TypeVar("T")
 
 
@@ -214,20 +219,32 @@ class _Connection(Connection[TupleRow]):
     until = float("inf")
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
-        return super().wait(self._bounded(gen), *args, **options)
+        try:
+            return super().wait(self._bounded(gen), *args, **options)
+        except OperationalError:
+            if time.monotonic() > self.until:
+                raise TookTooLongError("it does not answer") from None
+            raise
 
     def _bounded(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        """The same steps; whoever waits for the socket takes one every 0.1 s, also without news."""
+        """The same steps; whoever waits for the socket takes one every 0.1 s, also without news.
+
+        When the time is over, the socket is shut down: what waits for the server then hears that it is gone.
+        """
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if time.monotonic() > self.until:
-                    raise TookTooLongError("it does not answer")
+                    self._shut_down()
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: T = end.value
             return result
+
+    def _shut_down(self) -> None:
+        with suppress(OSError), socket.fromfd(self.fileno(), socket.AF_INET, socket.SOCK_STREAM) as shared:
+            shared.shutdown(socket.SHUT_RDWR)
 
 
 class PostgresStore:
@@ -381,7 +398,7 @@ def reason_of(error: Exception, url: str) -> str:
     state = getattr(error, "sqlstate", None) or ""
     if not state:
         state = next((code for words, code in _AT_THE_DOOR.items() if re.search(words, text)), "")
-    for length in (5, 3, 2):
+    for length in (5, 4, 3, 2):
         if reason := _REASONS.get(state[:length]):
             return reason
     parts = urlsplit(url)

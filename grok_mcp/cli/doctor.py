@@ -10,8 +10,8 @@ from grok_mcp.doctor import Check, examine
 
 _NEEDS_NETWORK = (
     "These checks need the network, and only with a key: proxy, dns, connect, tls, endpoint, key accepted, "
-    "credit, dialects, model and search; also redis and ledger, where they are set. No request is made twice, and without "
-    "--full none costs anything."
+    "credit, dialects, model and search; also redis and ledger, where their addresses are set. No request is "
+    "made twice, and without --full none costs anything."
 )
 
 

@@ -21,9 +21,9 @@ from typing import Any, Self
 import pytest
 
 START_S = 60
-USER, PASSWORD = "grok", "hunter2-hunter2"
+ADMIN, USER, PASSWORD = "postgres", "grok", "hunter2-hunter2"
 _SETTINGS = (
-    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=16MB"),
+    *("fsync=off", "full_page_writes=off", "shared_buffers=16MB"),
     *("max_connections=60", "autovacuum=off", "log_min_messages=panic", "wal_level=minimal"),
     *("max_wal_senders=0", "listen_addresses=127.0.0.1"),
 )
@@ -31,7 +31,7 @@ _numbers = count(1)
 
 
 class PostgresServer:
-    """One cluster with a folder and a port of its own, which asks for a password."""
+    """One cluster with a folder and a port of its own. Its user has a password and one database."""
 
     def __init__(self) -> None:
         self.database = "postgres"
@@ -52,12 +52,13 @@ class PostgresServer:
             for path in (folder, folder / "password"):
                 shutil.chown(path, _account())
         made = _run(
-            *("initdb", "--pgdata", str(folder / "data"), "--username", USER, "--auth", "scram-sha-256"),
+            *("initdb", "--pgdata", str(folder / "data"), "--username", ADMIN, "--auth", "scram-sha-256"),
             *("--pwfile", str(folder / "password"), "--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
         said, _ = made.communicate(timeout=START_S)
         assert made.returncode == 0, said.decode()
         self.start()
+        self.ask(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
         return self
 
     def __exit__(
@@ -99,11 +100,11 @@ class PostgresServer:
         self._signal_all(signal.SIGCONT)
 
     def ask(self, query: str, *values: object, database: str | None = None) -> list[tuple[Any, ...]]:
-        """The rows of one statement, on a connection of its own."""
+        """The rows of one statement, on a connection of its own that may do everything."""
         import psycopg
 
         where = {"dbname": database or self.database, "port": self.port, "connect_timeout": 10}
-        account = {"host": "127.0.0.1", "user": USER, "password": PASSWORD}
+        account = {"host": "127.0.0.1", "user": ADMIN, "password": PASSWORD}
         with psycopg.connect(**where, **account, autocommit=True) as db:  # type: ignore[arg-type]  # of any kind
             cursor = db.execute(query.encode(), values or None)
             return cursor.fetchall() if cursor.description else []
@@ -119,7 +120,7 @@ class PostgresServer:
     def new_database(self) -> None:
         """Use another database, with nothing in it."""
         self.database = f"test_{next(_numbers)}"
-        self.ask(f"CREATE DATABASE {self.database}", database="postgres")
+        self.ask(f"CREATE DATABASE {self.database} OWNER {USER}", database="postgres")
 
     def _signal_all(self, number: int) -> None:
         assert self._process
