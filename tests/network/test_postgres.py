@@ -389,8 +389,13 @@ def then_cut(statement: str) -> Spoil:
     return spoil
 
 
-def run(statement: str) -> Spoil:
-    return lambda postgres: postgres.ask(statement) and None
+def is_newer(postgres: PostgresServer) -> None:
+    postgres.ask("UPDATE grok_mcp.version SET version = 99")
+    postgres.cut()
+
+
+def is_ours(postgres: PostgresServer) -> None:
+    postgres.ask("UPDATE grok_mcp.version SET version = %s", VERSION)
 
 
 class Away(NamedTuple):
@@ -422,11 +427,7 @@ AWAY: Mapping[str, Away] = {
         "refuses the user or the password",
     ),
     "not granted": Away(refuse_writes("42501"), takes_writes, "docs/deploy.md"),
-    "of a newer version": Away(
-        lambda postgres: (run("UPDATE grok_mcp.version SET version = 99")(postgres), postgres.cut())[1],
-        run(f"UPDATE grok_mcp.version SET version = {VERSION}"),
-        "a newer version of this program wrote it",
-    ),
+    "of a newer version": Away(is_newer, is_ours, "a newer version of this program wrote it"),
 }
 
 
