@@ -7,9 +7,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple, get_args
 
 import click
@@ -146,6 +147,19 @@ class _Report:
     calls: list[EndedCall] = field(default_factory=list)
     elsewhere: int = 0
 
+    @cached_property
+    def whole(self) -> Totals:
+        """All rows together."""
+        whole = Totals(durations=Counter())
+        for row in self.rows:
+            whole.add(row)
+        return whole
+
+    @cached_property
+    def cells(self) -> list[list[tuple[str, str]]]:
+        """The columns of each row with their heads, which take a while where there are many calls."""
+        return [list(_cells(row, self.wanted.by)) for row in self.rows]
+
 
 def _read(settings: Settings, wanted: _Wanted) -> _Report:
     """The rows of one book: the sandbox's also where it has answered every call so far."""
@@ -163,13 +177,6 @@ def _read(settings: Settings, wanted: _Wanted) -> _Report:
     return read_ledger(settings, read) or _Report(place, wanted, wanted.sandbox)
 
 
-def _whole(report: _Report) -> Totals:
-    whole = Totals(durations=Counter())
-    for row in report.rows:
-        whole.add(row)
-    return whole
-
-
 def _print_json(report: _Report) -> None:
     """The totals and the rows under the names of an answer's usage, or the calls, as one object."""
     wanted = report.wanted
@@ -181,7 +188,7 @@ def _print_json(report: _Report) -> None:
         document |= {
             "by": wanted.by,
             "sandbox": report.sandbox,
-            **json_values(_whole(report).to_dict()),
+            **json_values(report.whole.to_dict()),
             "rows": [{"key": row.key, **json_values(row.to_dict())} for row in report.rows],
         }
     click.echo(json.dumps(document, indent=1))
@@ -221,25 +228,26 @@ def _print_table(report: _Report) -> None:
         console.print(
             Text(f"No calls{begin}." if begin else f"No calls yet: the first begins {report.place}.")
         )
-    for line in [] if report.wanted.last else _notes(report, _whole(report)):
+    for line in [] if report.wanted.last else _notes(report):
         console.print(Text(line))
 
 
 def _print_sums(console: Console, report: _Report) -> None:
     """The table with bars, else without them, else closer together, else a few lines for each row."""
-    whole = _whole(report)
-    plain, close = _table(report, whole), _table(report, whole, gap=0)
+    plain, close = _table(report), _table(report, gap=0)
     rest = console.width - _measured(console, plain) - 3
     if rest >= LEAST_BAR:
-        console.print(_table(report, whole, bar=min(rest, BAR)))
+        console.print(_table(report, bar=min(rest, BAR)))
     elif rest >= -3:
         console.print(plain)
     elif _measured(console, close) <= console.width:
         console.print(close)
     else:
-        for row in (*report.rows, replace(whole, key="in all")):
-            console.print(Text(row.key, "bold"))
-            lines = (f"  {name}: {cell}" for name, cell in _cells(row, report.wanted.by) if cell)
+        names = [*(row.key for row in report.rows), "in all"]
+        rows = [*report.cells, list(_cells(report.whole, report.wanted.by))]
+        for key, cells in zip(names, rows, strict=True):
+            console.print(Text(key, "bold"))
+            lines = (f"  {name}: {cell}" for name, cell in cells if cell)
             console.print(Text("\n".join(lines)))
 
 
@@ -247,9 +255,9 @@ def _measured(console: Console, table: Table) -> int:
     return Measurement.get(console, console.options.update(width=500), table).maximum
 
 
-def _table(report: _Report, whole: Totals, *, bar: int = 0, gap: int = 1) -> Table:
+def _table(report: _Report, *, bar: int = 0, gap: int = 1) -> Table:
     """The rows, with bars of at most so many blocks."""
-    by = report.wanted.by
+    by, whole = report.wanted.by, report.whole
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, gap))
     costs = whole.cost_ticks > 0
     table.add_column(by, "in all", overflow="fold", max_width=MAX_KEY)
@@ -258,12 +266,12 @@ def _table(report: _Report, whole: Totals, *, bar: int = 0, gap: int = 1) -> Tab
     weights = [row.cost_ticks if costs else row.calls for row in report.rows]
     if bar:
         table.add_column("cost" if costs else "calls", no_wrap=True)
-    for row, weight in zip(report.rows, weights, strict=True):
+    for row, cells, weight in zip(report.rows, report.cells, weights, strict=True):
         length = round(bar * weight / max(weights))
         if weight:
             length = max(length, 1)
         bars = [Text(symbol("█", "#") * length, "cyan")] if bar else []
-        table.add_row(Text(row.key), *(cell for _, cell in _cells(row, by)), *bars)
+        table.add_row(Text(row.key), *(cell for _, cell in cells), *bars)
     return table
 
 
@@ -316,8 +324,9 @@ def _call_cells(call: EndedCall) -> list[str]:
     ]
 
 
-def _notes(report: _Report, whole: Totals) -> list[str]:
+def _notes(report: _Report) -> list[str]:
     """Sentences below the table: on what was used, then on calls that count otherwise."""
+    whole = report.whole
     estimated = (
         f"Of the cost {whole.estimated_usd:.6f} USD are estimated from public prices: tokens and fees of "
         "tools that the endpoint counted. Calls with such a cost: {:,}."
