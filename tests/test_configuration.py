@@ -72,6 +72,7 @@ async def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
         "XAI_BASE_URL": "https://of-the-user:hunter2@gateway.example:8443/v1?key=of-the-query&v=2",
         "model": "sk-in-a-name-0123456789",
         "redis_url": "rediss://:hunter2@redis.example:6380/1",
+        "ledger_url": "postgresql://grok:hunter2@one.example:5432,two.example/db?sslpassword=hunter2",
         "token_file": tokens,
         "image_roots": (tmp_path,),
         "oauth_issuer": "https://of-the-user:hunter2@login.example",
@@ -83,6 +84,7 @@ async def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     assert settings["base_url"] == document["gateway"]["address"] == address
     assert settings["xai_api_key"] == settings["api_key"] == "***"
     assert settings["redis_url"] == "rediss://***@redis.example:6380/1"
+    assert settings["ledger_url"] == "postgresql://***@one.example:5432,two.example/db?sslpassword=***"
     assert settings["oauth_issuer"] == "https://***@login.example"
     assert settings["public_url"] == "https://grok.example.org/mcp"
     assert settings["token_file"] == str(tokens) and settings["image_roots"] == [str(tmp_path)]

@@ -121,6 +121,14 @@ BROKEN = [
         healthy,
     ),
     Broken(
+        "postgres-down",
+        "ledger",
+        f"{CLOSED}/db can't be used",
+        "GROK_MCP_LEDGER_URL",
+        {"GROK_MCP_LEDGER_URL": f"postgresql://joe:pw@{CLOSED}/db"},
+        healthy,
+    ),
+    Broken(
         "key-refused", "key accepted", "401", "XAI_API_KEY", endpoint=for_posts(401, f"Incorrect key {KEY}")
     ),
     Broken("key-forbidden", "key accepted", "403", "may do", endpoint=always(body("no", 403))),

@@ -56,6 +56,10 @@ def test_defaults_are_those_of_the_design() -> None:
         ("GROK_MCP_MAX_RESULT_CHARS", "-1", "greater than or equal to 0"),
         ("GROK_MCP_PROGRESS", "loud", "'deltas'"),
         ("GROK_MCP_REDIS_URL", "http://:secret@host", "redis://"),
+        ("GROK_MCP_LEDGER_URL", "mysql://joe:secret@host/db", "postgresql://"),
+        ("GROK_MCP_LEDGER_URL", "postgresql://joe:se@cret@host/db", "%40 for an @"),
+        ("GROK_MCP_LEDGER_URL", "postgresql://joe:se/cret@host/db", "%40 for an @"),
+        ("GROK_MCP_LEDGER_URL", "postgresql://joe:se#cret@host/db", "%40 for an @"),
         ("GROK_MCP_OAUTH_ISSUER", "https://login.example", "GROK_MCP_PUBLIC_URL"),
         ("GROK_MCP_OAUTH_JWKS_URL", "http://login.example/keys", "https"),
         ("GROK_MCP_PORT", "70000", "65535"),
@@ -77,7 +81,7 @@ def test_a_wrong_value_is_one_line_that_names_the_variable(
         load_settings()
     (fault,) = caught.value.problems
     assert fault.startswith(f"{variable}: ") and said in fault
-    assert "\n" not in fault
+    assert "\n" not in fault and "cret@" not in fault
 
 
 def test_every_fault_gets_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +124,7 @@ VALUES = {
     "GROK_MCP_IMAGE_ROOTS": "/tmp/images",
     "GROK_MCP_BUDGET_USD_PER_DAY": "1.50",
     "GROK_MCP_REDIS_URL": "redis://127.0.0.1:6379/0",
+    "GROK_MCP_LEDGER_URL": "postgresql://joe:secret@127.0.0.1:5432/db?sslmode=require",
     "GROK_MCP_ALLOWED_HOSTS": "mcp.example",
 }
 

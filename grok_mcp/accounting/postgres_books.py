@@ -175,29 +175,31 @@ class PostgresBooks(Books):
         """
         if time.monotonic() < self._try_again_at:
             raise LedgerError(self._reason or "")
-        import psycopg  # with the first call: no start should wait for it
-
-        from grok_mcp.accounting.postgres import PostgresStore, is_contended, may_pass, reason_of
-
+        try:  # loaded with the first call: no start should wait for it
+            from grok_mcp.accounting.postgres import PostgresStore, is_contended, may_pass, reason_of
+        except ImportError as error:  # of libpq, say
+            reason = f"psycopg can't be loaded ({error})"
+            self._go_away(reason)
+            raise LedgerError(reason) from None
         while True:
             is_new = self._store is None
             try:
                 if self._store is None:
                     self._store = PostgresStore(self._url, self._owner)
                 result = work(self._store)
-            except (psycopg.Error, OSError, LedgerError) as error:
+            except Exception as error:  # whatever it is, calls go on
                 self._close()
                 if not is_new and may_pass(error):
                     continue
                 reason = reason_of(error, self._url)
                 if not is_contended(error):
-                    self._try_again_at = time.monotonic() + AGAIN_S
                     self._go_away(reason)
                 raise LedgerError(reason) from None
             self._come_back()
             return result
 
     def _go_away(self, reason: str) -> None:
+        self._try_again_at = time.monotonic() + AGAIN_S
         self._renew_at = 0.0
         before, self._reason = self._reason, reason
         if before is None:

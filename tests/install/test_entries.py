@@ -102,7 +102,13 @@ def test_variables_of_options_and_of_env_are_set(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "pair", [f"XAI_API_KEY={KEY}", "MY_PASSWORD=hunter2", "GROK_MCP_REDIS_URL=redis://:hunter2@host:6379/0"]
+    "pair",
+    [
+        f"XAI_API_KEY={KEY}",
+        "MY_PASSWORD=hunter2",
+        "GROK_MCP_REDIS_URL=redis://:hunter2@host:6379/0",
+        "GROK_MCP_LEDGER_URL=postgresql://joe:hunter2@host:5432/db",
+    ],
 )
 def test_a_secret_in_env_is_written_only_where_the_user_says_so(pair: str, home: Home) -> None:
     value = pair.partition("=")[2]
