@@ -32,7 +32,7 @@ from tests.network.redis import RedisServer
 
 CALLERS = 10_000
 PROCESSES = 4
-CROWD_S = 45
+CROWD_S = 120
 GREEDY = 40
 GREEDY_OPEN = 10
 GREEDY_S = 75
@@ -180,7 +180,7 @@ class Fleet:
             "GROK_MCP_TRANSPORT": "streamable-http",
             "GROK_MCP_TOKEN_FILE": str(self.folder / "tokens"),
             "GROK_MCP_STATE_DIR": str(self.folder / "state"),
-            "GROK_MCP_MAX_CONCURRENCY": "25",
+            "GROK_MCP_MAX_CONCURRENCY": "40",
             "GROK_MCP_WAIT": "0",
             "GROK_MCP_LEAVE": str(LEAVE_S),
             "GROK_MCP_GRACE": "60",
@@ -275,6 +275,7 @@ def _greedy(running: Fleet) -> list[Figure]:
     window = 60 - _SLACK_S
     too_many = above_quota(requests, REQUESTS_PER_MINUTE, window)
     too_much = above_quota(tokens, TOKENS_PER_MINUTE, window)
+    _say("greedy", f"above the quotas: {too_many or 'nobody'}, {too_much or 'nobody'}")
     budget = BUDGET_USD * 1e10
     paid = {
         caller: ticks + spent_before.get(caller, 0)

@@ -14,7 +14,7 @@ from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp_types import CallToolResult
 
-from tests.network.server import BOTH_FORMS, INITIALIZE, SERVE, UVICORN, Served, serving
+from tests.network.server import BOTH_FORMS, INITIALIZE, SERVE, UVICORN, Served, modern, serving
 from tests.support.endpoint import Endpoint, Reply, Request, chat
 from tests.support.host import Result
 from tests.support.pace import slowness, within
@@ -238,3 +238,41 @@ async def test_who_asks_a_leaving_server_again_to_end_is_heard_at_once() -> None
                         await anyio.sleep(0.01)
             server.process.send_signal(signal.SIGTERM)
             assert await anyio.to_thread.run_sync(server.status) == 0
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["connections that are kept", "a connection for each"])
+async def test_whoever_reaches_a_server_that_leaves_is_answered_until_it_listens_no_more(kept: bool) -> None:
+    answered, lost = [], []
+
+    async def ask_on(url: str, caller: int) -> None:
+        """Ask without a pause until nobody is there to connect to."""
+        number = 0
+        while True:
+            limits = httpx2.Limits(max_keepalive_connections=1 if kept else 0)
+            async with httpx2.AsyncClient(base_url=url, timeout=20, limits=limits) as http:
+                closes = False
+                while not closes:
+                    number += 1
+                    arguments = {"prompt": f"{caller} {number}"}
+                    request = modern(number, "tools/call", name="ask_grok", arguments=arguments)
+                    try:
+                        response = await http.post("/mcp", **request)
+                    except httpx2.ConnectError:
+                        return
+                    except httpx2.TransportError as error:
+                        lost.append(error)
+                        return
+                    closes = response.headers.get("connection") == "close"
+                    answered.append(response.json()["result"].get("isError", False))
+
+    async with Endpoint(chat("Hi.")) as endpoint:
+        with serving(endpoint.url, GROK_MCP_LEAVE="0.5") as server:
+            httpx2.get(f"{server.url}/readyz", timeout=20)
+            async with anyio.create_task_group() as group:
+                for caller in range(8):
+                    group.start_soon(ask_on, server.url, caller)
+                await anyio.sleep(0.5)
+                server.process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(server.status) == 0
+    assert not lost
+    assert len(answered) >= 8 and not any(answered), "each of them was served"

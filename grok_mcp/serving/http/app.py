@@ -32,7 +32,15 @@ from grok_mcp.environment import EXIT_BAD_SETTINGS, read_settings
 from grok_mcp.pipeline import Grok, InFlight
 from grok_mcp.server import STREAMED
 from grok_mcp.serving.http.challenge import TokenNeeded, metadata_routes
-from grok_mcp.serving.http.guards import CheckedHeaders, Completed, InTurn, LoopbackOnly, TimedBody
+from grok_mcp.serving.http.guards import (
+    LINGER_S,
+    CheckedHeaders,
+    Completed,
+    Farewell,
+    InTurn,
+    LoopbackOnly,
+    TimedBody,
+)
 from grok_mcp.serving.http.messages import ReadableMessages
 from grok_mcp.serving.http.metrics import Measured, metrics_page, metrics_refusal
 from grok_mcp.serving.http.origins import OwnNames
@@ -126,7 +134,7 @@ def build_app(
     routes += [Route("/healthz", healthz), Route("/readyz", readyz)]
     if settings.metrics == "on":
         routes.append(Route("/metrics", metrics_page(settings, measured)))
-    middleware = [Middleware(CheckedHeaders), *middleware]
+    middleware = [Middleware(CheckedHeaders), Middleware(Farewell, in_flight=grok.in_flight), *middleware]
     app = Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
     app.router.redirect_slashes = False
     return app
@@ -219,7 +227,10 @@ def _first(
 
     def handle(number: int, frame: Any) -> None:
         if in_flight.leaving or not leave_s:
-            loop.call_soon_threadsafe(begin)
+            if in_flight.leaving and frame is None:  # calls that come until it listens no more are served
+                loop.call_later(LINGER_S, begin)
+            else:
+                loop.call_soon_threadsafe(begin)
             handler(number, frame)
         else:
             in_flight.leaving = True

@@ -14,6 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grok_mcp import bounds
 from grok_mcp.addresses import is_loopback
+from grok_mcp.pipeline import InFlight
+
+LINGER_S = 1.0
+"""How long a connection without a request is kept when the server ends: one may be on its way."""
 
 _CLOSE = {"Connection": "close"}
 _FORWARDED = re.compile(r"for\s*=\s*([^;,\s]+)", re.IGNORECASE)
@@ -80,6 +84,26 @@ class CheckedHeaders:
         elif {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}:
             refusal = PlainTextResponse("Two lengths\n", 400, _CLOSE)  # a proxy may go by the other one
         await (refusal or self._app)(scope, receive, send)
+
+
+class Farewell:
+    """Closes connections with their responses while the server leaves, so that proxies keep none of them."""
+
+    def __init__(self, app: ASGIApp, in_flight: InFlight) -> None:
+        self._app = app
+        self._in_flight = in_flight
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if not self._in_flight.leaving or scope.get("http_version") != "1.1":
+            return await self._app(scope, receive, send)
+
+        async def last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, last)
 
 
 class InTurn:

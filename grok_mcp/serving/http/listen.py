@@ -20,7 +20,7 @@ from grok_mcp.addresses import is_loopback
 from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.logs import start_line
 from grok_mcp.serving.http.metrics import bind, metrics_refusal, serving_apart, shared_folder
-from grok_mcp.serving.http.protocol import GuardedProtocol
+from grok_mcp.serving.http.protocol import GuardedProtocol, PatientProtocol, PatientServer
 from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.serving.start import facts
 from grok_mcp.settings import Settings
@@ -62,7 +62,7 @@ def _serve(settings: Settings, listening: socket.socket) -> int:
     config = uvicorn.Config(
         "grok_mcp.http:create_app",
         factory=True,
-        http=GuardedProtocol,
+        http=PatientProtocol if settings.leave else GuardedProtocol,
         loop="auto",
         ws="none",
         lifespan="on",
@@ -75,7 +75,7 @@ def _serve(settings: Settings, listening: socket.socket) -> int:
         timeout_keep_alive=math.ceil(settings.keep_alive),
         timeout_graceful_shutdown=int(settings.grace) + 5,
     )
-    server = uvicorn.Server(config)
+    server = PatientServer(config) if settings.leave else uvicorn.Server(config)
     if settings.workers > 1:
         workers = Multiprocess(config, sockets=[listening])  # which takes signals from now on
         if hasattr(signal, "SIGHUP"):  # else it would start the workers anew

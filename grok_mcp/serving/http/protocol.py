@@ -1,11 +1,14 @@
-"""Our own of uvicorn's HTTP/1.1: a time limit for headers, and one packet for what is written at once."""
+"""Our own of uvicorn: a time limit for headers, one packet for what is written at once, a patient end."""
 
 import asyncio
+import socket
 from typing import Any, cast
 
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from grok_mcp import bounds
+from grok_mcp.serving.http.guards import LINGER_S
 
 GATHERED_BYTES = 64 * 1024
 
@@ -78,3 +81,59 @@ class GuardedProtocol(H11Protocol):
         self._waiting = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.close()
+
+
+class PatientProtocol(GuardedProtocol):
+    """When the server ends, serves a request that was on its way already, and closes the connection then."""
+
+    _is_ending = False
+
+    def data_received(self, data: bytes) -> None:
+        """Serve one more request at most."""
+        super().data_received(data)
+        if self._is_ending and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection once nothing more can come."""
+        if self._is_ending or not (self.cycle is None or self.cycle.response_complete):
+            super().shutdown()
+        else:
+            self._is_ending = True
+            self.loop.call_later(LINGER_S, self.shutdown)
+
+
+class PatientServer(uvicorn.Server):
+    """When it ends, takes the connections that the system has taken for it already, which it would reset."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take them, and stop listening in the same turn of the event loop."""
+        loop = asyncio.get_running_loop()
+        welcomed = [loop.create_task(self._welcome(taken)) for taken in _take_all(sockets or [])]
+        await super().shutdown(sockets)
+        await asyncio.gather(*welcomed, return_exceptions=True)
+
+    async def _welcome(self, taken: socket.socket) -> None:
+        def made() -> asyncio.Protocol:
+            make = cast(Any, self.config.http_protocol_class)
+            protocol: asyncio.Protocol = make(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return protocol
+
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.connect_accepted_socket(made, taken)
+        cast(PatientProtocol, protocol).shutdown()
+
+
+def _take_all(listening: list[socket.socket]) -> list[socket.socket]:
+    taken = []
+    for one in listening:
+        while True:
+            try:
+                connection, _ = one.accept()
+            except OSError:  # none is left
+                break
+            connection.setblocking(False)
+            taken.append(connection)
+    return taken
