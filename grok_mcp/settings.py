@@ -35,7 +35,7 @@ GUIDELINES = ("nsfw", "violence", "profanity")
 """What xAI can be made to decline (docs.x.ai, custom moderation, as read until 2026-11-29)."""
 AUDITS = ("off", "stdout", "stderr", "otlp")
 """Words in `audit`; all else is a file."""
-_ADDRESS = re.compile(r"(?:[\w.-]+:|\[[\da-fA-F:.%]+\]:)?\d{1,5}", re.ASCII)
+_ADDRESS = re.compile(r"(?:[\w.-]{1,253}:|\[[\da-fA-F:.%]{2,99}\]:)?\d{1,5}", re.ASCII)
 ReasoningEffort = Literal["none", "low", "medium", "high", "xhigh"]
 
 

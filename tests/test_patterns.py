@@ -32,6 +32,7 @@ LISTED = {
 }
 """Modules that go through a list of patterns, and its name."""
 BUILT = {
+    "accounting.postgres": "the words of a table of our own, looked for in what a database says",
     "cli.wording": "the names of our own arguments and tools",
     "files.ignoring": "fnmatch's of a glob, whose wild cards take the shortest that fits and never go back",
     "hosts.hostfile": "the name of a table, one of our own rows",

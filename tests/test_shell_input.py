@@ -123,7 +123,7 @@ async def test_the_errors_of_a_call_are_data_where_that_is_asked_for() -> None:
         (["serve", "--gateway", "xai"], ["xai", "xai-us"]),
         (["search", "--source", "n"], ["news"]),
         (["install", "claude"], ["claude-code", "claude-desktop"]),
-        (["usage", "--by", "g"], ["gateway"]),
+        (["usage", "--by", "g"], ["gateway", "group"]),
     ],
 )
 async def test_a_shell_completes_commands_flags_and_values(words: list[str], completions: list[str]) -> None:

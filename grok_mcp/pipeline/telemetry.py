@@ -112,7 +112,8 @@ def _is_listening() -> bool:
     if is_real(trace.get_tracer_provider()):
         return True
     metrics = sys.modules.get("opentelemetry.metrics")  # where nobody has imported it, nobody has set it up
-    return metrics is not None and is_real(metrics.get_meter_provider())
+    provider = getattr(metrics, "get_meter_provider", None)  # another thread may still be loading it
+    return provider is not None and is_real(provider())
 
 
 def is_real(provider: object) -> bool:

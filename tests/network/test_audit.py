@@ -194,7 +194,8 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 def ask(server: Served) -> str:
     """The text of an answer, over HTTP."""
     request = modern(1, "tools/call", name="ask_grok", arguments={"prompt": PROMPT})
-    text: str = httpx2.post(f"{server.url}/mcp", **request).json()["result"]["content"][0]["text"]
+    answer = httpx2.post(f"{server.url}/mcp", timeout=60, **request).json()
+    text: str = answer["result"]["content"][0]["text"]
     return text
 
 
