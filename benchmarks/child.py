@@ -62,11 +62,11 @@ class Child:
         while data:
             data = data[os.write(self._stdin, data) :]
 
-    def line(self) -> bytes:
+    def line(self, longest_s: float = LONGEST_WAIT_S) -> bytes:
         """The next line; raises where the child ends, or says nothing for too long."""
         while not self._lines:
-            if not select.select([self._stdout], [], [], LONGEST_WAIT_S)[0]:
-                raise TimeoutError(f"{self._process.args!r} said nothing for {LONGEST_WAIT_S:g} s")
+            if not select.select([self._stdout], [], [], longest_s)[0]:
+                raise TimeoutError(f"{self._process.args!r} said nothing for {longest_s:g} s")
             chunk = os.read(self._stdout, 1 << 20)
             if not chunk:
                 raise EOFError(f"{self._process.args!r} ended early")

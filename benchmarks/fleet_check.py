@@ -22,6 +22,18 @@ def jain(shares: Iterable[float]) -> float:
     return sum(known) ** 2 / (len(known) * squares) if squares else 1.0
 
 
+def rates(results: Iterable[Result], callers: int, since: float) -> list[float]:
+    """Answers a second of each caller who always has one call open, from the end of the first after `since`
+    to the end of the last: whole numbers of answers would differ by where a time is cut.
+    """
+    ends = defaultdict[int, list[float]](list)
+    for _, ended, caller, _, outcome in results:
+        if outcome == "ok" and ended >= since:
+            ends[caller].append(ended)
+    spans = (ends[caller] for caller in range(callers))
+    return [(len(one) - 1) / (max(one) - min(one)) if len(one) > 1 else 0.0 for one in spans]
+
+
 def most_in(moments: Iterable[tuple[float, float]], window_s: float) -> float:
     """The most that any window of so many seconds holds, of amounts at moments."""
     ordered = sorted(moments)
