@@ -486,6 +486,10 @@ async def test_no_caller_chooses_its_own_group(tmp_path: Path) -> None:
         "each of a caller": ("[callers.a.each]\nmodels = []", "[callers.a] each is not known"),
         "no table": ("callers = 3", "callers is not a table: write [callers.NAME]"),
         "a name that can't be shown": ('[callers."a\\u0000b"]\nmodels = []', "has no valid name"),
+        "a number beyond all": (
+            "[default]\nbudget_usd_per_day = 1e99999999999999999999",
+            "is not valid: it has a number that is out of all bounds",
+        ),
         "too deep": ("x = " + "[" * 3_000, "is not valid"),
         "too many": (
             "".join(f"[callers.a{number}]\n" for number in range(10_001)),
