@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -173,9 +172,8 @@ async def test_two_processes_that_write_at_once_tear_no_line(audited: Fleet) -> 
 def test_a_line_of_the_longest_names_is_one_that_a_pipe_takes_at_once() -> None:
     for character in ("\U0001f600", "\u00e9", '"', "\u2028", "\ud800", "x\n"):
         name = character * 255
-        counts = replace(
-            Usage(cost_usd=Decimal("1.23456789012345678e-5")), **dict[str, Any].fromkeys(COUNTS, 10**15)
-        )
+        known: dict[str, Any] = dict.fromkeys(COUNTS, 10**15)
+        counts = Usage(**known, cost_usd=Decimal("1.23456789012345678e-5"))
         report = CallReport(
             *(1e9, "0" * 8, name, name, "streamable-http", name, "openrouter", name, name),
             *("conversation_not_found", "configuration", counts, 123456.789, 99),

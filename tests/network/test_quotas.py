@@ -578,6 +578,16 @@ async def test_a_clock_that_goes_back_neither_opens_a_window_nor_keeps_it_shut(r
     assert all(int(name) <= now + 5 for name in redis.ask("HKEYS", key_of(("caller", "ann"))))
 
 
+async def test_tokens_beyond_all_sums_stay_counted_in_redis(redis: RedisServer) -> None:
+    counts = RedisCounts(redis.url)
+    ann = [Account("caller", "ann", None, 100)]
+    admitted = await counts.admit(ann, 10)
+    assert isinstance(admitted, Admitted)
+    await counts.settle(ann, admitted, 10**19)  # as of ten thousand calls of the most that counts
+    assert isinstance(await counts.admit(ann, 1), Refused)
+    await counts.aclose()
+
+
 async def test_keys_in_redis_show_no_names_are_in_one_slot_and_go_away(redis: RedisServer) -> None:
     counts = RedisCounts(redis.url)
     accounts = [Account("caller", "ann@example.com", 5, 500), Account("group", "research", 9, None)]
