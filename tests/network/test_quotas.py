@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.network.issuer import AUDIENCE, Issuer
 from tests.network.redis import RedisServer, require_redis
 from tests.network.server import modern, refused, serving
 from tests.network.team import team
-from tests.support.endpoint import Endpoint, Reply, body
+from tests.support.endpoint import Endpoint, Reply, body, chat
 from tests.support.ledger import CENT, held, priced, query
 from tests.support.pace import until, within
 
@@ -246,6 +246,20 @@ async def test_tokens_of_a_failed_call_are_given_back_and_those_of_a_cancelled_o
             server.grok.quotas._lately.clear()  # type: ignore[union-attr]
             with anyio.move_on_after(1):
                 await server.ask("ann", "Another?")
+            after = await server.ask("ann", "And now?")
+    assert after.error == IsPartialDict(code="rate_limited", retryable=True)
+
+
+async def test_who_cancels_a_long_answer_at_its_end_has_used_what_has_come_of_it(
+    counted: Mapping[str, Any], tmp_path: Path
+) -> None:
+    long = replace(chat("word " * 10_000, "and the last"), hold=2)
+    limits = "[callers.ann]\ntokens_per_minute = 8000"
+    async with Endpoint(long, priced(1)) as endpoint:
+        async with team(endpoint.url, tmp_path / "t", limits, MEMBERS, **counted) as server:
+            await server.client("ann")  # in this task, which closes it
+            with anyio.move_on_after(1):
+                await server.ask("ann", "A novel, please.")
             after = await server.ask("ann", "And now?")
     assert after.error == IsPartialDict(code="rate_limited", retryable=True)
 
