@@ -300,8 +300,12 @@ class UsageMeter:
         """Whether the first request is about to go out: nothing refuses the call any more."""
         self.attempts = 0
         """How many requests went out."""
+        self.characters = 0
+        """Of all that has come of answers."""
 
-    def add(self, usage: Usage | None, model: str, *, attempts: int, has_content: bool) -> None:
+    def add(
+        self, usage: Usage | None, model: str, *, attempts: int, has_content: bool, characters: int = 0
+    ) -> None:
         """Add one answer up that was asked of the endpoint, however it ended."""
         if usage is not None:
             self.usage = usage if self.usage is None else self.usage + usage
@@ -309,3 +313,4 @@ class UsageMeter:
         self.attempts += attempts
         self.sent = self.attempts > 0
         self.has_content = self.has_content or has_content
+        self.characters += characters

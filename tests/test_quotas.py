@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from grok_mcp import bounds
 from grok_mcp.quotas.windows import Account, Admitted, Refused, Windows
 from tests.support.endpoint import Endpoint
 from tests.support.ledger import priced
@@ -76,6 +77,16 @@ def test_what_a_long_call_used_above_its_estimate_counts_when_it_is_known() -> N
     windows.correct(ann, long.here, 90)
     said = windows.admit(ann, 20)
     assert isinstance(said, Refused) and said.of == "tokens"
+
+
+def test_an_endpoint_that_claims_tokens_without_end_overflows_no_count() -> None:
+    windows = Windows(Clock())
+    ann = (Account("caller", "ann", None, 100),)
+    admitted = windows.admit(ann, 10)
+    assert isinstance(admitted, Admitted)
+    for _ in range(10_000):
+        windows.correct(ann, admitted.here, bounds.COUNT)
+    assert isinstance(windows.admit(ann, 1), Refused)
 
 
 def test_ten_thousand_callers_cost_a_few_hundred_bytes_each_for_a_minute() -> None:

@@ -47,6 +47,8 @@ READ_S = 60.0
 KEPT_DAYS = 3
 """Days whose sums are kept: calls that began yesterday may end today."""
 
+MOST = 9 * 10**18
+"""Ticks of one day that are told apart, as a BIGINT holds no more: beyond all budgets."""
 _CHUNK = 1_000
 """Rows of one statement."""
 _NEWEST = 500  # calls that an estimate looks at
@@ -98,10 +100,11 @@ WITH added AS (
     DELETE FROM grok_mcp.in_flight WHERE id = ANY (%s::text[])
 )
 INSERT INTO grok_mcp.spent AS known
-SELECT floor(at / 86400)::int, gateway = '{SANDBOX}', kind, name, sum(cost_ticks)
+SELECT floor(at / 86400)::int, gateway = '{SANDBOX}', kind, name, LEAST(sum(cost_ticks), {MOST})
 FROM added CROSS JOIN LATERAL (VALUES ('caller', caller), ('group', caller_group)) AS whose (kind, name)
 WHERE cost_ticks > 0 AND name IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
-ON CONFLICT (day, sandbox, kind, name) DO UPDATE SET ticks = known.ticks + EXCLUDED.ticks
+ON CONFLICT (day, sandbox, kind, name) DO UPDATE
+SET ticks = LEAST(known.ticks::numeric + EXCLUDED.ticks, {MOST})
 """
 """Sorted, so that two servers never wait for each other's rows."""
 _BEGUN = ("id", "at", "tool", "caller", "gateway", "model_asked", "ticks", "sent", "caller_group")
@@ -320,7 +323,7 @@ class PostgresStore:
             "sandbox": wanted.sandbox,
             "since": since,
             "day": int(since // 86_400),
-            "at_least": at_least,
+            "at_least": min(at_least, MOST),
             "cap": caps.caller,
             "group_cap": caps.group if wanted.group else None,
         }

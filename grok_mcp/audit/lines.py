@@ -9,7 +9,11 @@ from grok_mcp.reports import CallReport
 from grok_mcp.usage import Usage
 
 MAX_TEXT = 200
-"""Characters of a name. A whole line is shorter than the 4,096 bytes that a pipe takes at once."""
+"""Characters of a name."""
+MAX_BYTES = 600
+"""The same in bytes of JSON, where one character may take twelve. So a whole line with its five names is
+shorter than the 4,096 bytes that a pipe takes at once.
+"""
 
 
 def fields_of(report: CallReport) -> dict[str, Any]:
@@ -45,4 +49,7 @@ def line_of(report: CallReport) -> bytes:
 
 
 def _text(text: str) -> str | None:
-    return one_line(text)[:MAX_TEXT] or None
+    named = one_line(text)[:MAX_TEXT]
+    while len(json.dumps(named)) > MAX_BYTES:
+        named = named[:-1]
+    return named or None

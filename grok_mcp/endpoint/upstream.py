@@ -137,7 +137,7 @@ class Upstream:
                 headers=self._own | dict(headers),
                 extensions={"timeout": self._timeouts.by_name},
             )
-            if request.url.userinfo:  # sent as the HTTP library's client does it
+            if request.url.userinfo and own is None:  # sent as the HTTP library's client does it
                 login = httpx2.BasicAuth(request.url.username, request.url.password)
                 request = next(login.auth_flow(request))
             response = await self._transport_to(url).handle_async_request(request)

@@ -249,7 +249,8 @@ class Fold:
 
     def __init__(self, *, clean: bool = False) -> None:
         self._clean = clean
-        self._characters = 0
+        self.characters = 0
+        """Of all that is kept of the answer."""
         self.model = ""
         self.parts: dict[Place, Part] = {}
         self.done: dict[str, events.ItemDone] = {}
@@ -289,8 +290,8 @@ class Fold:
 
     def _weigh(self, characters: int) -> None:
         """Count characters that are kept."""
-        self._characters += characters
-        if self._characters > bounds.ANSWER_CHARACTERS:
+        self.characters += characters
+        if self.characters > bounds.ANSWER_CHARACTERS:
             raise _too_much(bounds.ANSWER_CHARACTERS, "characters")
 
     def _room(self, kept: Sized, what: str) -> None:

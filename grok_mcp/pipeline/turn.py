@@ -115,7 +115,11 @@ class Turn:
     def meter(self, usage: Usage | None) -> None:
         """Add what was spent to the meter of this tool call."""
         self.call.meter.add(
-            usage, self.fold.model, attempts=self.record.attempts, has_content=self.fold.has_content
+            usage,
+            self.fold.model,
+            attempts=self.record.attempts,
+            has_content=self.fold.has_content,
+            characters=sum(fold.characters for fold in (*self._earlier, self.fold)),
         )
 
     def conclude(self, gateway: Gateway) -> Answer:

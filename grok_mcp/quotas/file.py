@@ -55,6 +55,8 @@ def read_file(path: Path) -> Sections:
         reason = f"can't be read: {error.strerror or type(error).__name__}"
     except RecursionError:
         reason = "is not valid: it is nested too deep"
+    except ArithmeticError:
+        reason = "is not valid: it has a number that is out of all bounds"
     except ValueError as error:  # of the encoding, of TOML, of a section
         reason = f"is not valid: {error}"
     raise LimitsFileError(f"{VARIABLE}: {path} {reason}")

@@ -21,6 +21,8 @@ from grok_mcp.usage import Usage
 
 OUTPUT_TOKENS = 1_000
 """What a call is taken to use beyond its input, where nothing is known of such calls of its caller."""
+CHARACTERS_PER_TOKEN = 4
+"""Of English, which has the most."""
 REMEMBERED = 10_000
 """Kinds of calls of callers, of which it is known what they used lately."""
 NEW_PART = 0.3
@@ -46,22 +48,25 @@ class Admission:
         self.input = 0
         """Its estimated input."""
 
-    async def settle(self, usage: Usage | None, *, unknown: bool) -> None:
-        """Count what the call has used in the place of the estimate, which stays where that is unknown."""
-        if more := self._correction(usage, unknown):
+    async def settle(self, usage: Usage | None, *, unknown: bool, came: int = 0) -> None:
+        """Count what the call has used in the place of the estimate.
+
+        Where that is unknown the estimate stays, or what the characters that `came` must have taken at least.
+        """
+        if more := self._correction(usage, unknown, came):
             await self._quotas.counts.settle(self._accounts, self._admitted, more)
 
-    def settle_soon(self, usage: Usage | None, *, unknown: bool) -> None:
+    def settle_soon(self, usage: Usage | None, *, unknown: bool, came: int = 0) -> None:
         """The same for a call that must not wait."""
-        if more := self._correction(usage, unknown):
+        if more := self._correction(usage, unknown, came):
             self._quotas.counts.settle_soon(self._accounts, self._admitted, more)
 
-    def _correction(self, usage: Usage | None, unknown: bool) -> int:
+    def _correction(self, usage: Usage | None, unknown: bool, came: int) -> int:
         used = _used(usage)
         if used:
             self._quotas.learn(self._kind, used - self.input)
         elif unknown:  # else who cancels each call at its end would use nothing
-            return 0
+            return max(0, self.input + came // CHARACTERS_PER_TOKEN - self.tokens)
         return used - self.tokens
 
 

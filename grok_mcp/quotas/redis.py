@@ -55,6 +55,7 @@ local function current_epoch(offered)
   return id, tonumber(since)
 end
 local function put(key, second, requests, tokens)
+  tokens = math.min(tokens, 1e15)  -- as MOST of windows.py
   redis.call('HSET', key, string.format('%d', second), string.format('%d %d', requests, tokens))
 end
 local function add(key, second, requests, tokens)

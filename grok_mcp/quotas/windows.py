@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 WINDOW_S = 60
 KEPT_S = WINDOW_S + 1
 """After its beginning a second leaves the window."""
+MOST = 10**15
+"""Tokens of a second that are told apart, whatever an endpoint claims: no quota is larger."""
 
 
 class Account(NamedTuple):
@@ -109,15 +111,15 @@ class Window:
         """Count in this second, not before the last one."""
         if len(self._entries) and self._entries[-3] >= second:
             self._entries[-2] += requests
-            self._entries[-1] += tokens
+            self._entries[-1] = min(self._entries[-1] + tokens, MOST)
         else:
-            self._entries.extend((second, requests, tokens))
+            self._entries.extend((second, requests, min(tokens, MOST)))
 
     def correct(self, second: int, more: int, now: int) -> None:
         """Correct the tokens of a second; what is above the estimate of a long call counts now."""
         for place in range(0, len(self._entries), 3):
             if self._entries[place] == second:
-                self._entries[place + 2] = max(0, self._entries[place + 2] + more)
+                self._entries[place + 2] = min(max(0, self._entries[place + 2] + more), MOST)
                 return
         if more > 0:
             self.add(now, 0, more)

@@ -174,7 +174,8 @@ class _Account:
         """Record the call; its host hears of it afterwards. Does nothing that can fail it."""
         entry = self._entry(usage, model, finish_reason, error)
         if self._admission is not None:
-            await self._admission.settle(entry.usage, unknown=entry.unpriced)
+            came = self._call.meter.characters
+            await self._admission.settle(entry.usage, unknown=entry.unpriced, came=came)
         try:
             await self._grok.ledger.end(entry, self._begun.id)
         except BaseException:
@@ -190,7 +191,8 @@ class _Account:
         """Record a call that was cancelled, and which must not wait."""
         entry = self._entry(None, "", None, "cancelled")
         if self._admission is not None:
-            self._admission.settle_soon(entry.usage, unknown=entry.unpriced)
+            came = self._call.meter.characters
+            self._admission.settle_soon(entry.usage, unknown=entry.unpriced, came=came)
         self._grok.ledger.record(entry, self._begun.id)
         self._grok.reporting.end_now(self._report(entry, ""))
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import pytest
 from mcp_types import ElicitResult
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from grok_mcp.audit.lines import line_of
 from grok_mcp.audit.sinks import File
 from grok_mcp.reports import CallReport
+from grok_mcp.usage import COUNTS, Usage
 from tests.network.fleet_of_callers import Fleet, fleet
 from tests.network.scrape import scraped
 from tests.network.server import KEY, SERVE, Served, environment, modern, refused, serving
@@ -164,6 +167,20 @@ async def test_two_processes_that_write_at_once_tear_no_line(audited: Fleet) -> 
                 group.start_soon(partial(audited.call, "kim", prompt=f"Question {number}", temperature="hot"))
     found = audited.lines()[before:]  # each is JSON
     assert len(found) == 40 and len({one["request_id"] for one in found}) == 40
+
+
+def test_a_line_of_the_longest_names_is_one_that_a_pipe_takes_at_once() -> None:
+    for character in ("\U0001f600", "\u00e9", '"', "\u2028", "\ud800", "x\n"):
+        name = character * 255
+        known: dict[str, Any] = dict.fromkeys(COUNTS, 10**15)
+        counts = Usage(**known, cost_usd=Decimal("1.23456789012345678e-5"))
+        report = CallReport(
+            *(1e9, "0" * 8, name, name, "streamable-http", name, "openrouter", name, name),
+            *("conversation_not_found", "configuration", counts, 123456.789, 99),
+        )
+        line = line_of(report)
+        assert len(line) <= 4096 and line.isascii() and line.count(b"\n") == 1
+        assert json.loads(line)["caller"] == json.loads(line)["group"]
 
 
 def test_the_file_is_for_its_owner_only(audited: Fleet) -> None:

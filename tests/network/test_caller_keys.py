@@ -62,12 +62,14 @@ def choose(request: Request) -> Any:
 
 
 @asynccontextmanager
-async def team(tmp_path: Path, how: str, reply: Any = choose, **settings: Any) -> AsyncIterator[Team]:
+async def team(
+    tmp_path: Path, how: str, reply: Any = choose, login: str = "", **settings: Any
+) -> AsyncIterator[Team]:
     made = {name: new_token(name) for name in ("ann", "bob")}
     (tmp_path / "tokens").write_text("".join(f"{line}\n" for _, line in made.values()))
     settings = {"XAI_API_KEY": OURS, "caller_keys": how, "token_file": tmp_path / "tokens", **settings}
     async with Endpoint(choose=reply) as endpoint:
-        with in_process(XAI_BASE_URL=endpoint.url, **settings) as url:
+        with in_process(XAI_BASE_URL=endpoint.url.replace("://", f"://{login}"), **settings) as url:
             async with httpx2.AsyncClient(base_url=url, timeout=20) as http:
                 yield Team(http, endpoint, {name: token for name, (token, _) in made.items()})
 
@@ -183,6 +185,13 @@ async def test_nothing_of_the_operators_account_goes_with_a_callers_key(tmp_path
     hers, ours = [request.body for request in server.endpoint.requests]
     assert "safety_identifier" not in hers and "collection_1" not in json.dumps(hers)
     assert ours["safety_identifier"] == IsStr() and "collection_1" in json.dumps(ours)
+
+
+async def test_a_login_in_the_base_url_is_the_operators_and_pays_for_no_callers_key(tmp_path: Path) -> None:
+    async with team(tmp_path, "allowed", login="joe:secret@") as server:
+        for key in (HERS, None):
+            await server.ask("Hi?", key=key)
+    assert server.sent == [HERS, "Basic am9lOnNlY3JldA=="]
 
 
 async def test_browsers_may_send_the_header(tmp_path: Path) -> None:

@@ -233,6 +233,20 @@ def test_what_is_written_twice_counts_once(postgres: PostgresServer) -> None:
     ]
 
 
+def test_a_day_beyond_all_sums_is_written_and_stays_beyond_its_caps(postgres: PostgresServer) -> None:
+    """An endpoint may claim what it likes; rows that are refused would keep all others waiting."""
+    call = Entry(
+        *(time.time(), "ask_grok", "ann", "generic", "grok-4", "grok-4", cost(10**15), 1.0, "stop"),
+        group="blue",
+    )
+    with store_on(postgres) as store:
+        for lot in range(10):
+            store.write([], [(call, f"{lot} {number}") for number in range(1_000)])
+        standing, _ = store.reserve(begun("next"), Caps(10**15, None), midnight(time.time()), 10**19)
+    assert not standing.admitted and standing.spent >= 9 * 10**18
+    assert len(calls(postgres)) == 10_000
+
+
 def test_servers_that_start_at_once_make_the_tables_once(postgres: PostgresServer) -> None:
     def start(number: int) -> None:
         with store_on(postgres, f"server {number}") as store:

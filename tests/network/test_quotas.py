@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tests.network.issuer import AUDIENCE, Issuer
 from tests.network.redis import RedisServer, require_redis
 from tests.network.server import modern, refused, serving
 from tests.network.team import team
-from tests.support.endpoint import Endpoint, Reply, body
+from tests.support.endpoint import Endpoint, Reply, body, chat
 from tests.support.ledger import CENT, held, priced, query
 from tests.support.pace import until, within
 
@@ -246,6 +246,20 @@ async def test_tokens_of_a_failed_call_are_given_back_and_those_of_a_cancelled_o
             server.grok.quotas._lately.clear()  # type: ignore[union-attr]
             with anyio.move_on_after(1):
                 await server.ask("ann", "Another?")
+            after = await server.ask("ann", "And now?")
+    assert after.error == IsPartialDict(code="rate_limited", retryable=True)
+
+
+async def test_who_cancels_a_long_answer_at_its_end_has_used_what_has_come_of_it(
+    counted: Mapping[str, Any], tmp_path: Path
+) -> None:
+    long = replace(chat("word " * 10_000, "and the last"), hold=2)
+    limits = "[callers.ann]\ntokens_per_minute = 8000"
+    async with Endpoint(long, priced(1)) as endpoint:
+        async with team(endpoint.url, tmp_path / "t", limits, MEMBERS, **counted) as server:
+            await server.client("ann")  # in this task, which closes it
+            with anyio.move_on_after(1):
+                await server.ask("ann", "A novel, please.")
             after = await server.ask("ann", "And now?")
     assert after.error == IsPartialDict(code="rate_limited", retryable=True)
 
@@ -486,6 +500,10 @@ async def test_no_caller_chooses_its_own_group(tmp_path: Path) -> None:
         "each of a caller": ("[callers.a.each]\nmodels = []", "[callers.a] each is not known"),
         "no table": ("callers = 3", "callers is not a table: write [callers.NAME]"),
         "a name that can't be shown": ('[callers."a\\u0000b"]\nmodels = []', "has no valid name"),
+        "a number beyond all": (
+            "[default]\nbudget_usd_per_day = 1e99999999999999999999",
+            "is not valid: it has a number that is out of all bounds",
+        ),
         "too deep": ("x = " + "[" * 3_000, "is not valid"),
         "too many": (
             "".join(f"[callers.a{number}]\n" for number in range(10_001)),
@@ -572,6 +590,16 @@ async def test_a_clock_that_goes_back_neither_opens_a_window_nor_keeps_it_shut(r
     await counts.aclose()
     assert isinstance(said, Refused) and 55 < said.wait_s <= 61
     assert all(int(name) <= now + 5 for name in redis.ask("HKEYS", key_of(("caller", "ann"))))
+
+
+async def test_tokens_beyond_all_sums_stay_counted_in_redis(redis: RedisServer) -> None:
+    counts = RedisCounts(redis.url)
+    ann = [Account("caller", "ann", None, 100)]
+    admitted = await counts.admit(ann, 10)
+    assert isinstance(admitted, Admitted)
+    await counts.settle(ann, admitted, 10**19)  # as of ten thousand calls of the most that counts
+    assert isinstance(await counts.admit(ann, 1), Refused)
+    await counts.aclose()
 
 
 async def test_keys_in_redis_show_no_names_are_in_one_slot_and_go_away(redis: RedisServer) -> None:

@@ -1,9 +1,11 @@
 """The end of a server on the network: SIGTERM while calls run, on every transport and under every parent."""
 
+import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -15,7 +17,7 @@ from mcp.client.sse import sse_client
 from mcp_types import CallToolResult
 
 from tests.network.server import BOTH_FORMS, INITIALIZE, SERVE, UVICORN, Served, modern, serving
-from tests.support.endpoint import Endpoint, Reply, Request, chat
+from tests.support.endpoint import Endpoint, Reply, Request, body, chat
 from tests.support.host import Result
 from tests.support.pace import slowness, within
 
@@ -237,6 +239,30 @@ async def test_who_asks_a_leaving_server_again_to_end_is_heard_at_once() -> None
                     while (await http.get(f"{server.url}/readyz")).status_code == 200:
                         await anyio.sleep(0.01)
             server.process.send_signal(signal.SIGTERM)
+            assert await anyio.to_thread.run_sync(server.status) == 0
+
+
+async def test_a_leaving_server_that_is_told_by_two_signals_lets_its_calls_end() -> None:
+    """As workers are by Ctrl-C in a terminal: by the terminal, and by the process that started them."""
+    held = replace(chat("Hi.", " Bye."), hold=1)
+    models = body({"data": []})
+    endpoint = Endpoint(choose=lambda request: held if request.body else models)
+    async with endpoint, httpx2.AsyncClient(timeout=20) as http:
+        with serving(endpoint.url, GROK_MCP_LEAVE="1") as server:
+            request = modern(1, "tools/call", name="ask_grok", arguments={"prompt": "Hi?"})
+            call = asyncio.ensure_future(http.post(f"{server.url}/mcp", **request))
+            with within(20):
+                while not endpoint.requests:
+                    await anyio.sleep(0.01)
+            server.process.send_signal(signal.SIGINT)
+            with within(20):
+                while (await http.get(f"{server.url}/readyz")).status_code == 200:
+                    await anyio.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            await until_refused(server)
+            await anyio.sleep(1.2)  # until the first signal would have been heard
+            held.release.set()
+            assert (await call).json()["result"].get("isError", False) is False
             assert await anyio.to_thread.run_sync(server.status) == 0
 
 

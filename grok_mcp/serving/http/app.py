@@ -227,13 +227,15 @@ def _first(
 
     def handle(number: int, frame: Any) -> None:
         if in_flight.leaving or not leave_s:
-            if in_flight.leaving and frame is None:  # calls that come until it listens no more are served
-                loop.call_later(LINGER_S, begin)
-            else:
-                loop.call_soon_threadsafe(begin)
+            loop.call_soon_threadsafe(begin)
             handler(number, frame)
         else:
             in_flight.leaving = True
-            loop.call_soon_threadsafe(loop.call_later, leave_s, handle, number, None)
+            loop.call_soon_threadsafe(loop.call_later, leave_s, leave, number)
+
+    def leave(number: int) -> None:
+        if not in_flight.closing:  # else a second signal has done all this, and the handler would hurry now
+            loop.call_later(LINGER_S, begin)  # calls that come until it listens no more are served
+            handler(number, None)
 
     return handle
