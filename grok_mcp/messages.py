@@ -71,9 +71,13 @@ def owner_of(caller: str, key: CallerKey | None) -> str:
     return caller if key is None else f"{caller}\0{key.digest}"
 
 
+OWN_KEY = " (own key)"
+"""Behind the name of a caller in the ledger, where she pays herself."""
+
+
 def account_of(caller: str, key: CallerKey | None) -> str:
     """The name in the ledger of what a caller uses."""
-    return caller if key is None else f"{caller} (own key)"
+    return caller if key is None else f"{caller}{OWN_KEY}"
 
 
 class Call:

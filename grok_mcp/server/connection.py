@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from grok_mcp.errors import ConfigurationError, MissingKeyError
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import GROUP, GROUPS, LOCAL, CallerKey
+from grok_mcp.messages import GROUP, GROUPS, LOCAL, OWN_KEY, CallerKey
 from grok_mcp.pipeline import Grok
 from grok_mcp.settings import Settings, bare, key_problem
 
@@ -36,7 +36,8 @@ def caller_of(ctx: Context) -> str:
     if not isinstance(user, AuthenticatedUser):
         return LOCAL
     name = user.access_token.subject or user.access_token.client_id
-    return name if name != LOCAL else f"{LOCAL} (by token)"  # whose name is ours for somebody else
+    is_ours = name == LOCAL or name.endswith(OWN_KEY)  # for somebody else, or for what another pays herself
+    return f"{name} (by token)" if is_ours else name
 
 
 def key_of(ctx: Context, settings: Settings) -> CallerKey | None:

@@ -156,6 +156,17 @@ async def test_what_callers_pay_themselves_counts_for_no_budget_of_the_server(
     assert [(one["caller"], one["all_time"]["calls"]) for one in usage] == [("ann (own key)", 3), ("ann", 3)]
 
 
+async def test_a_name_that_stands_for_what_another_pays_herself_shows_nothing_of_it(tmp_path: Path) -> None:
+    async with team(tmp_path, "allowed") as server:
+        token, line = new_token("ann (own key)")
+        with (tmp_path / "tokens").open("a") as file:
+            file.write(f"{line}\n")
+        server.tokens["another"] = token
+        await server.ask("Hi?", key=HERS)
+        told = await server.rpc("resources/read", by="another", uri="grok://usage")
+    assert json.loads(told["result"]["contents"][0]["text"])["all_time"]["calls"] == 0
+
+
 async def test_a_refused_key_is_the_callers_affair_and_shown_to_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
