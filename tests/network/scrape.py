@@ -14,7 +14,7 @@ Series = dict[str, float]
 def scraped(url: str, token: str | None = TOKEN) -> Series:
     """All series by name and labels, as in `name{label="value"}`."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    response = httpx2.get(f"{url}/metrics", headers=headers)
+    response = httpx2.get(f"{url}/metrics", headers=headers, timeout=60)
     assert response.status_code == 200, response.text
     return parsed(response.text)
 

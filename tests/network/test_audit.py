@@ -305,7 +305,7 @@ async def test_lines_go_to_a_standard_stream(endpoint: Endpoint, stream: str) ->
         url = re.search(r"http://[\w.]+:\d+", process.stderr.readline())
         assert url
         request = modern(1, "tools/call", name="ask_grok", arguments={"prompt": PROMPT})
-        assert httpx2.post(f"{url[0]}/mcp", **request).status_code == 200
+        assert httpx2.post(f"{url[0]}/mcp", **request, timeout=60).status_code == 200
         process.terminate()
         out, err = process.communicate(timeout=30)
         return out if stream == "stdout" else err

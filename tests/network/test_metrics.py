@@ -357,7 +357,7 @@ ATTACKS: dict[str, tuple[str, dict[str, str], int]] = {
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_only_the_token_of_scrapers_opens_metrics(measured: Fleet, attack: str) -> None:
     method, headers, status = ATTACKS[attack]
-    response = httpx2.request(method, f"{measured.server.url}/metrics", headers=headers)
+    response = httpx2.request(method, f"{measured.server.url}/metrics", headers=headers, timeout=60)
     assert response.status_code == status
     assert ("grok_mcp_calls" in response.text) == (status == 200 and method == "GET")
     assert TOKEN not in response.text
@@ -368,10 +368,10 @@ def test_no_token_of_a_caller_opens_metrics_and_that_of_a_scraper_calls_no_tool(
     measured: Fleet, caller: str
 ) -> None:
     headers = {"Authorization": f"Bearer {measured.tokens[caller]}"}
-    assert httpx2.get(f"{measured.server.url}/metrics", headers=headers).status_code == 401
+    assert httpx2.get(f"{measured.server.url}/metrics", headers=headers, timeout=60).status_code == 401
     request = modern(1, "tools/list")
     request["headers"]["Authorization"] = f"Bearer {TOKEN}"
-    assert httpx2.post(f"{measured.server.url}/mcp", **request).status_code == 401
+    assert httpx2.post(f"{measured.server.url}/mcp", **request, timeout=60).status_code == 401
 
 
 async def test_however_many_scrape_the_text_is_made_a_few_times(
@@ -426,14 +426,14 @@ def local() -> Iterator[str]:
 @pytest.mark.parametrize("way", LOCAL)
 def test_without_a_token_metrics_are_for_this_machine_only(local: str, way: str) -> None:
     headers, status = LOCAL[way]
-    response = httpx2.get(f"{local}/metrics", headers=headers)
+    response = httpx2.get(f"{local}/metrics", headers=headers, timeout=60)
     assert response.status_code == status
     assert ("grok_mcp_calls" in response.text) == (status == 200)
 
 
 def test_metrics_that_are_off_are_not_there() -> None:
     with in_process(gateway="sandbox") as url:
-        assert httpx2.get(f"{url}/metrics").status_code == 404
+        assert httpx2.get(f"{url}/metrics", timeout=60).status_code == 404
 
 
 def test_callers_have_no_label_unless_the_operator_asks_and_a_hundred_at_most() -> None:
@@ -465,11 +465,11 @@ def test_metrics_have_an_address_of_their_own(workers: str, form: str) -> None:
     with serving(
         None, "--workers", workers, GROK_MCP_METRICS=form.format(port=port), GROK_MCP_GATEWAY="sandbox"
     ) as server:
-        assert httpx2.get(f"{server.url}/metrics").status_code == 404
+        assert httpx2.get(f"{server.url}/metrics", timeout=60).status_code == 404
         until_processes(f"http://127.0.0.1:{port}", float(workers))
-        assert httpx2.get(f"http://127.0.0.1:{port}/mcp").status_code == 404
+        assert httpx2.get(f"http://127.0.0.1:{port}/mcp", timeout=60).status_code == 404
         far = {"X-Forwarded-For": "203.0.113.7"}
-        assert httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=far).status_code == 403
+        assert httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=far, timeout=60).status_code == 403
     assert server.status() == 0
 
 
@@ -498,7 +498,7 @@ def kill_one_of_two(upstream: str, port: int) -> None:
         until_processes(url, 2)
         for _ in range(6):
             ask = modern(1, "tools/call", name="ask_grok", arguments={"prompt": "Hi"})
-            assert httpx2.post(f"{server.url}/mcp", **ask).status_code == 200
+            assert httpx2.post(f"{server.url}/mcp", **ask, timeout=60).status_code == 200
         name = 'grok_mcp_calls_total{outcome="stop",tool="ask_grok",transport="streamable-http"}'
         assert scraped_until(url, name, 6) == 6
         parent = server.process.pid
@@ -651,7 +651,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
 
         anyio.run(calls)
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        text = httpx2.get(f"{made.server.url}/metrics", headers=headers).text
+        text = httpx2.get(f"{made.server.url}/metrics", headers=headers, timeout=60).text
         yield families(text)
 
 

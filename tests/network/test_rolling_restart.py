@@ -4,6 +4,7 @@ import signal
 import socket
 from collections import Counter
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -31,6 +32,21 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+def started(upstream: str, port: int, variables: dict[str, str]) -> tuple[ExitStack, Served]:
+    """A server that takes calls, and what ends it."""
+    stack = ExitStack()
+    server = stack.enter_context(serving(upstream, command=SERVE, **variables, GROK_MCP_PORT=str(port)))
+    httpx2.get(f"{server.url}/readyz", timeout=60)
+    return stack, server
+
+
+def left(stack: ExitStack, server: Served) -> None:
+    """End a server as an orchestrator does."""
+    server.process.send_signal(signal.SIGTERM)
+    assert server.status() == 0
+    stack.close()
 
 
 async def test_a_rolling_restart_loses_no_call_and_none_is_billed_twice(
@@ -71,21 +87,8 @@ async def test_a_rolling_restart_loses_no_call_and_none_is_billed_twice(
             "GROK_MCP_LEAVE": "0.5",
         }
 
-        def started(port: int) -> tuple[ExitStack, Served]:
-            stack = ExitStack()
-            server = stack.enter_context(
-                serving(endpoint.url, command=SERVE, **variables, GROK_MCP_PORT=str(port))
-            )
-            httpx2.get(f"{server.url}/readyz", timeout=60)
-            return stack, server
-
-        def restart(stack: ExitStack, server: Served) -> tuple[ExitStack, Served]:
-            server.process.send_signal(signal.SIGTERM)
-            assert server.status() == 0
-            stack.close()
-            return started(server.port)
-
-        servers = [await anyio.to_thread.run_sync(started, port) for port in ports]
+        start = partial(started, endpoint.url, variables=variables)
+        servers = [await anyio.to_thread.run_sync(start, port) for port in ports]
         try:
             with nginx(*ports) as url, within(120):
                 async with anyio.create_task_group() as group:
@@ -93,7 +96,8 @@ async def test_a_rolling_restart_loses_no_call_and_none_is_billed_twice(
                         group.start_soon(ask_on, url, caller)
                     for place, (stack, server) in enumerate(list(servers)):
                         await anyio.sleep(0.3)
-                        servers[place] = await anyio.to_thread.run_sync(restart, stack, server)
+                        await anyio.to_thread.run_sync(left, stack, server)
+                        servers[place] = await anyio.to_thread.run_sync(start, server.port)
                     await anyio.sleep(0.3)
                     is_over.set()
         finally:

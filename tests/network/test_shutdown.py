@@ -230,7 +230,7 @@ async def test_a_server_that_leaves_says_so_first_and_still_takes_calls(
 async def test_who_asks_a_leaving_server_again_to_end_is_heard_at_once() -> None:
     async with Endpoint(chat("Hi.")) as endpoint:
         with serving(endpoint.url, GROK_MCP_LEAVE="300") as server:
-            httpx2.get(f"{server.url}/readyz", timeout=20)  # by now it takes signals
+            await anyio.to_thread.run_sync(httpx2.get, f"{server.url}/readyz")  # by now it takes signals
             server.process.send_signal(signal.SIGTERM)
             with within(20):
                 async with httpx2.AsyncClient() as http:
@@ -267,7 +267,7 @@ async def test_whoever_reaches_a_server_that_leaves_is_answered_until_it_listens
 
     async with Endpoint(chat("Hi.")) as endpoint:
         with serving(endpoint.url, GROK_MCP_LEAVE="0.5") as server:
-            httpx2.get(f"{server.url}/readyz", timeout=20)
+            await anyio.to_thread.run_sync(httpx2.get, f"{server.url}/readyz")
             async with anyio.create_task_group() as group:
                 for caller in range(8):
                     group.start_soon(ask_on, server.url, caller)
