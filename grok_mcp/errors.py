@@ -134,6 +134,7 @@ class QuotaError(GrokError):
     """The requests or tokens a minute of a caller, or of its group, are used up; nothing was sent."""
 
     code = "rate_limited"
+    gate = "quota"
     retryable = True
 
 
@@ -141,6 +142,7 @@ class ModelNotAllowedError(GrokError):
     """The caller may not use the model, by the operator's limits; nothing was sent."""
 
     code = "permission"
+    gate = "permission"
 
 
 class CallLimitError(GrokError):

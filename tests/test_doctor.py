@@ -523,6 +523,22 @@ async def test_a_key_file_that_others_can_read_is_named(user: User) -> None:
     assert report.told["ok"]
 
 
+async def test_of_several_keys_the_first_is_named_by_its_place_where_it_has_no_credit(user: User) -> None:
+    def choose(request: Request) -> Reply:
+        is_first = request.headers["authorization"].endswith("first")
+        return body({"error": {"message": "No credits left"}}, 402) if is_first else healthy(request)
+
+    path = user.file("keys.txt", f"{KEY}-first\n{KEY}-second\n")
+    path.chmod(0o600)
+    async with Endpoint(choose=choose) as endpoint:
+        at = {"XAI_BASE_URL": endpoint.url, "GROK_MCP_GATEWAY": "xai"}
+        report = await user.doctor_soon("--json", GROK_MCP_API_KEY_FILE=str(path), **at)
+    (credit,) = report.named("credit")
+    assert credit["message"].startswith("key 1 of 2 in GROK_MCP_API_KEY_FILE: xAI answered HTTP 402")
+    (second,) = report.named("key accepted")
+    assert second["message"] == "xAI accepts key 2 of 2 in GROK_MCP_API_KEY_FILE"
+
+
 async def test_a_retired_model_is_no_fault_but_named(user: User) -> None:
     async with Endpoint(choose=healthy) as endpoint:
         at = {"XAI_BASE_URL": endpoint.url, "XAI_API_KEY": KEY, "GROK_MCP_GATEWAY": "xai"}

@@ -145,7 +145,7 @@ class Audit:
 
     def _begin(self) -> None:
         if problem := self._problem():
-            self._warn(problem)
+            self._warn(f"{problem}: no call begins until it can" if self._strict else problem)
 
     def _write(self, report: CallReport) -> None:
         problem = self._write_again()

@@ -39,6 +39,10 @@ async def check_endpoint(settings: Settings, keys: Keys) -> tuple[list[Check], b
     upstream = Upstream(endpoint, key, Timeouts(ANSWER_S, min(settings.idle_timeout, ANSWER_S)))
     try:
         results = await _Probe(settings, gateway, base_url, upstream, keys.variable).run()
+        if len(keys.all) > 1:
+            results = [
+                _of_first_key(check, f"key 1 of {len(keys.all)} in {keys.variable}") for check in results
+            ]
         url = endpoint_url(base_url, gateway.key_check)
         for number, other in enumerate(keys.all[1:], 2):
             upstream.use_key(other)
@@ -46,6 +50,12 @@ async def check_endpoint(settings: Settings, keys: Keys) -> tuple[list[Check], b
     finally:
         await upstream.aclose()
     return checks + results, all_ok(results)
+
+
+def _of_first_key(check: Check, name: str) -> Check:
+    """The finding, with which of several keys it is about where that key does not work."""
+    about_key = not check.ok and check.name in ("key accepted", "credit")
+    return check._replace(message=f"{name}: {check.message}") if about_key else check
 
 
 async def _other_key(upstream: Upstream, url: str, name: str, variable: str) -> Check:

@@ -71,7 +71,7 @@ def check_limits(settings: Settings) -> list[Check]:
     except LimitsFileError as error:
         return [wrong("limits", str(error), "Correct the file: a server does not start with it.")]
     callers, groups = len(sections.callers), len(sections.groups)
-    return [fine("limits", f"{settings.limits_file} is valid: {callers} callers, {groups} groups")]
+    return [fine("limits", f"{settings.limits_file} is valid; callers: {callers}, groups: {groups}")]
 
 
 def wants_key(settings: Settings) -> bool:

@@ -94,11 +94,22 @@ class Upstream:
         return priced(CENT, **COUNTED)
 
 
+LIMITS = """
+[callers.lea]
+requests_per_minute = 1
+[callers.max]
+models = ["grok-4.3"]
+"""
+"""Of two callers; the others have none. Each process counts for itself."""
+
+
 @contextmanager
 def fleet(workers: int, folder: Path, **variables: Any) -> Iterator[Fleet]:
-    tokens = {name: new_token(name) for name in ("ann", "bob", "kim")}
+    tokens = {name: new_token(name) for name in ("ann", "bob", "kim", "lea", "max")}
     file = folder / "tokens"
     file.write_text("".join(f"{line}\n" for _, line in tokens.values()))
+    limits = folder / "limits.toml"
+    limits.write_text(LIMITS)
     upstream = Upstream()
     with start_blocking_portal() as portal:
         endpoint = Endpoint(choose=upstream.choose)
@@ -115,6 +126,7 @@ def fleet(workers: int, folder: Path, **variables: Any) -> Iterator[Fleet]:
                 GROK_MCP_STATE_DIR=str(folder),
                 GROK_MCP_BUDGET_USD_PER_DAY="1",
                 GROK_MCP_CALL_LIMIT_USD="0.9",
+                GROK_MCP_LIMITS_FILE=str(limits),
                 GROK_MCP_MAX_CONCURRENCY="1",
                 GROK_MCP_MAX_RETRIES="1",
                 GROK_MCP_WAIT="0.5",

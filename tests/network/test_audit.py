@@ -127,6 +127,10 @@ ROWS: dict[str, tuple[Callable[[Fleet], Awaitable[object]], list[Line]]] = {
         beyond_its_budget,
         [line(caller="bob", cost_usd=2.0), nothing_sent("budget", "budget", caller="bob")],
     ),
+    "a model that is not allowed": (
+        lambda fleet: fleet.call("max", model="grok-4.7"),
+        [nothing_sent("permission", "permission", caller="max", model_asked="grok-4.7")],
+    ),
     "a call that is given up": (given_up, [line("cancelled", model_asked="held")]),
     "a call that is handed over": (handed_over, [line(model_asked="held", cost_usd=0.01)]),
 }

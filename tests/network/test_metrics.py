@@ -110,6 +110,11 @@ async def beyond_its_budget(fleet: Fleet) -> None:
     assert "[budget]" in str(await fleet.call("bob"))
 
 
+async def beyond_her_quota(fleet: Fleet) -> None:
+    await fleet.call("lea")
+    assert "[rate_limited]" in str(await fleet.call("lea", prompt="Again"))
+
+
 async def handed_over(fleet: Fleet) -> None:
     assert "answer_id" in str(await fleet.call(model="held"))
     fleet.release()
@@ -215,6 +220,18 @@ ROWS: dict[str, tuple[Act, Series]] = {
             LINE: 1,
         },
     ),
+    "a quota that is used up": (
+        beyond_her_quota,
+        {
+            operation(): 1,
+            operation(error="tool_error"): 1,
+            ended("stop", caller="lea"): 1,
+            ended("rate_limited", caller="lea"): 1,
+            refusal("quota"): 1,
+            **answered("grok-4.7", caller="lea"),
+            LINE: 2,
+        },
+    ),
     "a call that is handed over, and ends": (
         handed_over,
         {
@@ -225,6 +242,15 @@ ROWS: dict[str, tuple[Act, Series]] = {
             **tokens("other", 10, 5),
             **cost("other", 0.01),
             attempts(): 1,
+            LINE: 1,
+        },
+    ),
+    "a model that is not allowed": (
+        lambda fleet: fleet.call("max", model="grok-4.7"),
+        {
+            operation(error="tool_error"): 1,
+            ended("permission", caller="max"): 1,
+            refusal("permission"): 1,
             LINE: 1,
         },
     ),

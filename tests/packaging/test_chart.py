@@ -94,6 +94,17 @@ def test_helm_finds_nothing_to_complain_of() -> None:
 
 
 @needs_helm
+def test_where_no_file_of_the_secret_is_needed_none_is_mounted() -> None:
+    pod = rendered(FORMS["OAuth, and keys of callers"])["Deployment"]["spec"]["template"]["spec"]
+    assert [volume["name"] for volume in pod["volumes"]] == [
+        "state",
+        "tmp",
+    ]  # no `items` would be all of them
+    (container,) = pod["containers"]
+    assert [mount["name"] for mount in container["volumeMounts"]] == ["state", "tmp"]
+
+
+@needs_helm
 @pytest.mark.parametrize("values", FORMS.values(), ids=list(FORMS))
 def test_what_is_rendered_is_valid_and_names_settings_that_exist(values: dict[str, Any]) -> None:
     objects = rendered(values)

@@ -83,7 +83,8 @@ class TokenFile:
     def __init__(self, path: Path, scopes: tuple[str, ...] = ()) -> None:
         self._path = path
         self._scopes = list(scopes)
-        self._read: tuple[int, ...] | None = ()
+        self._read: tuple[int, ...] | None = None
+        """Its state when it was read last; None where it can't be read, as the start says by itself."""
         self._unreadable = ""
         self._holders: dict[bytes, tuple[str, str]] = {}  # name and group by digest
 
