@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from grok_mcp import bounds
 from grok_mcp.quotas.windows import Account, Admitted, Refused, Windows
+from tests.support.cli import unmeasured
 from tests.support.endpoint import Endpoint
 from tests.support.ledger import priced
 from tests.support.stdio import mcp_client
@@ -121,5 +122,7 @@ def test_a_server_without_a_file_of_limits_loads_nothing_of_them() -> None:
         "import grok_mcp.server; Grok(Settings()); "
         "print([name for name in sys.modules if 'quotas' in name or name == 'tomllib'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unmeasured()
+    )
     assert done.stdout.strip() == "[]"

@@ -34,6 +34,7 @@ from grok_mcp.environment import SettingsError, load_settings
 from grok_mcp.usage import Usage
 from tests.network.postgres import PASSWORD, USER, PostgresServer, cluster, postgres
 from tests.network.server import in_process
+from tests.support.cli import unmeasured
 from tests.support.endpoint import Endpoint
 from tests.support.host import Host, host_on
 from tests.support.ledger import CENT, file, held, in_flight, priced
@@ -676,6 +677,6 @@ print(sorted({{"psycopg", "sqlite3", "redis", "grok_mcp.accounting.postgres", "{
 def test_a_server_loads_no_database_before_its_first_call(url: str, expected: str) -> None:
     code = WITHOUT.format(url=url, books="grok_mcp.accounting.postgres_books")
     said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=unmeasured()
     )
     assert said.stdout.strip() == expected
