@@ -10,18 +10,17 @@ credit or because of too many calls; the call then goes out with the next one.
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import NamedTuple
 
 import anyio
 
 from grok_mcp import bounds, errors
 from grok_mcp.errors import GrokError
+from grok_mcp.foreign import FileStamp, stamp_of
 from grok_mcp.settings import KEY_FILE, Settings, read_keys
 
 logger = logging.getLogger(__name__)
@@ -42,24 +41,6 @@ RESTS_S: Mapping[type[GrokError], float] = {
 """How long a key rests after an error that is about it, where the endpoint says no time."""
 
 
-class _Stamp(NamedTuple):
-    """What tells one state of a file from another, also where a link leads to another file now."""
-
-    modified_ns: int
-    size: int
-    inode: int
-    device: int
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """The state of the file, None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return _Stamp(found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
-
-
 class Keys:
     """The keys to send: one from a variable for good, or those of a file as it is."""
 
@@ -78,7 +59,7 @@ class Keys:
         self._resting: dict[str, float] = {}  # until when, by key
         self._held = held
         self._path = settings.api_key_file if key is None else None
-        self._stamp: _Stamp | None = None
+        self._stamp: FileStamp | None = None
         self._problem: str | None = None
         self._is_warned = False
         self._next_look = 0.0
@@ -194,7 +175,7 @@ class Keys:
     def _look(self) -> None:
         """Read the file if it is another than before; in a thread."""
         assert self._path is not None
-        stamp = _stamp(self._path)  # first: what is written from now on is another state
+        stamp = stamp_of(self._path)  # first: what is written from now on is another state
         if stamp is not None and stamp == self._stamp:
             return
         self._stamp = stamp

@@ -5,6 +5,26 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import NamedTuple
+
+
+class FileStamp(NamedTuple):
+    """What tells one state of a file from another, also where a link leads to another file now."""
+
+    modified_ns: int
+    changed_ns: int
+    size: int
+    inode: int
+    device: int
+
+
+def stamp_of(path: Path) -> FileStamp | None:
+    """The state of a file, None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileStamp(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 def read_regular(path: Path, limit: int) -> bytes:

@@ -64,7 +64,7 @@ def report_of(
         ended_at=time.time(),
         request_id=call.request_id,
         caller=call.caller,
-        group=getattr(call, "group", ""),
+        group=call.group,
         transport=call.transport,
         tool=call.tool,
         gateway=gateway,

@@ -5,17 +5,15 @@ What is wrong with it stops a start. Later it is told once, and the last good li
 """
 
 import logging
-import os
 import threading
 import time
 import tomllib
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 from grok_mcp import bounds
-from grok_mcp.foreign import read_text
+from grok_mcp.foreign import read_text, stamp_of
 from grok_mcp.quotas.limits import Sections, read_sections
 
 VARIABLE = "GROK_MCP_LIMITS_FILE"
@@ -26,24 +24,6 @@ logger = logging.getLogger(__name__)
 
 class LimitsFileError(Exception):
     """The file can't be used; the message is one line that names it, section and key."""
-
-
-class _Stamp(NamedTuple):
-    """What tells one state of a file from another, also where a link leads to another file now."""
-
-    modified_ns: int
-    changed_ns: int
-    size: int
-    inode: int
-    device: int
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return _Stamp(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 def read_file(path: Path) -> Sections:
@@ -68,7 +48,7 @@ class LimitsFile:
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
-        self._stamp = _stamp(path)  # first: what is written from now on is another state
+        self._stamp = stamp_of(path)  # first: what is written from now on is another state
         self._sections = read_file(path)
         self._next_look = clock() + LOOK_EVERY_S
         self._reading: threading.Thread | None = None
@@ -83,7 +63,7 @@ class LimitsFile:
         return self._sections
 
     def _look(self) -> None:
-        stamp = _stamp(self._path)
+        stamp = stamp_of(self._path)
         if stamp == self._stamp and stamp is not None:
             return
         self._stamp = stamp

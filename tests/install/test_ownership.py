@@ -36,14 +36,14 @@ OTHERS = [
     "npx -y grok-mcp-server-of-mine",
     "npx -y @modelcontextprotocol/server-filesystem /srv/grok-mcp-server",
     "/nowhere/bin/grok-mcp",
-    "mcp-files /work/grok-mcp-server",
+    "mcp-files /home/ann/grok-mcp-server",
     "python -m http.server",
     "docker run -i grok",
     "docker run -i --rm ghcr.io/ann/grok-mcp-server:0.1.0",
     "npx -y grok-mcp-server",
     "bunx grok-mcp-server",
     "uvx --from grok-mcp-server python",
-    "uv run cat /work/grok-mcp-server",
+    "uv run cat /home/ann/grok-mcp-server",
     "grok",
 ]
 

@@ -21,6 +21,7 @@ from grok_mcp.environment import EXIT_BAD_SETTINGS
 from grok_mcp.logs import start_line
 from grok_mcp.serving.http.metrics import bind, metrics_refusal, serving_apart, shared_folder
 from grok_mcp.serving.http.protocol import GuardedProtocol, PatientProtocol, PatientServer
+from grok_mcp.serving.http.sockets import listen_at
 from grok_mcp.serving.http.tokens import token_file_problem, token_verifier
 from grok_mcp.serving.start import facts
 from grok_mcp.settings import Settings
@@ -37,7 +38,8 @@ def serve(settings: Settings) -> int:
         sys.stderr.write(f"grok-mcp-server: {refusal}\n")
         return EXIT_BAD_SETTINGS
     try:
-        listening = _listen(settings.host, settings.port)
+        listening = listen_at(settings.host, settings.port, BACKLOG)
+        listening.set_inheritable(True)
     except OSError as error:
         reason = error.strerror or error
         sys.stderr.write(f"grok-mcp-server: can't listen at {settings.host}:{settings.port}: {reason}\n")
@@ -113,20 +115,6 @@ def _limits_problem(settings: Settings) -> str | None:
     except LimitsFileError as error:
         return str(error)
     return None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, socket.IPPROTO_TCP)  # the protocol makes asyncio set TCP_NODELAY
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    listening.set_inheritable(True)
-    return listening
 
 
 def _announce(settings: Settings, listening: socket.socket) -> None:

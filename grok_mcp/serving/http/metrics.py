@@ -25,6 +25,7 @@ from grok_mcp.addresses import is_loopback
 from grok_mcp.pipeline import Grok
 from grok_mcp.serving.http.guards import CheckedHeaders, addresses_of
 from grok_mcp.serving.http.protocol import GuardedProtocol
+from grok_mcp.serving.http.sockets import listen_at
 from grok_mcp.settings import Settings
 from grok_mcp.tools import TOOLS
 
@@ -182,16 +183,7 @@ def metrics_page(settings: Settings, measured: Measured | None) -> ASGIApp:
 
 def bind(address: tuple[str, int]) -> None:
     """Listen at an address of their own, to be served later. Raises OSError."""
-    family, kind, _, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(place)
-        listening.listen(CONNECTIONS)
-    except OSError:
-        listening.close()
-        raise
-    _bound.append(listening)
+    _bound.append(listen_at(*address, CONNECTIONS))
 
 
 def _shared() -> "Source":
