@@ -37,7 +37,6 @@ def run(*command: str | Path) -> None:
     done = subprocess.run(
         [str(node()), *map(str, command)], capture_output=True, text=True, timeout=BUILD_S, check=False
     )
-    print(done.stdout)
     if done.returncode:
         raise SystemExit(f"{done.stdout}{done.stderr}".strip())
 
@@ -50,6 +49,12 @@ def check_types(folder: Path) -> None:
 def build(folder: Path, output: Path) -> None:
     """Build the page from a stage."""
     run(folder / "build.mjs", folder, output, VERSION)
+
+
+def bundle(folder: Path, script: str, output: Path) -> None:
+    """Build one script of a stage with all that it imports, for tests."""
+    esbuild = folder.parent.parent / "node_modules" / "esbuild" / "bin" / "esbuild"
+    run(esbuild, folder / script, "--bundle", "--format=iife", "--log-level=warning", f"--outfile={output}")
 
 
 def licences(folder: Path) -> str:

@@ -47,7 +47,8 @@ function figure(label: string, sums: Sums, budget?: number): HTMLElement {
 
 /** Bars that stand beside each other, one for each day. */
 function dayChart(days: readonly Sums[], measure: Measure): SVGElement {
-  const [width, height, foot] = [640, 150, 22];
+  const [height, foot] = [150, 22];
+  const width = Math.max(280, Math.min(640, document.body.clientWidth - 32));
   const highest = Math.max(...days.map((sums) => measure.of(sums) ?? 0));
   const slot = (width - 60) / Math.max(days.length, 7);
   const chart = svg("svg", { viewBox: `0 0 ${width} ${height + foot}`, class: "chart", role: "img", "aria-label": `${measure.name} by day; the table below has the figures` });

@@ -70,10 +70,16 @@ function showWorking(input: unknown): void {
 function showText(words: string, failed: boolean): void {
   lighting = new Lighting([], () => undefined);
   const body = markdown(words || (failed ? "The call failed without a word." : "The result is empty."), [], lighting);
+  const title = h("h2", { id: "answer-title", class: !failed && "unseen" }, failed ? "The call failed" : "Answer");
+  const press = usageButton();
   show(
     failed ? "The call failed." : "Grok has answered.",
-    h("section", { class: failed ? "error" : "answer", "aria-labelledby": "answer-title" }, h("h2", { id: "answer-title", class: failed ? "" : "unseen" }, failed ? "The call failed" : "Answer"), body),
-    canRead && h("footer", {}, usageButton()),
+    h(
+      "div",
+      { class: "view" },
+      h("section", { class: failed ? "error" : "answer", "aria-labelledby": "answer-title" }, title, body),
+      press && h("footer", {}, press),
+    ),
   );
 }
 

@@ -4,7 +4,7 @@
 
 import { Parser } from "commonmark";
 import { h } from "./dom.js";
-import { visible } from "./foreign.js";
+import { cut, visible } from "./foreign.js";
 import { link, webAddress } from "./links.js";
 import { Marked, type Mark, type Piece } from "./marks.js";
 import type { Citation } from "./result.js";
@@ -19,40 +19,35 @@ export interface Places {
 
 /** Above these a text is shown as it is: nobody writes so, and nothing may take long to draw. */
 const LONGEST = 60_000;
-const LONGEST_PLAIN = 200_000;
 const DEEPEST = 24;
-const MANY_NODES = 12_000;
+const MANY_NODES = 9_000;
 const MANY_SPECIALS = 2_500;
+const LINK_COST = 3;
 const SPECIAL = /[\\`*_[\]<>&!]/g;
 
 class TooMuch extends Error {}
 
-/** An element with all of a text. */
+/** An element with all of a text, or with its beginning where it is longer than any answer. */
 export function markdown(text: string, citations: readonly Citation[], places: Places): HTMLElement {
-  if (isPlainEnough(text)) {
-    try {
-      return new Builder(new Marked(text, citations), places).build();
-    } catch (error) {
-      if (!(error instanceof TooMuch)) throw error;
-    }
+  const all = cut(text, LONGEST);
+  try {
+    return new Builder(new Marked(all, citations), places).build();
+  } catch (error) {
+    if (!(error instanceof TooMuch)) throw error;
+    return h("div", { class: "plain", dir: "auto" }, visible(all));
   }
-  const all = text.length > LONGEST_PLAIN ? `${text.slice(0, LONGEST_PLAIN)}…` : text;
-  return h("div", { class: "plain", dir: "auto" }, visible(all));
 }
 
-/** Whether a parser has little work with a text: no paragraph full of special characters, no deep nesting. */
-function isPlainEnough(text: string): boolean {
-  if (text.length > LONGEST) return false;
+/** Stop where the parser would have much work: a paragraph full of special characters, or deep nesting. */
+function check(text: string): void {
   let specials = 0;
   for (const line of text.split("\n")) {
-    const found = line.match(SPECIAL)?.length ?? 0;
-    specials = line.trim() === "" ? 0 : specials + found;
-    const prefix = /^[\s>*+\-0-9.)]*/.exec(line)![0];
+    specials = line.trim() === "" ? 0 : specials + (line.match(SPECIAL)?.length ?? 0);
+    const [prefix] = /^[\s>*+\-0-9.)]*/.exec(line)!;
     const depth = prefix.match(/[>*+\-.)]/g)?.length ?? 0;
-    const rule = /^[\s*_-]+$/.test(line);
-    if (specials > MANY_SPECIALS || (depth > DEEPEST && !rule)) return false;
+    const isRule = /^[\s*_-]+$/.test(line);
+    if (specials > MANY_SPECIALS || (depth > DEEPEST && !isRule)) throw new TooMuch();
   }
-  return true;
 }
 
 class Builder {
@@ -69,8 +64,10 @@ class Builder {
   build(): HTMLElement {
     const root = h("div", { class: "markdown" });
     for (const part of split(this.marked.text, (line) => this.marked.plain(line))) {
-      if (typeof part === "string") this.#blocks(this.#parser.parse(part), root);
-      else root.append(this.#table(part));
+      if (typeof part === "string") {
+        check(part);
+        this.#blocks(this.#parser.parse(part), root);
+      } else root.append(this.#table(part));
     }
     return root;
   }
@@ -82,8 +79,13 @@ class Builder {
     this.#depth -= 1;
   }
 
+  #count(cost = 1): void {
+    this.#nodes += cost;
+    if (this.#nodes > MANY_NODES) throw new TooMuch();
+  }
+
   #node(node: Tree, into: Element): void {
-    if (++this.#nodes > MANY_NODES) throw new TooMuch();
+    this.#count();
     switch (node.type) {
       case "text":
         return this.#text(node._literal ?? "", into);
@@ -123,6 +125,7 @@ class Builder {
 
   /** A link to a page; of a picture too, as no picture is loaded. What leads elsewhere stays text. */
   #link(node: Tree, into: Element): void {
+    this.#count(LINK_COST);
     const url = webAddress(this.marked.plain(node._destination ?? ""));
     const inner = h("span");
     this.#blocks(node, inner);
@@ -137,7 +140,7 @@ class Builder {
   }
 
   #piece(piece: Piece, into: Element): void {
-    if (++this.#nodes > MANY_NODES) throw new TooMuch();
+    this.#count();
     if (typeof piece !== "string") {
       if ("text" in piece) into.append(this.places.mark(piece));
       else this.#covering = piece;
@@ -145,6 +148,7 @@ class Builder {
     }
     const covered = this.#covering.length ? h("span") : into;
     for (const [text, url] of withAddresses(piece)) {
+      if (url) this.#count(LINK_COST);
       covered.append(url ? link(url, {}, visible(text)) : visible(text));
     }
     if (covered !== into) {
@@ -158,13 +162,14 @@ class Builder {
     const { head, rows, align } = rowsOf(table);
     const cell = (tag: "th" | "td", text: string, column: number): HTMLElement => {
       const element = h(tag, { dir: "auto", scope: tag === "th" && "col", class: align[column] });
+      this.#count();
       if (text.search(SPECIAL) < 0) this.#text(text, element);
       else {
+        check(text);
         const paragraph = this.#parser.parse(text)._firstChild;
         if (paragraph?.type === "paragraph") this.#blocks(paragraph, element);
         else this.#text(text, element);
       }
-      this.#nodes += 1;
       return element;
     };
     const body = rows.map((row) => h("tr", {}, ...row.map((text, column) => cell("td", text, column))));

@@ -26,6 +26,7 @@ interface Found extends Mark {
 const SIGNS = "\ua8ce\ua8cf\ua92e\ua92f\ua95f\uaade\uaadf\uabeb\u1b5a\u1b5b\u1b5c\u1c3b\u1c3c\u1c3d\u1c7e\u1c7f";
 const LONGEST_URL = 2048;
 const MANY_SPANS = 3000;
+const MANY_MARKS = 2000;
 /** What can begin a block of Markdown: a sign in front of it would change what the line is. */
 const BEGINS_BLOCK = /[\s>#*+\-|:~`=0-9.)]/;
 
@@ -166,7 +167,7 @@ function markersIn(text: string, citations: readonly Citation[]): Found[] {
   }
   const urls = new Map(citations.map(({ index, url }) => [index, webAddress(url)?.href ?? url]));
   const found: Found[] = [];
-  for (let start = text.indexOf("["); start >= 0; start = text.indexOf("[", start + 1)) {
+  for (let start = text.indexOf("["); start >= 0 && found.length < MANY_MARKS; start = text.indexOf("[", start + 1)) {
     const double = text[start + 1] === "[";
     const head = /^\[\[?(\d{1,4})\]\]?\(/.exec(text.slice(start, start + 10));
     if (!head || double !== head[0].includes("]]")) continue;
@@ -189,7 +190,7 @@ function endOfAddress(text: string, from: number): number | undefined {
   let depth = 0;
   for (let at = from; at < text.length && at - from < LONGEST_URL; at += 1) {
     const unit = text[at]!;
-    if (/\s/.test(unit)) return undefined;
+    if (unit <= " " || unit === "[") return undefined;
     if (unit === "(") depth += 1;
     else if (unit === ")" && depth-- === 0) return at > from ? at : undefined;
   }

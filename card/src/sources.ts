@@ -7,6 +7,9 @@ import { addressLink, hostOf, link, webAddress } from "./links.js";
 import type { Citation, Evidence } from "./result.js";
 
 const FIRST = 8;
+const UNSEEN = "No step of the run showed this address.";
+const ONLY_MET = "The run met this page, and the text does not cite it.";
+const FROM_TEXT = "Only the text names this address, not the endpoint.";
 const KINDS: ReadonlyMap<string, string> = new Map([
   ["web", "Web"],
   ["x", "X"],
@@ -67,9 +70,9 @@ export class Sources {
           { class: "facts" },
           url ? h("span", { class: "host", dir: "ltr" }, hostOf(url)) : citation.url && addressLink(citation.url),
           chip(KINDS.get(citation.source) ?? ""),
-          evidence.unseen.has(index) && chip("Unseen", "No step of the run showed this address.", "doubt"),
-          evidence.metOnly.has(index) && chip("Only met", "The run met this page; the text does not cite it."),
-          citation.fromText && chip("From the text", "Only the text names this source, not the endpoint."),
+          evidence.unseen.has(index) && chip("Unseen", UNSEEN, "doubt"),
+          evidence.metOnly.has(index) && chip("Only met", ONLY_MET),
+          citation.fromText && chip("From the text", FROM_TEXT),
           places > 0 && go,
         ),
       ),
