@@ -33,9 +33,10 @@ const INTERNAL = new RegExp(
   `^(?:_\\w+|(?:advance|closeUnm|findNext|handle|incorporate|last(?:Line|Matched)|next(?:Non|Line)|parse|process|remove[BD]|reset|scan|spn)[A-Z]?\\w+|${[
     "acceptsLines|addBracket|addChild|addLine|allClosed|blockStarts|bracketAfter|brackets|breakOutOfLists|bulletChar",
     "canContain|can_close|can_open|currentLine|delimiters|finalize|indented|inlineParser|lineNumber|markerOffset",
-    "numdelims|oldtip|origdelims|partiallyConsumedTab|previousDelimiter|refmap|subject",
+    "appendChild|blank|column|delimiter|destination|entering|insertAfter|numdelims|offset|oldtip|origdelims|padding",
+    "partiallyConsumedTab|peek|previous|previousDelimiter|refmap|sourcepos|subject|unlink",
     "alternatives|citations|codeRuns|documents|estimated|evidence|failed|firstToken|fromText|metOnly|queries|reasoning",
-    "register|sandbox|toolCalls|warnings|withoutCost",
+    "covering|marked|pieces|places|register|sandbox|spans|steps|tokens|toolCalls|warnings|withoutCost",
   ].join("|")})$`,
 );
 
@@ -44,6 +45,7 @@ const { outputFiles } = await build({
   bundle: true,
   write: false,
   minify: true,
+  drop: ["console"],
   format: "iife",
   target: "es2022",
   charset: "utf8",

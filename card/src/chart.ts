@@ -45,8 +45,25 @@ function figure(label: string, sums: Sums, budget?: number): HTMLElement {
   );
 }
 
+const DAY_MS = 86_400_000;
+const MANY_DAYS = 31;
+const NOTHING = { calls: 0, tokens: 0, cost: 0, estimated: false, withoutCost: 0 };
+
+/** Each day up to the last one, also those without calls; as they are where they are no dates. */
+function calendar(days: readonly Sums[]): readonly Sums[] {
+  const known = new Map(days.map((sums) => [Date.parse(`${sums.key}T00:00:00Z`), sums]));
+  const last = Math.max(...known.keys());
+  const first = Math.max(Math.min(...known.keys()), last - (MANY_DAYS - 1) * DAY_MS);
+  if (Number.isNaN(last)) return days;
+  return Array.from({ length: (last - first) / DAY_MS + 1 }, (_, at) => {
+    const moment = first + at * DAY_MS;
+    return known.get(moment) ?? { ...NOTHING, key: new Date(moment).toISOString().slice(0, 10) };
+  });
+}
+
 /** Bars that stand beside each other, one for each day. */
-function dayChart(days: readonly Sums[], measure: Measure): SVGElement {
+function dayChart(counted: readonly Sums[], measure: Measure): SVGElement {
+  const days = calendar(counted);
   const [height, foot] = [150, 22];
   const width = Math.max(280, Math.min(640, document.body.clientWidth - 32));
   const highest = Math.max(...days.map((sums) => measure.of(sums) ?? 0));

@@ -116,7 +116,7 @@ function readAnswer(answer: unknown, shown: string): Answer {
   const of = (name: string): unknown => field(answer, name);
   return {
     kind: "answer",
-    text: typeof own === "string" ? own : shown,
+    text: typeof own === "string" ? own : asCode(shown),
     alternatives: list(of("alternatives"), FEW, raw),
     citations: numbered(list(of("citations"), MANY_SOURCES, (one) => readCitation(one, typeof own === "string"))),
     steps: readSteps(answer),
@@ -129,6 +129,15 @@ function readAnswer(answer: unknown, shown: string): Answer {
     model: text(of("model"), 100),
     usage: readCounts(of("usage")),
   };
+}
+
+/** JSON that was asked for as a block of code; any other text as it is. */
+function asCode(shown: string): string {
+  try {
+    return /^[[{]/.test(shown) ? `\`\`\`json\n${JSON.stringify(JSON.parse(shown), null, 2)}\n\`\`\`` : shown;
+  } catch {
+    return shown;
+  }
 }
 
 function readCitation(value: unknown, withSpans: boolean): Citation | undefined {

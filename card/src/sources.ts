@@ -7,9 +7,10 @@ import { addressLink, hostOf, link, webAddress } from "./links.js";
 import type { Citation, Evidence } from "./result.js";
 
 const FIRST = 8;
-const UNSEEN = "No step of the run showed this address.";
-const ONLY_MET = "The run met this page, and the text does not cite it.";
-const FROM_TEXT = "Only the text names this address, not the endpoint.";
+/** What the chips mean; those that occur are said below the list. */
+const UNSEEN = "Unseen: no step of the run showed this address.";
+const ONLY_MET = "Only met: the run met this page, and the text does not cite it.";
+const FROM_TEXT = "From the text: only the text names this address, not the endpoint.";
 const KINDS: ReadonlyMap<string, string> = new Map([
   ["web", "Web"],
   ["x", "X"],
@@ -33,7 +34,13 @@ export class Sources {
         rest[0]?.focus();
       });
     }
-    return section("sources", "Sources", h("ol", {}, ...items), this.#more);
+    const meanings = [
+      citations.some(({ index }) => evidence.unseen.has(index)) && UNSEEN,
+      citations.some(({ index }) => evidence.metOnly.has(index)) && ONLY_MET,
+      citations.some(({ fromText }) => fromText) && FROM_TEXT,
+    ];
+    const legend = meanings.map((meaning) => meaning && h("p", { class: "facts" }, meaning));
+    return section("sources", "Sources", h("ol", {}, ...items), this.#more, ...legend);
   }
 
   /** The item of a source, which is shown from now on. */
@@ -83,9 +90,5 @@ export class Sources {
   }
 }
 
-/** A short remark; `why` says it in full. */
-function chip(label: string, why?: string, kind = ""): HTMLElement | undefined {
-  if (!label) return undefined;
-  const full = why && h("span", { class: "unseen" }, `: ${why}`);
-  return h("span", { class: `chip ${kind}`, title: why }, label, full);
-}
+const chip = (label: string, title?: string, kind = ""): HTMLElement | undefined =>
+  label ? h("span", { class: `chip ${kind}`, title }, label) : undefined;
