@@ -153,7 +153,11 @@ class Hosts:
         pages = {HOST: "host", SANDBOX: "sandbox"}
         url = route.request.url
         if url in pages:
-            frame = "" if pages[url] == "sandbox" else '<iframe title="Sandbox" sandbox="allow-scripts allow-same-origin"></iframe>'
+            frame = (
+                ""
+                if pages[url] == "sandbox"
+                else '<iframe title="Sandbox" sandbox="allow-scripts allow-same-origin"></iframe>'
+            )
             body = (
                 f'<!doctype html><html lang="en"><title>Test</title><link rel="icon" href="data:,">'
                 f"<style>{STYLE}{' html, body, iframe { height: 100% }' if not frame else ''}</style>"

@@ -60,14 +60,22 @@ SEARCH: Mapping[str, Any] = result(
     TEXT,
     citations=[
         citation(1, URLS[0], "Europa Clipper — NASA Science", spans=[span_of(TEXT, CLAIM)]),
-        citation(2, URLS[1], "Europa: Facts about the ocean world and how we know of it, from Galileo's magnetometer to today"),
+        citation(
+            2,
+            URLS[1],
+            "Europa: Facts about the ocean world and how we know of it, from Galileo's magnetometer to today",
+        ),
         citation(3, URLS[2], "Europa Clipper on X: We felt the pull of Mars", "x"),
         citation(4, URLS[3], "ESA – Juice: JUpiter ICy moons Explorer", from_text=True),
         citation(5, URLS[4], "Spacecraft passes Mars on its way to Jupiter", "news"),
         citation(6, "https://en.wikipedia.org/wiki/Europa_Clipper", "Europa Clipper - Wikipedia"),
     ],
     steps=[
-        {"kind": "web", "queries": ["Europa Clipper status 2026", "Europa Clipper Jupiter arrival"], "met": [1, 2, 6]},
+        {
+            "kind": "web",
+            "queries": ["Europa Clipper status 2026", "Europa Clipper Jupiter arrival"],
+            "met": [1, 2, 6],
+        },
         {"kind": "x", "queries": ["from:EuropaClipper Mars flyby"], "met": [3]},
         {"kind": "page", "url": URLS[1], "pattern": "magnetometer", "met": [2]},
         {"kind": "page", "url": URLS[4], "met": [5]},
@@ -115,7 +123,38 @@ def _sums(key: str, calls: int, tokens: int, cost: float) -> dict[str, Any]:
     }
 
 
-_DAYS = [3, 0, 7, 12, 9, 2, 1, 14, 22, 17, 11, 8, 0, 3, 19, 25, 31, 12, 6, 2, 9, 15, 18, 27, 21, 10, 4, 13, 16, 12]
+_DAYS = [
+    3,
+    0,
+    7,
+    12,
+    9,
+    2,
+    1,
+    14,
+    22,
+    17,
+    11,
+    8,
+    0,
+    3,
+    19,
+    25,
+    31,
+    12,
+    6,
+    2,
+    9,
+    15,
+    18,
+    27,
+    21,
+    10,
+    4,
+    13,
+    16,
+    12,
+]
 USAGE: Mapping[str, Any] = {
     "caller": "local",
     "sandbox": False,
@@ -128,5 +167,8 @@ USAGE: Mapping[str, Any] = {
         _sums("grok-4-fast", 101, 1_200_000, 1.44),
         _sums("grok-code-fast-1", 9, 120_000, 0.26),
     ],
-    "by_day": [_sums(f"2026-11-{day:02}", calls, calls * 17_500, calls * 0.0287) for day, calls in enumerate(_DAYS, 1)],
+    "by_day": [
+        _sums(f"2026-11-{day:02}", calls, calls * 17_500, calls * 0.0287)
+        for day, calls in enumerate(_DAYS, 1)
+    ],
 }
