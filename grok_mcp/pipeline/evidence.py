@@ -283,7 +283,7 @@ def _trimmed(url: str) -> str:
     return url.rstrip(".,;:!?*_~|")
 
 
-def corrected(first: Answer, second: Answer) -> Answer:
+def with_sources_of(first: Answer, second: Answer) -> Answer:
     """The second answer with the sources and steps of the first one, which it corrects, and what then holds.
 
     It keeps its numbers; those of the first that are free stay too. An address that only the first text named

@@ -70,7 +70,9 @@ class Part:
     def rest_of(self, whole: str, *, clean: bool) -> str | None:
         """What a text that begins with this one adds to it; None where it begins in another way."""
         begun = self.so_far
-        if clean:
+        if clean and INVISIBLE.search(whole):
+            if INVISIBLE.sub("", whole[: self.length]) == begun:
+                return whole[self.length :]  # with what is invisible in it, whose places are kept
             whole = INVISIBLE.sub("", whole)
         return whole[len(begun) :] if whole.startswith(begun) else None
 
