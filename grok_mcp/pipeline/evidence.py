@@ -119,16 +119,18 @@ def weigh(
 
 
 def _compare_numbers(found: Sources, numbers: dict[str, int], key: Key, faults: _Faults) -> None:
-    """Hold the markers of the text against each other."""
+    """Hold the markers of the text against each other; a page in two spellings may have a number each."""
     pages: dict[int, str] = {}
+    numbers_of: dict[str, set[int]] = {}
+    for url, number in numbers.items():
+        numbers_of.setdefault(key(url), set()).add(number)
     for marker in found.markers:
-        number = numbers.get(marker.url)
-        if number is None:
+        if marker.url not in numbers:
             faults.no_source.add(marker.number)
             if marker.url in found.refused:
                 faults.refused.add(marker.number)
             continue
-        if number != marker.number:
+        if marker.number not in numbers_of[key(marker.url)]:
             faults.renamed.add(marker.number)
         if pages.setdefault(marker.number, key(marker.url)) != key(marker.url):
             faults.shared.add(marker.number)
@@ -174,7 +176,10 @@ class _Markers:
         # xAI places a source where its marker stands, and has the number for a title; others mark the
         # passage, and have the title of the page.
         spans = [placed for placed in found.placed if placed.span]
-        self._marks_markers = bool(self._markers) and all(self._number(one) for one in spans)
+        self._has_numbers = all(self._number(placed) for placed in spans)
+        self._marks_markers = bool(self._markers) and (
+            self._has_numbers or any(self._is_own_marker(placed) for placed in spans)
+        )
         self._covered: dict[str, set[int]] = {}
         for placed in spans:
             self._covered.setdefault(key(placed.url), set()).update(
@@ -186,6 +191,10 @@ class _Markers:
         title = placed.title.strip()
         number = int(title) if title.isascii() and title.isdigit() and len(title) <= 4 else 0
         return number if number <= self._highest else 0
+
+    def _is_own_marker(self, placed: Placed) -> bool:
+        """Whether a place is exactly a marker of its source."""
+        return any((one.start, one.end) == placed.span for one in self._inside(placed)[:1])
 
     def _inside(self, placed: Placed) -> tuple[Marker, ...]:
         """The markers that stand in the place whole, at most two of them, those of its source first."""
@@ -209,14 +218,14 @@ class _Markers:
         inside = self._inside(placed)
         key = self._key(placed.url)
         if inside and self._key(inside[0].url) == key:
-            number = self._number(placed) if self._marks_markers and len(inside) == 1 else 0
+            number = self._number(placed) if self._has_numbers and len(inside) == 1 else 0
             return ("renamed", inside[0].number) if number not in (0, inside[0].number) else ("", 0)
         if self._is_torn(placed.span, key):
             return "misplaced", 0
         if not self._marks_markers:
-            exact = inside and (inside[0].start, inside[0].end) == placed.span
+            exact = any((marker.start, marker.end) == placed.span for marker in inside)
             return ("misplaced", 0) if exact else ("", 0)
-        if len(inside) == 1 and inside[0].number == self._number(placed):
+        if self._has_numbers and len(inside) == 1 and inside[0].number == self._number(placed):
             return "shared", inside[0].number
         return ("misplaced", 0) if self._is_missed(placed.span, key) else ("", 0)
 
