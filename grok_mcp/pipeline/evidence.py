@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import islice
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from grok_mcp import bounds, events
@@ -29,15 +28,6 @@ _ADDRESS = re.compile(
 """An address in a message, with or without its scheme."""
 
 Key = Callable[[str], str]
-
-
-class Ending(NamedTuple):
-    """How an answer ended: `is_cut`, so that the lists that come last may be missing; `is_whole`, so that no
-    place in its text can have got lost.
-    """
-
-    is_cut: bool
-    is_whole: bool
 
 
 class _Faults:
@@ -82,10 +72,12 @@ def _named(numbers: Iterable[int]) -> str:
 
 
 def weigh(
-    found: Sources, fold: Fold, request: ChatRequest, ending: Ending
+    found: Sources, fold: Fold, request: ChatRequest, *, is_cut: bool, is_whole: bool
 ) -> tuple[tuple[Citation, ...], Evidence | None]:
     """The citations, of which `from_text` marks only those that the endpoint lists in no spelling, and what
     holds of them; None where there are neither citations nor markers.
+
+    `is_cut`: the lists that come last may be missing; `is_whole`: no place in the text can have got lost.
     """
     if not (found.citations or found.markers):
         return (), None
@@ -101,7 +93,7 @@ def weigh(
     faults = _Faults()
     _compare_numbers(found, numbers, key, faults)
     named = {key(marker.url) for marker in found.markers}
-    named |= _compare_places(found, numbers, key, faults) if ending.is_whole else _places(found, key)
+    named |= _compare_places(found, numbers, key, faults) if is_whole else _places(found, key)
     cited, met_only, unseen = list[int](), list[int](), dict[int, str]()
     for citation, url in zip(citations, found.urls, strict=True):
         if key(url) not in named:
@@ -110,7 +102,7 @@ def weigh(
             unseen[citation.index] = url
         else:
             cited.append(citation.index)
-    if unseen and not ending.is_cut:
+    if unseen and not is_cut:
         known = _in_conversation(request, unseen.values(), key)
         faults.unseen = {number for number, url in unseen.items() if key(url) not in known}
     return citations, Evidence(
@@ -176,9 +168,12 @@ class _Markers:
         # xAI places a source where its marker stands, and has the number for a title; others mark the
         # passage, and have the title of the page.
         spans = [placed for placed in found.placed if placed.span]
-        self._has_numbers = all(self._number(placed) for placed in spans)
-        self._marks_markers = bool(self._markers) and (
-            self._has_numbers or any(self._is_own_marker(placed) for placed in spans)
+        exact = [placed for placed in spans if self._is_own_marker(placed)]
+        numbered = all(self._number(placed) for placed in spans)
+        self._marks_markers = bool(self._markers) and (numbered or bool(exact))
+        # Titles that agree with no marker count something else.
+        self._has_numbers = numbered and any(
+            self._number(placed) == marker.number for placed in exact for marker in self._inside(placed)[:1]
         )
         self._covered: dict[str, set[int]] = {}
         for placed in spans:

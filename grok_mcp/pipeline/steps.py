@@ -24,7 +24,8 @@ def _steps(fold: Fold, found: Sources) -> Iterator[Step]:
     for cited, url in zip(found.citations, found.urls, strict=True):
         numbers.setdefault(key(url), []).append(cited.index)
     opened = {place for kind, place in fold.steps if kind is not events.SearchStep}
-    for (_, place), event in fold.steps.items():
+    begun = {place: number for number, (_, place) in reversed([*enumerate(fold.steps)])}
+    for (_, place), event in sorted(fold.steps.items(), key=lambda step: begun[step[0][1]]):
         if isinstance(event, events.SearchStep) and place in opened and not event.queries:
             continue  # it turned out to be the opening of a page
         shown = [*fold.shown.get(place, ()), *([event.url] if isinstance(event, events.PageStep) else ())]
