@@ -23,7 +23,9 @@ from grok_mcp.pipeline.same_page import page_key
 _NAMED = 20
 """Numbers that a note names."""
 _ADDRESS = re.compile(
-    r"(?<![\w.@-])(?:https?://)?(?:[\w-]{1,63}\.){1,20}[^\W\d_]{2,24}(?::\d{1,5})?(?:[/?#][^\s<>\"'`\]]*)?"
+    r"https?://[^\s<>\"'`\]]+"
+    r"|(?<![\w.@/-])(?:[\w-]{1,63}\.){1,20}[^\W\d_]{2,24}(?::\d{1,5})?(?:[/?#][^\s<>\"'`\]]*)?",
+    re.IGNORECASE,
 )
 """An address in a message, with or without its scheme."""
 
@@ -165,14 +167,12 @@ class _Markers:
         for marker in found.markers:
             self._by_key.setdefault(key(marker.url), []).append(marker)
         self._highest = max([len(found.urls), *(marker.number for marker in found.markers)])
-        # xAI places a source where its marker stands, and has the number for a title; others mark the
-        # passage, and have the title of the page.
         spans = [placed for placed in found.placed if placed.span]
         exact = [placed for placed in spans if self._is_own_marker(placed)]
-        numbered = all(self._number(placed) for placed in spans)
-        self._marks_markers = bool(self._markers) and (numbered or bool(exact))
-        # Titles that agree with no marker count something else.
-        self._has_numbers = numbered and any(
+        # xAI places a source where its marker stands; others mark the passage.
+        self._marks_markers = bool(exact)
+        # Its titles are numbers, others those of pages; such as agree with no marker count something else.
+        self._has_numbers = all(self._number(placed) for placed in spans) and any(
             self._number(placed) == marker.number for placed in exact for marker in self._inside(placed)[:1]
         )
         self._covered: dict[str, set[int]] = {}

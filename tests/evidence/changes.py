@@ -276,6 +276,12 @@ def _cuts(scene: Scene) -> Iterator[Case]:
     annotated, listing = chat_annotated(scene), chat_listed(scene)
     yield Case("cut", scene.name, "chat", "openrouter", cut(annotated, '"annotations"'), Truth())
     yield Case("cut", scene.name, "chat", "nebula", cut(listing, '"citations"'), Truth())
+    place = len(scene.cites) - 1
+    url, invented = scene.cites[place].url, "https://made-up.example/never/met"
+    forged = cut(responses(scene.with_cite(place, url=invented, noted=False)), "output_text.done")
+    truth = sound(scene)
+    truth = Truth(truth.cited - {url}, truth.met_only | ({url} & scene.shown), {invented})
+    yield Case("made up, and cut", scene.name, "responses", "xai", forged, truth)
     ended = [b"".join(listing.pieces[:-2]), _finish(), b""]
     yield Case("cut behind the end", scene.name, "chat", "nebula", Reply(tuple(ended), end="cut"), Truth())
     *parts, last = [part for part in scene.parts if part]

@@ -137,7 +137,17 @@ def written() -> list[Scene]:
         ),
         tuple((f"query {start}", tuple(names[start : start + 25])) for start in range(0, 200, 25)),
     )
-    return [few, many]
+    alone = Scene(
+        "alone",
+        (
+            "One sentence of some length that has a source",
+            Cite(1, council),
+            ", and behind it a good deal of text without any, so that a place may be moved far away"
+            " from its marker and still be inside the text.",
+        ),
+        (("tram", (council, forum)),),
+    )
+    return [few, many, alone]
 
 
 PASSAGES = (
