@@ -11,6 +11,7 @@ Exit code: 0 where nothing differs, 1 where something does, 2 where the adapter 
 
 import argparse
 import fnmatch
+import io
 import json
 import math
 import os
@@ -143,7 +144,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def _send(self, case: Case) -> bool:
         reply = case.data["reply"]
         transfer, end = reply.get("transfer", "chunked"), reply.get("end", "whole")
-        head = [f"HTTP/1.1 {reply.get('status', 200)} {reply.get('reason', 'OK')}"]
+        head = [f"HTTP/1.1 {reply.get('status', 200)} {reply.get('reason', '')}"]
         head += [f"{name}: {value}" for name, value in reply.get("headers", {}).items()]
         head += {
             "chunked": ["Transfer-Encoding: chunked"],
@@ -226,9 +227,9 @@ class Hello:
     offers: Mapping[str, Sequence[str]]
 
     def has(self, dialect: str, name: str) -> bool:
-        """Whether a field is offered; a name covers what is below it."""
+        """Whether a field is offered, all of it or a part; a name covers what is below it."""
         offers = self.offers.get(dialect, ())
-        return any(name == one or name.startswith(f"{one}.") for one in offers)
+        return any(f"{name}.".startswith(f"{one}.") or one.startswith(f"{name}.") for one in offers)
 
 
 class NoReadingError(Exception):
@@ -406,6 +407,9 @@ def compare(expect: Mapping[str, Any], reading: Mapping[str, Any], offered: Offe
         read = reading.get(name)
         if name in ("usage", "error"):
             yield from _object(name, expected, read, offered)
+        elif name == "citations":
+            if offered(name) and not _cited(expected, read, offered):
+                yield Difference(name, expected, read)
         elif offered(name) and not _COMPARED.get(name, _same)(expected, read):
             yield Difference(name, expected, read)
 
@@ -462,7 +466,7 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _cited(expected: Any, read: Any) -> bool:
+def _cited(expected: Any, read: Any, offered: Offered) -> bool:
     """The same addresses in any order, each with what is expected of it."""
     if not isinstance(read or [], list) or not all(isinstance(one, Mapping) for one in read or []):
         return False
@@ -471,7 +475,12 @@ def _cited(expected: Any, read: Any) -> bool:
         by_url.setdefault(one.get("url"), one)
     if {one["url"] for one in expected} != set(by_url):
         return False
-    return all(_same(one[name], by_url[one["url"]].get(name)) for one in expected for name in one)
+    return all(
+        _same(one[name], by_url[one["url"]].get(name))
+        for one in expected
+        for name in one
+        if offered(f"citations.{name}")
+    )
 
 
 def _set(expected: Any, read: Any) -> bool:
@@ -492,7 +501,6 @@ def _list(expected: Any, read: Any) -> bool:
 
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "tool_calls": _calls,
-    "citations": _cited,
     "searches": _set,
     "pages": _set,
     "alternatives": _list,
@@ -502,7 +510,7 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 160 else f"{text[:160]}…"
 
 
@@ -613,6 +621,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--list", action="store_true", help="print the names of the cases, and run none")
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every console has every character
     try:
         return _main(options)
     except UnusableError as error:
@@ -639,7 +649,7 @@ def _main(options: argparse.Namespace) -> int:
     adapter = Adapter(options.adapter, options.timeout)
     outcomes = run(cases, adapter)
     if options.json:
-        print(json.dumps(as_json(adapter.hello, outcomes), ensure_ascii=False, indent=1))
+        print(json.dumps(as_json(adapter.hello, outcomes), indent=1))
     else:
         print("\n".join(report(adapter.hello, outcomes, known)))
     wrong = {outcome.case.name for outcome in outcomes if outcome.verdict == "wrong"}

@@ -5,27 +5,27 @@ import sys
 import urllib.request
 from typing import Any
 
-OFFERS = ["text", "tool_calls", "finish_reason", "complete", "error", "usage.input_tokens", "usage.output_tokens"]
+OFFERS = ["text", "tool_calls", "finish_reason", "complete", "error.status", "usage.input_tokens", "usage.output_tokens"]
 
 
 def read(base_url: str, request: dict[str, Any]) -> dict[str, Any]:
-    body = {"model": request["model"], "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    body = {"model": request["model"], "messages": [{"role": "user", "content": request["prompt"]}]}
+    data = json.dumps({**body, "stream": request["stream"]}).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {request['api_key']}"}
-    asked = urllib.request.Request(f"{base_url}/chat/completions", json.dumps(body).encode(), headers)
+    asked = urllib.request.Request(f"{base_url}/chat/completions", data, headers)
     text, calls, finish, usage = "", {}, None, {}
     with urllib.request.urlopen(asked, timeout=request.get("timeout_s", 10)) as reply:
-        for line in reply:
-            if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
-                continue
-            chunk = json.loads(line[6:])
-            usage = chunk.get("usage") or usage
-            for choice in chunk["choices"]:
-                text += choice["delta"].get("content") or ""
-                finish = choice.get("finish_reason") or finish
-                for piece in choice["delta"].get("tool_calls") or ():
-                    call = calls.setdefault(piece["index"], {"id": piece.get("id"), "name": "", "arguments": ""})
-                    for name in ("name", "arguments"):
-                        call[name] += piece["function"].get(name) or ""
+        lines = [line[6:] for line in reply if line.startswith(b"data: ")] if request["stream"] else [reply.read()]
+    for chunk in (json.loads(line) for line in lines if line.strip() != b"[DONE]"):
+        usage = chunk.get("usage") or usage
+        for choice in chunk["choices"]:
+            said = choice["delta" if request["stream"] else "message"]
+            text += said.get("content") or ""
+            finish = choice.get("finish_reason") or finish
+            for number, piece in enumerate(said.get("tool_calls") or ()):
+                call = calls.setdefault(piece.get("index", number), {"id": piece["id"], "name": "", "arguments": ""})
+                for name in ("name", "arguments"):
+                    call[name] += piece["function"].get(name) or ""
     counts = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
     done = {"complete": finish is not None, "usage": counts}
     return {"text": text, "tool_calls": list(calls.values()), "finish_reason": finish, **done}
@@ -37,6 +37,5 @@ for line in sys.stdin:
     try:
         reading = read(task["base_url"], task["request"])
     except Exception as error:
-        status = getattr(error, "code", None)
-        reading = {"complete": False, "error": {"status": status, "message": str(error)}}
+        reading = {"complete": False, "error": {"status": getattr(error, "code", None)}}
     print(json.dumps(reading), flush=True)
