@@ -239,25 +239,41 @@ class NoReadingError(Exception):
 class Adapter:
     """A child process that reads cases. It is started again where it ended or hung."""
 
-    def __init__(self, command: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._command = shlex.split(command, posix=os.name != "nt")
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        timeout_s: float = TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        is_text = isinstance(command, str)
+        self._command = shlex.split(command, posix=os.name != "nt") if is_text else list(command)
+        self._environment = environment
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._errors: list[bytes] = []
+        self._readers: list[threading.Thread] = []
         self.hello = Hello("", "", {})
 
     def start(self) -> None:
         """Start the process and read its first line. Raises UnusableError."""
         try:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._environment,
             )
         except (OSError, ValueError) as error:
             raise UnusableError(f"The adapter can't be started: {error}") from None
         self._lines, self._errors = queue.Queue(), []
-        threading.Thread(target=_pump, args=(self._process.stdout, self._lines), daemon=True).start()
-        threading.Thread(target=_keep, args=(self._process.stderr, self._errors), daemon=True).start()
+        self._readers = [
+            threading.Thread(target=_pump, args=(self._process.stdout, self._lines), daemon=True),
+            threading.Thread(target=_keep, args=(self._process.stderr, self._errors), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
         try:
             line = self._line(START_S)
             self.hello = Hello(str(line["client"]), str(line["version"]), dict(line["offers"]))
@@ -327,11 +343,13 @@ class Adapter:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for reader in self._readers:
+            reader.join(1)
 
 
 def _pump(stream: Any, lines: "queue.Queue[bytes | None]") -> None:
     """Hand on the lines of a process; None behind the last one."""
-    with suppress(OSError, ValueError):
+    with stream, suppress(OSError, ValueError):
         while line := stream.readline(LINE_BYTES):
             if line.strip():
                 lines.put(line)
@@ -340,7 +358,7 @@ def _pump(stream: Any, lines: "queue.Queue[bytes | None]") -> None:
 
 def _keep(stream: Any, kept: list[bytes]) -> None:
     """Keep the end of what a process writes to stderr."""
-    with suppress(OSError, ValueError):
+    with stream, suppress(OSError, ValueError):
         while piece := stream.read1(4096):
             kept.append(piece)
             del kept[:-16]
@@ -544,6 +562,8 @@ def _try(case: Case, adapter: Adapter, endpoint: Endpoint) -> Outcome:
         reading = adapter.read(task)
     except NoReadingError as error:
         return Outcome(case, "wrong", problem=f"no reading: {error}")
+    if "not_offered" in reading:
+        return Outcome(case, "not offered")
     if not endpoint.requests.get(case.name):
         return Outcome(case, "wrong", problem=f"no request came to {task['base_url']}; read {_short(reading)}")
     return judge(case, reading, adapter.hello)

@@ -114,6 +114,7 @@ function ended(reading, { finishReason, rawFinishReason }, usage) {
 }
 
 async function read({ base_url, request }) {
+  if (request.n) return { not_offered: 'it asks for one answer only' };
   const reading = { text: '', reasoning_text: '', tool_calls: [], citations: [], usage: null, complete: false, error: null };
   try {
     const given = options(base_url, request);

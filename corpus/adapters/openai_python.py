@@ -56,7 +56,11 @@ def chat(client: OpenAI, request: Mapping[str, Any], reading: Reading) -> None:
             for event in stream:
                 if event.type == "content.delta":
                     reading["text"] += event.delta
-            completion(stream.get_final_completion(), reading)
+            try:
+                whole = stream.get_final_completion()
+            except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError) as error:
+                whole = error.completion or stream.current_completion_snapshot
+            completion(whole, reading)
         return
     with client.chat.completions.create(**body, stream=True) as chunks:
         joined(chunks, reading)

@@ -23,7 +23,7 @@ def read(base_url: str, request: dict[str, Any]) -> dict[str, Any]:
             text += said.get("content") or ""
             finish = choice.get("finish_reason") or finish
             for number, piece in enumerate(said.get("tool_calls") or ()):
-                call = calls.setdefault(piece.get("index", number), {"id": piece["id"], "name": "", "arguments": ""})
+                call = calls.setdefault(piece.get("index", number), {"id": piece.get("id"), "name": "", "arguments": ""})
                 for name in ("name", "arguments"):
                     call[name] += piece["function"].get(name) or ""
     counts = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
@@ -35,7 +35,7 @@ print(json.dumps({"client": "raw", "version": "1", "offers": {"chat": OFFERS}}),
 for line in sys.stdin:
     task = json.loads(line)
     try:
-        reading = read(task["base_url"], task["request"])
+        reading = read(task["base_url"], task["request"]) if "n" not in task["request"] else {"not_offered": "n"}
     except Exception as error:
         reading = {"complete": False, "error": {"status": getattr(error, "code", None)}}
     print(json.dumps(reading), flush=True)
