@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class UnusableError(Exception):
     """The run can't go on; says why."""
 
 
-# ------------------------------------------------------------------------------------------------ cases
+# ------------------------------------------------------------------------------------ cases
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def load_cases(folder: Path = CASES) -> list[Case]:
     return cases
 
 
-# ------------------------------------------------------------------------------------------------ endpoint
+# ------------------------------------------------------------------------------------ endpoint
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -162,7 +163,7 @@ class _Handler(socketserver.StreamRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if end == "whole" and transfer == "chunked":
             self.wfile.write(b"0\r\n\r\n")
-        return end == "whole" and transfer != "close"
+        return bool(end == "whole" and transfer != "close")
 
     def _until_closed(self) -> None:
         self.connection.settimeout(STALL_S)
@@ -212,10 +213,10 @@ def cut(body: bytes, pieces: Sequence[int] | Mapping[str, int]) -> list[bytes]:
     if isinstance(pieces, Mapping):
         pieces = range(pieces["every"], len(body), pieces["every"])
     places = [0, *pieces, len(body)]
-    return [piece for start, end in zip(places, places[1:], strict=False) if (piece := body[start:end])]
+    return [piece for start, end in pairwise(places) if (piece := body[start:end])]
 
 
-# ------------------------------------------------------------------------------------------------ adapter
+# ------------------------------------------------------------------------------------ adapter
 
 
 @dataclass
@@ -245,8 +246,8 @@ class Adapter:
         timeout_s: float = TIMEOUT_S,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        is_text = isinstance(command, str)
-        self._command = shlex.split(command, posix=os.name != "nt") if is_text else list(command)
+        is_line = isinstance(command, str) and os.name != "nt"  # Windows takes it as it is
+        self._command = shlex.split(str(command)) if is_line else command
         self._environment = environment
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -369,7 +370,7 @@ def _quoted(line: bytes) -> str:
     return json.dumps(text if len(text) <= 200 else f"{text[:200]}…", ensure_ascii=False)
 
 
-# ------------------------------------------------------------------------------------------------ comparing
+# ------------------------------------------------------------------------------------ comparing
 
 
 @dataclass
@@ -393,6 +394,7 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
     problem: str = ""
     """Where there is no reading: what happened instead."""
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.problem or "; ".join(map(str, self.differences))
@@ -436,7 +438,9 @@ def _object(name: str, expected: Any, read: Any, offered: Offered) -> Iterator[D
     """Usage and errors are compared field by field; null means that there is none."""
     values = read if isinstance(read, Mapping) else {}
     if expected is None:
-        found = {key: value for key, value in values.items() if value is not None and offered(f"{name}.{key}")}
+        found = {
+            key: value for key, value in values.items() if value is not None and offered(f"{name}.{key}")
+        }
         if found or (name == "error" and read is not None and offered(name)):
             yield Difference(name, None, read)
         return
@@ -532,7 +536,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:160]}…"
 
 
-# ------------------------------------------------------------------------------------------------ a run
+# ------------------------------------------------------------------------------------ a run
 
 
 def run(cases: Sequence[Case], adapter: Adapter) -> list[Outcome]:
@@ -565,8 +569,12 @@ def _try(case: Case, adapter: Adapter, endpoint: Endpoint) -> Outcome:
     if "not_offered" in reading:
         return Outcome(case, "not offered")
     if not endpoint.requests.get(case.name):
-        return Outcome(case, "wrong", problem=f"no request came to {task['base_url']}; read {_short(reading)}")
-    return judge(case, reading, adapter.hello)
+        return Outcome(
+            case, "wrong", problem=f"no request came to {task['base_url']}; read {_short(reading)}"
+        )
+    outcome = judge(case, reading, adapter.hello)
+    outcome.reading = reading
+    return outcome
 
 
 def by_kind(outcomes: Iterable[Outcome]) -> dict[str, dict[str, int]]:
@@ -591,7 +599,9 @@ def report(hello: Hello, outcomes: Sequence[Outcome], known: Mapping[str, str]) 
         name = outcome.case.name
         if outcome.verdict == "wrong":
             yield f"\n{name}{' (known)' if name in known else ''}\n  {outcome.case.data['about']}"
-            yield from (f"  {line}" for line in ([outcome.problem] if outcome.problem else outcome.differences))
+            yield from (
+                f"  {line}" for line in ([outcome.problem] if outcome.problem else outcome.differences)
+            )
         elif name in known:
             yield f"\n{name}\n  stands in the file of known differences, and is {outcome.verdict}."
 

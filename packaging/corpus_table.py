@@ -1,6 +1,6 @@
-"""Writes `corpus/RESULTS.md`: what each client reads right. Installs the clients that are not ours below `.venv`.
+"""Writes `corpus/RESULTS.md`: what each client reads right. Installs what is not ours below `.venv`.
 
-    python packaging/corpus_table.py
+python packaging/corpus_table.py
 """
 
 import os
@@ -63,23 +63,9 @@ class Column:
 HEAD = """\
 # What clients read right
 
-Made by `make corpus`; see [the corpus](README.md#what-the-verdicts-mean) for what the words mean. Each cell has how many cases a client
-reads right, wrong, and how many are about something that it does not offer.
+Made by `make corpus`. A cell has how many cases a client reads right, how many wrong, and how many are about
+something that it does not offer; [the README](README.md#verdicts) says what these words mean.
 
-"""
-
-NOTES = """\
-
-- Each library is used as its documentation says, with its own retries off. What the endpoint says under a name that a library's types do
-  not have, such as the `citations` of xAI's live search, counts as not offered where the library has no place for it at all.
-- openai-python is written for OpenAI's endpoint, and the AI SDK's providers for endpoints that keep to the documents: much of what is wrong here was
-  never promised. `stream=True` hands out what comes, and the adapter joins it as most programs do; `stream()` is the library's own helper,
-  which checks more and so breaks earlier.
-- A library that hands on the endpoint's own body has read the words of an error. That a 403 means used-up credit is not told by openai-python
-  and the AI SDK, so such cases are not offered there.
-- Many cases of a kind are about one habit: the words for why a model stopped, for one, are a case each. A share of cases is no share of endpoints.
-- The corpus was written here, for our own server, and a case that it read wrongly was mended there. It is a fair list of what happens, and no
-  fair race.
 """
 
 
@@ -91,7 +77,6 @@ def results(columns: Sequence[Column]) -> Iterator[str]:
     for title, counts in rows([one.outcomes for one in columns]):
         cells = [" / ".join(str(row[verdict]) for verdict in VERDICTS) for row in counts]
         yield f"| {title} | {sum(counts[0].values())} | {' | '.join(cells)} |\n"
-    yield NOTES
     for one in columns:
         wrong = [outcome for outcome in one.outcomes if outcome.verdict == "wrong"]
         if wrong:

@@ -1,4 +1,4 @@
-"""The adapter of this project's own server: an MCP client on a session in memory, the tools as hosts call them.
+"""The adapter of this project's own server: an MCP client in memory, and the tools as hosts call them.
 
 Run it by the Python in which `grok-mcp-server` is installed. A request with a schema is one of
 `grok_structured`, one that searches one of `grok_search`, any other one of `ask_grok`.
@@ -37,23 +37,31 @@ KINDS = {
     "search_unavailable": "search",
     "configuration": "address",
 }
-COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens", "total_tokens", "web_searches", "x_searches")
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "total_tokens",
+    "web_searches",
+    "x_searches",
+)
 
 
 async def read(base_url: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """The reading of one case."""
     chat = request["dialect"] == "chat"
-    grok = Grok(
-        Settings(
-            **{"XAI_BASE_URL": base_url, "XAI_API_KEY": request["api_key"]},
-            model=request["model"],
-            dialect="chat_completions" if chat else "responses",
-            search_dialect="search_parameters" if chat else "responses",
-            results="structured",
-            max_retries=0,
-            idle_timeout=request.get("timeout_s", 10),
-        )
-    )
+    settings = {
+        "XAI_BASE_URL": base_url,
+        "XAI_API_KEY": request["api_key"],
+        "model": request["model"],
+        "dialect": "chat_completions" if chat else "responses",
+        "search_dialect": "search_parameters" if chat else "responses",
+        "results": "structured",
+        "max_retries": 0,
+        "idle_timeout": request.get("timeout_s", 10),
+    }
+    grok = Grok(Settings(**settings))
     try:
         async with Client(build_server(grok)) as client:
             return reading(await client.call_tool(*call(request)))

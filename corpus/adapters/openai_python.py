@@ -28,7 +28,7 @@ class Reading(dict[str, Any]):
         super().__init__(text="", tool_calls=[], usage=None, finish_reason=None, complete=False, error=None)
 
 
-# ------------------------------------------------------------------------------------------------ chat
+# ------------------------------------------------------------------------------------ chat
 
 
 def chat_body(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def end(finish: str | None, usage: dict[str, Any] | None, reading: Reading) -> N
     reading.update(finish_reason=finish, usage=usage, complete=finish is not None)
 
 
-# ------------------------------------------------------------------------------------------------ responses
+# ------------------------------------------------------------------------------------ responses
 
 
 def responses(client: OpenAI, request: Mapping[str, Any], reading: Reading) -> None:
@@ -212,7 +212,7 @@ def response_usage(usage: Any) -> dict[str, Any] | None:
     return dict(zip(COUNTS, values, strict=True))
 
 
-# ------------------------------------------------------------------------------------------------ the adapter
+# ------------------------------------------------------------------------------------ the adapter
 
 
 def read(task: Mapping[str, Any]) -> Reading:
