@@ -84,7 +84,7 @@ def reading(result: Any) -> dict[str, Any]:
     """What a result says, in the words of the corpus."""
     if result.is_error:
         error = result.meta["grok-mcp/error"]
-        kept = {name: error.get(name) for name in ("status", "message", "retryable")}
+        kept = {name: error.get(name) for name in ("status", "message", "retryable", "retry_after_s")}
         return {
             "complete": False,
             "error": {"kind": KINDS.get(error["code"]), **kept},
