@@ -315,7 +315,10 @@ def test_no_field_is_compared_too_loosely(name: str, lie: dict[str, Any]) -> Non
 def test_what_is_accepted_too_counts_for_clients_that_offer_it() -> None:
     case = case_of("chat/answer-among-the-thoughts")
     handed_on = {"text": "", "complete": True, "reasoning_text": case.data["accept"][0]["text"]}
-    for offers, verdict in ((["text", "complete", "reasoning_text"], "right"), (["text", "complete"], "wrong")):
+    for offers, verdict in (
+        (["text", "complete", "reasoning_text"], "right"),
+        (["text", "complete"], "wrong"),
+    ):
         assert judge(case, handed_on, Hello("a test", "1", {"chat": offers})).verdict == verdict
 
 
