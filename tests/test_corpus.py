@@ -1,12 +1,13 @@
 """The corpus: all that our dialects read has a case, and the runner tells right readings from wrong ones."""
 
+import ast
 import json
 import re
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import corpus_table
@@ -116,20 +117,25 @@ def test_every_meaning_of_a_reason_has_a_case() -> None:
         assert set(table.values()) - meanings == set()
 
 
-def lines_of(code: CodeType) -> set[int]:
-    """The lines of a function and of those within it that run when it is called."""
-    own = {line for _, _, line in code.co_lines() if line and line != code.co_firstlineno}
-    return own.union(*(lines_of(one) for one in code.co_consts if isinstance(one, CodeType)))
+SIMPLE = (ast.Assign, ast.AugAssign, ast.Return, ast.Raise, ast.Expr, ast.Delete)
 
 
-def functions_of(module: Any, first: str) -> Iterator[CodeType]:
-    """The functions of a module from this one on."""
-    code = compile(Path(module.__file__).read_text(encoding="utf-8"), module.__file__, "exec")
+def statements_of(module: Any, first: str) -> Iterator[ast.stmt]:
+    """The simple statements of the functions of a module, from this one on; every branch has one."""
     functions = [
-        one for one in code.co_consts if isinstance(one, CodeType) and not one.co_name.endswith("comp>")
+        node
+        for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
     ]
-    begin = next(one.co_firstlineno for one in functions if one.co_name == first)
-    yield from (one for one in functions if one.co_firstlineno >= begin)
+    begin = next(function.lineno for function in functions if function.name == first)
+    for function in functions:
+        if function.lineno >= begin:
+            nodes = list(ast.walk(function))
+            yield from (node for node in nodes if isinstance(node, SIMPLE) and not is_docstring(node))
+
+
+def is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 READERS = {
@@ -162,12 +168,14 @@ def test_every_line_that_reads_a_reply_is_reached_by_a_case() -> None:
             error_bodies.unsupported_parameter(error_bodies.read_error_body(case.body))
     finally:
         sys.settrace(before)
-    missing = []
-    for module, first in READERS.items():
-        source = Path(module.__file__ or "").read_text(encoding="utf-8").splitlines()
-        lines = set().union(*(lines_of(code) for code in functions_of(module, first)))
-        left = sorted(lines - {number for name, number in reached if name == module.__file__})
-        missing += [f"{module.__name__}:{line}: {source[line - 1].strip()}" for line in left]
+    missing = [
+        f"{module.__name__}:{node.lineno}: {ast.unparse(node)}"
+        for module, first in READERS.items()
+        for node in statements_of(module, first)
+        if not any(
+            (module.__file__, line) in reached for line in range(node.lineno, (node.end_lineno or 0) + 1)
+        )
+    ]
     assert missing == []
 
 

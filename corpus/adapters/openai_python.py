@@ -142,7 +142,8 @@ def responses(client: OpenAI, request: Mapping[str, Any], reading: Reading) -> N
     if HELPER:
         with client.responses.stream(**body) as events:
             ended = listen(events, reading)
-            response(ended or events.get_final_response(), reading)
+            if ended or not reading["error"]:
+                response(ended or events.get_final_response(), reading)
         return
     with client.responses.create(**body, stream=True) as events:
         ended = listen(events, reading)
