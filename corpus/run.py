@@ -495,9 +495,9 @@ def _cited(expected: Any, read: Any, offered: Offered) -> bool:
     """The same addresses in any order, each with what is expected of it."""
     if not isinstance(read or [], list) or not all(isinstance(one, Mapping) for one in read or []):
         return False
-    by_url: dict[Any, Mapping[str, Any]] = {}
+    by_url: dict[str, Mapping[str, Any]] = {}
     for one in read or []:
-        by_url.setdefault(one.get("url"), one)
+        by_url.setdefault(str(one.get("url")), one)
     if {one["url"] for one in expected} != set(by_url):
         return False
     return all(
@@ -515,13 +515,13 @@ def _set(expected: Any, read: Any) -> bool:
 def _list(expected: Any, read: Any) -> bool:
     """As many, each with what is expected of it."""
     found = read or []
-    if not isinstance(found, list) or len(expected) != len(found):
-        return False
-    return all(
-        all(_same(one[name], two.get(name)) for name in one) if isinstance(one, Mapping) else one == two
-        for one, two in zip(expected, found, strict=True)
-        if isinstance(two, Mapping) or not isinstance(one, Mapping)
-    )
+    return isinstance(found, list) and len(expected) == len(found) and all(map(_has, expected, found))
+
+
+def _has(expected: Any, read: Any) -> bool:
+    if not isinstance(expected, Mapping):
+        return _same(expected, read)
+    return isinstance(read, Mapping) and all(_same(expected[name], read.get(name)) for name in expected)
 
 
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {

@@ -307,6 +307,10 @@ LIES: dict[str, tuple[str, dict[str, Any]]] = {
     "other data": ("chat/plain-structured", {"data": {"harbour": "Slite", "berths": 42}}),
     "an alternative less": ("chat/plain-alternatives", {"alternatives": []}),
     "another search": ("responses/plain-search", {"searches": ["last ferry summer timetable"]}),
+    "sources of an odd form": ("chat/plain-live-search", {"citations": [{"url": ["https://a.example"]}]}),
+    "calls of an odd form": ("chat/plain-tool-call", {"tool_calls": ["read_file"]}),
+    "code of an odd form": ("responses/code-runs", {"code_runs": ["print(1)"]}),
+    "counts of an odd form": ("chat/plain-stream", {"usage": [18, 9]}),
     "other code": ("responses/code-runs", {"code_runs": [{"code": "print(1)", "output": "1300"}]}),
 }
 
