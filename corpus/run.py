@@ -160,7 +160,8 @@ class _Handler(socketserver.StreamRequestHandler):
         if end == "stall":
             self._until_closed()
         if end == "reset":  # lingering for no time at all makes the close that follows a reset
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            at_once = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         if end == "whole" and transfer == "chunked":
             self.wfile.write(b"0\r\n\r\n")
         return bool(end == "whole" and transfer != "close")

@@ -445,7 +445,9 @@ PLAIN = (
     ids=["openai-python", "its helper", "the AI SDK", "raw"],
 )
 def test_the_adapters_of_other_clients_read_what_is_documented(client: Any) -> None:
-    outcomes = run([case_of(name) for name in PLAIN], available(client))
+    adapter = available(client)
+    outcomes = run([case_of(name) for name in PLAIN], adapter)
+    assert jsonschema_rs.validator_for(SCHEMA["$defs"]["hello"]).is_valid(vars(adapter.hello))
     assert {str(one) for one in outcomes if one.verdict == "wrong"} == set()
     assert {one.verdict for one in outcomes if one.case.dialect == "chat"} == {"right"}
 
