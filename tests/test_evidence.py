@@ -48,7 +48,8 @@ def evidence(
 
 
 async def searched(reply: Reply, gateway: str = "xai", **arguments: Any) -> Result:
-    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway, results="structured") as host:
+    settings: dict[str, Any] = {"results": "structured", "max_result_chars": 0}
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway, **settings) as host:
         return await host.search(**arguments)
 
 
@@ -258,6 +259,24 @@ async def test_a_correction_of_json_keeps_its_numbers_and_the_sources_of_the_fir
         UNLISTED.format(7),
         "The first answer did not fit the schema; Grok corrected it.",
     ]
+
+
+async def test_a_correction_gives_no_number_to_two_sources() -> None:
+    first = response_stream("grok-4.7", web_search("q", COUNCIL, TRANSIT, FORUM), message('{"town": 1}'))
+    second = response_stream("grok-4.7", message(f'{{"report": "Yes[[1]]({TRANSIT})"}}'))
+    async with Endpoint(first, second) as endpoint:
+        async with host_on(endpoint, gateway="xai", results="structured") as host:
+            result = await host.call("grok_structured", prompt="?", schema=SCHEMA, search=True)
+    numbered = [(one["index"], one["url"]) for one in result.structured["citations"]]
+    assert numbered == [(1, TRANSIT), (3, FORUM), (4, COUNCIL)]
+    assert result.structured["evidence"] == evidence((1,), (3, 4))
+
+
+async def test_more_addresses_than_are_kept_are_no_fault_of_the_text() -> None:
+    text = "".join(f"[[{number}]](https://a.example/{number})" for number in range(1, 1_500))
+    answer = (await searched(chat(text, citations=["https://b.example/"]), "nebula")).structured
+    assert len(answer["citations"]) == 1_001
+    assert len(answer["evidence"]["unseen"]) == 1_000 and answer["evidence"]["broken"] == []
 
 
 async def test_a_correction_does_not_make_an_invented_address_a_source() -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from grok_mcp import bounds, events
 from grok_mcp.messages import Answer, BrokenMarker, ChatRequest, Citation, Evidence
-from grok_mcp.pipeline.citations import Marker, Placed, Sources
+from grok_mcp.pipeline.citations import Marker, Placed, Sources, is_page
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.pipeline.same_page import page_key
 
@@ -94,16 +94,16 @@ def weigh(
     numbers = dict(zip(found.urls, (cited.index for cited in citations), strict=True))
     faults = _Faults()
     _compare_numbers(found, numbers, key, faults)
-    named = {key(marker.url) for marker in found.markers}
+    named = {key(marker.url) for marker in found.markers if marker.url in numbers}
     named |= _compare_places(found, numbers, key, faults) if is_whole else _places(found, key)
     cited, met_only, unseen = list[int](), list[int](), dict[int, str]()
     for citation, url in zip(citations, found.urls, strict=True):
-        if key(url) not in named:
-            met_only.append(citation.index)
-        elif citation.from_text:
+        if citation.from_text:
             unseen[citation.index] = url
-        else:
+        elif key(url) in named:
             cited.append(citation.index)
+        else:
+            met_only.append(citation.index)
     if unseen and not is_cut:
         known = _in_conversation(request, unseen.values(), key)
         faults.unseen = {number for number, url in unseen.items() if key(url) not in known}
@@ -119,6 +119,8 @@ def _compare_numbers(found: Sources, numbers: dict[str, int], key: Key, faults: 
     for url, number in numbers.items():
         numbers_of.setdefault(key(url), set()).add(number)
     for marker in found.markers:
+        if marker.url not in numbers and is_page(marker.url):
+            continue  # one too many to be kept
         if marker.url not in numbers:
             faults.no_source.add(marker.number)
             if marker.url in found.refused:
