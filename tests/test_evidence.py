@@ -357,7 +357,7 @@ ITEMS: list[dict[str, Any]] = [
         "id": "w1",
         "action": {"type": "search", "query": "a", "sources": [{"url": COUNCIL}]},
     },
-    {"type": "web_search_call", "id": "w2", "action": {"type": "open_page", "url": f"{COUNCIL}#2"}},
+    {"type": "web_search_call", "id": "w2", "action": {"type": "open_page", "url": f"{FORUM}#2"}},
     {
         "type": "web_search_call",
         "id": "w3",
@@ -373,7 +373,11 @@ ITEMS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("numbered_otherwise", [False, True])
 def test_each_kind_of_step_comes_once_whichever_end_of_the_stream_tells_it(numbered_otherwise: bool) -> None:
-    text = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": f"A[[1]]({COUNCIL})"}]}
+    text = {
+        "type": "message",
+        "id": "m",
+        "content": [{"type": "output_text", "text": f"A[[1]]({COUNCIL})[[2]]({FORUM})"}],
+    }
     begun = [
         {
             "type": "response.output_item.added",
@@ -383,15 +387,16 @@ def test_each_kind_of_step_comes_once_whichever_end_of_the_stream_tells_it(numbe
         for at, item in enumerate(ITEMS)
     ]
     phase = {"type": "response.web_search_call.searching", "output_index": 1}
+    items = [{**ITEMS[0], "action": {"type": "search", "query": "a"}}, *ITEMS[1:]]
     done = [
         {"type": "response.output_item.done", "output_index": at, "item": item}
-        for at, item in enumerate(ITEMS)
+        for at, item in enumerate(items if numbered_otherwise else ITEMS)
     ]
     output = [None, *ITEMS, None, text] if numbered_otherwise else [*ITEMS, text]
     whole = {"type": "response.completed", "response": {"model": "grok-4.7", "output": output}}
     assert folded(*begun, phase, *done, whole).steps == (
         Step("web", ("a",), met=(1,)),
-        Step("page", url=f"{COUNCIL}#2", met=(1,)),
+        Step("page", url=f"{FORUM}#2", met=(2,)),
         Step("page", url=TRANSIT, pattern="tram"),
         Step("code"),
         Step("files", ("b",)),
