@@ -20,7 +20,7 @@ from tests.evidence.measure import measure
 from tests.evidence.scenes import Cite, recorded
 from tests.evidence.wire import chat_listed, cut, responses
 from tests.gateways.shapes import Item, annotation, message, response_stream, web_search
-from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.endpoint import Endpoint, Reply, chat, events
 from tests.support.host import Result, host_on
 from tests.support.pages import ROOT
 from tests.support.payloads import payload_reply, payloads_of
@@ -40,7 +40,11 @@ NOWHERE = "The answer points to [{}], which is not the address of a page."
 
 
 def evidence(
-    cited: tuple[int, ...] = (), met_only: tuple[int, ...] = (), unseen: tuple[int, ...] = (), **broken: str
+    cited: tuple[int, ...] = (),
+    met_only: tuple[int, ...] = (),
+    unseen: tuple[int, ...] = (),
+    /,
+    **broken: str,
 ) -> dict[str, Any]:
     """As it is published; `broken` as in `_7="no_source"`."""
     lists = {"cited": [*cited], "met_only": [*met_only], "unseen": [*unseen]}
@@ -165,6 +169,61 @@ async def test_titles_that_agree_with_no_marker_are_no_numbers_of_sources() -> N
     assert answer["evidence"] == evidence((1, 2)) and "warnings" not in answer
 
 
+A, B = "https://a.example/x", "https://b.example/y"
+TEXT = f"Yes, it is so[[1]]({A}), and so it is[[2]]({B}). More of it stands elsewhere[[3]](<c.example d>)."
+AT = {url: (TEXT.index(f"[[{number}]]"), TEXT.index(url) + len(url) + 1) for number, url in ((1, A), (2, B))}
+
+
+@pytest.mark.parametrize(
+    ("notes", "broken"),
+    [
+        pytest.param(
+            [(A, "1", *AT[A]), (A, "1", 0, 13), (B, "2", *AT[B])], {}, id="a marker and its passage"
+        ),
+        pytest.param([(A, "1", AT[A][0] + 1, AT[A][0] + 4), (B, "2", *AT[B])], {}, id="a part of the marker"),
+        pytest.param([(A, "1", *AT[A]), (B, "1984", *AT[B])], {}, id="a title that is a year"),
+        pytest.param([(A, "1", 0, AT[A][1]), (B, "2", 0, AT[B][1])], {}, id="passages with their markers"),
+        pytest.param([(A, "1", 0, 13), (B, "2", 50, 80)], {}, id="passages only"),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", TEXT.index("[[3]]"), len(TEXT) - 1)],
+            {},
+            id="a marker that can't be read",
+        ),
+        pytest.param(
+            [(A, "Page A", *AT[B]), (B, "Page B", *AT[A])],
+            {"_1": "span_outside", "_2": "span_outside"},
+            id="each at the other's marker",
+        ),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", 0, 13)], {"_2": "span_outside"}, id="a passage in place of a marker"
+        ),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", AT[B][0] - 3, AT[B][1] - 3)],
+            {"_2": "span_outside"},
+            id="a torn marker",
+        ),
+    ],
+)
+async def test_a_place_is_claimed_to_be_wrong_only_where_it_is_sure(
+    notes: list[tuple[str, str, int, int]], broken: dict[str, str]
+) -> None:
+    answered = message(TEXT, annotations=[annotation(*note) for note in notes])
+    answer = (await searched(response_stream("grok-4.7", answered))).structured
+    assert answer["evidence"] == evidence((1, 2), **broken)
+    assert len(answer.get("warnings", [])) == bool(broken)
+
+
+async def test_a_place_that_counts_over_all_parts_of_a_text_is_not_outside() -> None:
+    second = f"And so it is[[1]]({A})."
+    at = 20 + second.index("[[")
+    note = annotation(A, "1", at, at + second.index(").") + 1 - second.index("[["))
+    parts = [{"type": "output_text", "text": "It is as it is, yes."}, {"type": "output_text", "text": second}]
+    parts[1]["annotations"] = [note]  # type: ignore[assignment]
+    item = {"type": "message", "id": "m", "content": parts}
+    done = {"type": "response.completed", "response": {"model": "grok-4.7", "output": [item]}}
+    assert (await searched(events(done))).structured["evidence"] == evidence((1,))
+
+
 async def test_a_page_that_a_step_opened_is_met_though_no_list_names_it() -> None:
     opened = web_search("q")
     action = {"type": "open_page", "url": "http://www.city.example/minutes/"}
@@ -199,7 +258,7 @@ async def test_a_source_of_an_earlier_turn_is_neither_met_nor_missed() -> None:
         async with host_on(endpoint, results="structured") as host:
             handle = (await host.search()).structured["conversation_id"]
             answer = (await host.ask(conversation_id=handle)).structured
-    assert answer["evidence"] == evidence(unseen=(2,))
+    assert answer["evidence"] == evidence((), (), (2,))
     assert answer["warnings"] == [UNLISTED.format(2)]
     assert [cited["from_text"] for cited in answer["citations"]] == [True, True]
 
@@ -225,7 +284,7 @@ async def test_another_page_of_a_site_that_the_caller_named_is_missed(prompt: st
     async with Endpoint(chat(f"It says so[[1]]({COUNCIL}).")) as endpoint:
         async with host_on(endpoint, results="structured") as host:
             answer = (await host.ask(prompt)).structured
-    assert answer["evidence"] == evidence(unseen=(1,))
+    assert answer["evidence"] == evidence((), (), (1,))
 
 
 SCHEMA = {"type": "object", "properties": {"report": {"type": "string"}}, "required": ["report"]}

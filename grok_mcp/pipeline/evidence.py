@@ -217,8 +217,10 @@ class _Markers:
         if inside and self._key(inside[0].url) == key:
             number = self._number(placed) if self._has_numbers and len(inside) == 1 else 0
             return ("renamed", inside[0].number) if number not in (0, inside[0].number) else ("", 0)
-        if self._is_torn(placed.span, key):
-            return "misplaced", 0
+        start, end = placed.span
+        if torn := self._around(start) or self._around(end):
+            is_part = torn.start <= start and end <= torn.end and self._key(torn.url) == key
+            return ("", 0) if is_part else ("misplaced", 0)
         if not self._marks_markers:
             exact = any((marker.start, marker.end) == placed.span for marker in inside)
             return ("misplaced", 0) if exact else ("", 0)
@@ -226,17 +228,10 @@ class _Markers:
             return "shared", inside[0].number
         return ("misplaced", 0) if self._is_missed(placed.span, key) else ("", 0)
 
-    def _is_torn(self, span: tuple[int, int], key: str) -> bool:
-        """Whether a place begins or ends in the middle of a marker, and is no part of its source's own."""
-        for edge in span:
-            place = bisect_left(self._starts, edge) - 1
-            if place < 0 or edge >= self._markers[place].end:
-                continue
-            marker = self._markers[place]
-            is_part = marker.start <= span[0] and span[1] <= marker.end
-            if not (is_part and self._key(marker.url) == key):
-                return True
-        return False
+    def _around(self, edge: int) -> Marker | None:
+        """The marker in whose middle a text would be cut here."""
+        place = bisect_left(self._starts, edge) - 1
+        return self._markers[place] if place >= 0 and edge < self._markers[place].end else None
 
     def _is_missed(self, span: tuple[int, int], key: str) -> bool:
         """Whether a place without a marker of its source should have one: not where all that the text has
