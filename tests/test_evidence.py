@@ -397,6 +397,23 @@ def folded(*payloads: Any, search: bool = True) -> Answer:
     return build_answer(fold, ChatRequest("grok-4.7", (Message("user", "?"),)), GATEWAYS["xai"], broken=False)
 
 
+def test_places_hold_where_the_end_of_a_stream_adds_text_with_invisible_characters() -> None:
+    text = f"It\u200b is so\ufeff[[1]]({A}) and\u200b so[[2]]({B})."
+    notes = [
+        annotation(url, str(number), text.index(f"[[{number}]]"), text.index(url) + len(url) + 1)
+        for number, url in ((1, A), (2, B))
+    ]
+    content = [{"type": "output_text", "text": text, "annotations": notes}]
+    whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+    begun = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text[:6]}
+    answer = folded(begun, {"type": "response.completed", "response": whole})
+    assert answer.evidence == Evidence((1, 2)) and answer.warnings == ()
+    assert [answer.text[slice(*cited.spans[0])] for cited in answer.citations] == [
+        f"[[1]]({A})",
+        f"[[2]]({B})",
+    ]
+
+
 def test_steps_are_in_the_order_of_the_run_with_the_citations_that_they_showed() -> None:
     answer = folded(*payloads_of("05_responses_stream_web_and_x_search.sse"))
     assert answer.steps == (
