@@ -149,6 +149,13 @@ async def test_what_does_not_hold_is_one_note_with_its_numbers(
     assert answer["warnings"] == [note]
 
 
+async def test_a_marker_of_a_source_that_was_left_out_is_told_once() -> None:
+    reply = chat(f"Yes[[1]](javascript:alert) and[[2]]({FORUM}).", citations=["javascript:alert", FORUM])
+    answer = (await searched(reply, "nebula", model="grok-4.7")).structured
+    assert answer["evidence"] == evidence((2,), _1="no_source")
+    assert answer["warnings"] == ["Sources that are not addresses of web pages were left out: 1."]
+
+
 async def test_many_numbers_are_counted_in_the_note() -> None:
     text = "".join(f"[[{number}]](https://a.example/{number})" for number in range(1, 31))
     answer = (await searched(chat(text, citations=["https://b.example/"]), "nebula")).structured

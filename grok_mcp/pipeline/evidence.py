@@ -170,12 +170,14 @@ class _Markers:
             self._by_key.setdefault(key(marker.url), []).append(marker)
         self._highest = max([len(found.urls), *(marker.number for marker in found.markers)])
         spans = [placed for placed in found.placed if placed.span]
-        exact = [placed for placed in spans if self._is_own_marker(placed)]
-        # xAI places a source where its marker stands; others mark the passage.
-        self._marks_markers = bool(exact)
-        # Its titles are numbers, others those of pages; such as agree with no marker count something else.
+        exact = [(placed, found_at) for placed in spans if (found_at := self._at(placed.span))]
+        # xAI's titles are numbers, others those of pages; such as agree with no marker count something else.
         self._has_numbers = all(self._number(placed) for placed in spans) and any(
-            self._number(placed) == marker.number for placed in exact for marker in self._inside(placed)[:1]
+            self._number(placed) == marker.number for placed, marker in exact
+        )
+        # It places a source where its marker stands; others mark the passage.
+        self._marks_markers = self._has_numbers or any(
+            key(placed.url) == key(marker.url) for placed, marker in exact
         )
         self._covered: dict[str, set[int]] = {}
         for placed in spans:
@@ -189,9 +191,10 @@ class _Markers:
         number = int(title) if title.isascii() and title.isdigit() and len(title) <= 4 else 0
         return number if number <= self._highest else 0
 
-    def _is_own_marker(self, placed: Placed) -> bool:
-        """Whether a place is exactly a marker of its source."""
-        return any((one.start, one.end) == placed.span for one in self._inside(placed)[:1])
+    def _at(self, span: tuple[int, int] | None) -> Marker | None:
+        """The marker that is exactly there."""
+        inside = self._inside_any(*span)[:1] if span else ()
+        return next((marker for marker in inside if (marker.start, marker.end) == span), None)
 
     def _inside(self, placed: Placed) -> tuple[Marker, ...]:
         """The markers that stand in the place whole, at most two of them, those of its source first."""
@@ -222,8 +225,7 @@ class _Markers:
             is_part = torn.start <= start and end <= torn.end and self._key(torn.url) == key
             return ("", 0) if is_part else ("misplaced", 0)
         if not self._marks_markers:
-            exact = any((marker.start, marker.end) == placed.span for marker in inside)
-            return ("misplaced", 0) if exact else ("", 0)
+            return ("misplaced", 0) if self._at(placed.span) else ("", 0)
         if self._has_numbers and len(inside) == 1 and inside[0].number == self._number(placed):
             return "shared", inside[0].number
         return ("misplaced", 0) if self._is_missed(placed.span, key) else ("", 0)
