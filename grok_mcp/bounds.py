@@ -39,7 +39,7 @@ LABEL_CHARACTERS = 200
 """A name that the endpoint gives: of a document, a tool, a reply, a status."""
 CITATIONS_AT_ONCE = 10_000
 """In one event: what is behind repeats what an answer of a thousand has, or is too much already."""
-MARKERS = 10_000
+MARKERS = 2_000
 """Markers of citations in one text that are held against its sources: real texts have some dozens."""
 ANSWER_INVISIBLE = 100_000
 """Characters taken out of a text: their places are kept for the spans of citations."""

@@ -20,7 +20,7 @@ from tests.evidence.measure import measure
 from tests.evidence.scenes import Cite, recorded
 from tests.evidence.wire import chat_listed, cut, responses
 from tests.gateways.shapes import Item, annotation, message, response_stream, web_search
-from tests.support.endpoint import Endpoint, Reply, chat
+from tests.support.endpoint import Endpoint, Reply, chat, events
 from tests.support.host import Result, host_on
 from tests.support.pages import ROOT
 from tests.support.payloads import payload_reply, payloads_of
@@ -40,7 +40,11 @@ NOWHERE = "The answer points to [{}], which is not the address of a page."
 
 
 def evidence(
-    cited: tuple[int, ...] = (), met_only: tuple[int, ...] = (), unseen: tuple[int, ...] = (), **broken: str
+    cited: tuple[int, ...] = (),
+    met_only: tuple[int, ...] = (),
+    unseen: tuple[int, ...] = (),
+    /,
+    **broken: str,
 ) -> dict[str, Any]:
     """As it is published; `broken` as in `_7="no_source"`."""
     lists = {"cited": [*cited], "met_only": [*met_only], "unseen": [*unseen]}
@@ -48,7 +52,8 @@ def evidence(
 
 
 async def searched(reply: Reply, gateway: str = "xai", **arguments: Any) -> Result:
-    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway, results="structured") as host:
+    settings: dict[str, Any] = {"results": "structured", "max_result_chars": 0}
+    async with Endpoint(reply) as endpoint, host_on(endpoint, gateway=gateway, **settings) as host:
         return await host.search(**arguments)
 
 
@@ -144,6 +149,13 @@ async def test_what_does_not_hold_is_one_note_with_its_numbers(
     assert answer["warnings"] == [note]
 
 
+async def test_a_marker_of_a_source_that_was_left_out_is_told_once() -> None:
+    reply = chat(f"Yes[[1]](javascript:alert) and[[2]]({FORUM}).", citations=["javascript:alert", FORUM])
+    answer = (await searched(reply, "nebula", model="grok-4.7")).structured
+    assert answer["evidence"] == evidence((2,), _1="no_source")
+    assert answer["warnings"] == ["Sources that are not addresses of web pages were left out: 1."]
+
+
 async def test_many_numbers_are_counted_in_the_note() -> None:
     text = "".join(f"[[{number}]](https://a.example/{number})" for number in range(1, 31))
     answer = (await searched(chat(text, citations=["https://b.example/"]), "nebula")).structured
@@ -162,6 +174,61 @@ async def test_titles_that_agree_with_no_marker_are_no_numbers_of_sources() -> N
         await searched(response_stream("grok-4.7", message(f"A{first}B{second}", annotations=notes)))
     ).structured
     assert answer["evidence"] == evidence((1, 2)) and "warnings" not in answer
+
+
+A, B = "https://a.example/x", "https://b.example/y"
+TEXT = f"Yes, it is so[[1]]({A}), and so it is[[2]]({B}). More of it stands elsewhere[[3]](<c.example d>)."
+AT = {url: (TEXT.index(f"[[{number}]]"), TEXT.index(url) + len(url) + 1) for number, url in ((1, A), (2, B))}
+
+
+@pytest.mark.parametrize(
+    ("notes", "broken"),
+    [
+        pytest.param(
+            [(A, "1", *AT[A]), (A, "1", 0, 13), (B, "2", *AT[B])], {}, id="a marker and its passage"
+        ),
+        pytest.param([(A, "1", AT[A][0] + 1, AT[A][0] + 4), (B, "2", *AT[B])], {}, id="a part of the marker"),
+        pytest.param([(A, "1", *AT[A]), (B, "1984", *AT[B])], {}, id="a title that is a year"),
+        pytest.param([(A, "1", 0, AT[A][1]), (B, "2", 0, AT[B][1])], {}, id="passages with their markers"),
+        pytest.param([(A, "1", 0, 13), (B, "2", 50, 80)], {}, id="passages only"),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", TEXT.index("[[3]]"), len(TEXT) - 1)],
+            {},
+            id="a marker that can't be read",
+        ),
+        pytest.param(
+            [(A, "Page A", *AT[B]), (B, "Page B", *AT[A])],
+            {"_1": "span_outside", "_2": "span_outside"},
+            id="each at the other's marker",
+        ),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", 0, 13)], {"_2": "span_outside"}, id="a passage in place of a marker"
+        ),
+        pytest.param(
+            [(A, "1", *AT[A]), (B, "2", AT[B][0] - 3, AT[B][1] - 3)],
+            {"_2": "span_outside"},
+            id="a torn marker",
+        ),
+    ],
+)
+async def test_a_place_is_claimed_to_be_wrong_only_where_it_is_sure(
+    notes: list[tuple[str, str, int, int]], broken: dict[str, str]
+) -> None:
+    answered = message(TEXT, annotations=[annotation(*note) for note in notes])
+    answer = (await searched(response_stream("grok-4.7", answered))).structured
+    assert answer["evidence"] == evidence((1, 2), **broken)
+    assert len(answer.get("warnings", [])) == bool(broken)
+
+
+async def test_a_place_that_counts_over_all_parts_of_a_text_is_not_outside() -> None:
+    second = f"And so it is[[1]]({A})."
+    at = 20 + second.index("[[")
+    note = annotation(A, "1", at, at + second.index(").") + 1 - second.index("[["))
+    parts = [{"type": "output_text", "text": "It is as it is, yes."}, {"type": "output_text", "text": second}]
+    parts[1]["annotations"] = [note]  # type: ignore[assignment]
+    item = {"type": "message", "id": "m", "content": parts}
+    done = {"type": "response.completed", "response": {"model": "grok-4.7", "output": [item]}}
+    assert (await searched(events(done))).structured["evidence"] == evidence((1,))
 
 
 async def test_a_page_that_a_step_opened_is_met_though_no_list_names_it() -> None:
@@ -198,7 +265,7 @@ async def test_a_source_of_an_earlier_turn_is_neither_met_nor_missed() -> None:
         async with host_on(endpoint, results="structured") as host:
             handle = (await host.search()).structured["conversation_id"]
             answer = (await host.ask(conversation_id=handle)).structured
-    assert answer["evidence"] == evidence(unseen=(2,))
+    assert answer["evidence"] == evidence((), (), (2,))
     assert answer["warnings"] == [UNLISTED.format(2)]
     assert [cited["from_text"] for cited in answer["citations"]] == [True, True]
 
@@ -224,7 +291,7 @@ async def test_another_page_of_a_site_that_the_caller_named_is_missed(prompt: st
     async with Endpoint(chat(f"It says so[[1]]({COUNCIL}).")) as endpoint:
         async with host_on(endpoint, results="structured") as host:
             answer = (await host.ask(prompt)).structured
-    assert answer["evidence"] == evidence(unseen=(1,))
+    assert answer["evidence"] == evidence((), (), (1,))
 
 
 SCHEMA = {"type": "object", "properties": {"report": {"type": "string"}}, "required": ["report"]}
@@ -258,6 +325,24 @@ async def test_a_correction_of_json_keeps_its_numbers_and_the_sources_of_the_fir
         UNLISTED.format(7),
         "The first answer did not fit the schema; Grok corrected it.",
     ]
+
+
+async def test_a_correction_gives_no_number_to_two_sources() -> None:
+    first = response_stream("grok-4.7", web_search("q", COUNCIL, TRANSIT, FORUM), message('{"town": 1}'))
+    second = response_stream("grok-4.7", message(f'{{"report": "Yes[[1]]({TRANSIT})"}}'))
+    async with Endpoint(first, second) as endpoint:
+        async with host_on(endpoint, gateway="xai", results="structured") as host:
+            result = await host.call("grok_structured", prompt="?", schema=SCHEMA, search=True)
+    numbered = [(one["index"], one["url"]) for one in result.structured["citations"]]
+    assert numbered == [(1, TRANSIT), (3, FORUM), (4, COUNCIL)]
+    assert result.structured["evidence"] == evidence((1,), (3, 4))
+
+
+async def test_more_addresses_than_are_kept_are_no_fault_of_the_text() -> None:
+    text = "".join(f"[[{number}]](https://a.example/{number})" for number in range(1, 1_500))
+    answer = (await searched(chat(text, citations=["https://b.example/"]), "nebula")).structured
+    assert len(answer["citations"]) == 1_001
+    assert len(answer["evidence"]["unseen"]) == 1_000 and answer["evidence"]["broken"] == []
 
 
 async def test_a_correction_does_not_make_an_invented_address_a_source() -> None:
@@ -319,6 +404,23 @@ def folded(*payloads: Any, search: bool = True) -> Answer:
     return build_answer(fold, ChatRequest("grok-4.7", (Message("user", "?"),)), GATEWAYS["xai"], broken=False)
 
 
+def test_places_hold_where_the_end_of_a_stream_adds_text_with_invisible_characters() -> None:
+    text = f"It\u200b is so\ufeff[[1]]({A}) and\u200b so[[2]]({B})."
+    notes = [
+        annotation(url, str(number), text.index(f"[[{number}]]"), text.index(url) + len(url) + 1)
+        for number, url in ((1, A), (2, B))
+    ]
+    content = [{"type": "output_text", "text": text, "annotations": notes}]
+    whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+    begun = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text[:6]}
+    answer = folded(begun, {"type": "response.completed", "response": whole})
+    assert answer.evidence == Evidence((1, 2)) and answer.warnings == ()
+    assert [answer.text[slice(*cited.spans[0])] for cited in answer.citations] == [
+        f"[[1]]({A})",
+        f"[[2]]({B})",
+    ]
+
+
 def test_steps_are_in_the_order_of_the_run_with_the_citations_that_they_showed() -> None:
     answer = folded(*payloads_of("05_responses_stream_web_and_x_search.sse"))
     assert answer.steps == (
@@ -338,7 +440,7 @@ ITEMS: list[dict[str, Any]] = [
         "id": "w1",
         "action": {"type": "search", "query": "a", "sources": [{"url": COUNCIL}]},
     },
-    {"type": "web_search_call", "id": "w2", "action": {"type": "open_page", "url": f"{COUNCIL}#2"}},
+    {"type": "web_search_call", "id": "w2", "action": {"type": "open_page", "url": f"{FORUM}#2"}},
     {
         "type": "web_search_call",
         "id": "w3",
@@ -354,7 +456,11 @@ ITEMS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("numbered_otherwise", [False, True])
 def test_each_kind_of_step_comes_once_whichever_end_of_the_stream_tells_it(numbered_otherwise: bool) -> None:
-    text = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": f"A[[1]]({COUNCIL})"}]}
+    text = {
+        "type": "message",
+        "id": "m",
+        "content": [{"type": "output_text", "text": f"A[[1]]({COUNCIL})[[2]]({FORUM})"}],
+    }
     begun = [
         {
             "type": "response.output_item.added",
@@ -364,15 +470,16 @@ def test_each_kind_of_step_comes_once_whichever_end_of_the_stream_tells_it(numbe
         for at, item in enumerate(ITEMS)
     ]
     phase = {"type": "response.web_search_call.searching", "output_index": 1}
+    items = [{**ITEMS[0], "action": {"type": "search", "query": "a"}}, *ITEMS[1:]]
     done = [
         {"type": "response.output_item.done", "output_index": at, "item": item}
-        for at, item in enumerate(ITEMS)
+        for at, item in enumerate(items if numbered_otherwise else ITEMS)
     ]
     output = [None, *ITEMS, None, text] if numbered_otherwise else [*ITEMS, text]
     whole = {"type": "response.completed", "response": {"model": "grok-4.7", "output": output}}
     assert folded(*begun, phase, *done, whole).steps == (
         Step("web", ("a",), met=(1,)),
-        Step("page", url=f"{COUNCIL}#2", met=(1,)),
+        Step("page", url=f"{FORUM}#2", met=(2,)),
         Step("page", url=TRANSIT, pattern="tram"),
         Step("code"),
         Step("files", ("b",)),

@@ -75,7 +75,7 @@ def cite(fold: Fold, text: str, kinds: Iterable[SourceKind], *, is_json: bool) -
         numbers.setdefault(url, int(match[1]))
         if len(markers) < bounds.MARKERS:
             markers.append(Marker(int(match[1]), url, *match.span()))
-        if url not in spans and is_page(url):
+        if url in unlisted or (url not in spans and len(unlisted) < bounds.ANSWER_ITEMS and is_page(url)):
             unlisted.setdefault(url, set()).add(match.span())
     spans |= unlisted
     numbers = _number(list(spans), numbers, text, spans)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from grok_mcp import bounds, events
 from grok_mcp.messages import Answer, BrokenMarker, ChatRequest, Citation, Evidence
-from grok_mcp.pipeline.citations import Marker, Placed, Sources
+from grok_mcp.pipeline.citations import Marker, Placed, Sources, is_page
 from grok_mcp.pipeline.fold import Fold
 from grok_mcp.pipeline.same_page import page_key
 
@@ -94,16 +94,16 @@ def weigh(
     numbers = dict(zip(found.urls, (cited.index for cited in citations), strict=True))
     faults = _Faults()
     _compare_numbers(found, numbers, key, faults)
-    named = {key(marker.url) for marker in found.markers}
+    named = {key(marker.url) for marker in found.markers if marker.url in numbers}
     named |= _compare_places(found, numbers, key, faults) if is_whole else _places(found, key)
     cited, met_only, unseen = list[int](), list[int](), dict[int, str]()
     for citation, url in zip(citations, found.urls, strict=True):
-        if key(url) not in named:
-            met_only.append(citation.index)
-        elif citation.from_text:
+        if citation.from_text:
             unseen[citation.index] = url
-        else:
+        elif key(url) in named:
             cited.append(citation.index)
+        else:
+            met_only.append(citation.index)
     if unseen and not is_cut:
         known = _in_conversation(request, unseen.values(), key)
         faults.unseen = {number for number, url in unseen.items() if key(url) not in known}
@@ -119,6 +119,8 @@ def _compare_numbers(found: Sources, numbers: dict[str, int], key: Key, faults: 
     for url, number in numbers.items():
         numbers_of.setdefault(key(url), set()).add(number)
     for marker in found.markers:
+        if marker.url not in numbers and is_page(marker.url):
+            continue  # one too many to be kept
         if marker.url not in numbers:
             faults.no_source.add(marker.number)
             if marker.url in found.refused:
@@ -168,12 +170,14 @@ class _Markers:
             self._by_key.setdefault(key(marker.url), []).append(marker)
         self._highest = max([len(found.urls), *(marker.number for marker in found.markers)])
         spans = [placed for placed in found.placed if placed.span]
-        exact = [placed for placed in spans if self._is_own_marker(placed)]
-        # xAI places a source where its marker stands; others mark the passage.
-        self._marks_markers = bool(exact)
-        # Its titles are numbers, others those of pages; such as agree with no marker count something else.
+        exact = [(placed, found_at) for placed in spans if (found_at := self._at(placed.span))]
+        # xAI's titles are numbers, others those of pages; such as agree with no marker count something else.
         self._has_numbers = all(self._number(placed) for placed in spans) and any(
-            self._number(placed) == marker.number for placed in exact for marker in self._inside(placed)[:1]
+            self._number(placed) == marker.number for placed, marker in exact
+        )
+        # It places a source where its marker stands; others mark the passage.
+        self._marks_markers = self._has_numbers or any(
+            key(placed.url) == key(marker.url) for placed, marker in exact
         )
         self._covered: dict[str, set[int]] = {}
         for placed in spans:
@@ -187,9 +191,10 @@ class _Markers:
         number = int(title) if title.isascii() and title.isdigit() and len(title) <= 4 else 0
         return number if number <= self._highest else 0
 
-    def _is_own_marker(self, placed: Placed) -> bool:
-        """Whether a place is exactly a marker of its source."""
-        return any((one.start, one.end) == placed.span for one in self._inside(placed)[:1])
+    def _at(self, span: tuple[int, int] | None) -> Marker | None:
+        """The marker that is exactly there."""
+        inside = self._inside_any(*span)[:1] if span else ()
+        return next((marker for marker in inside if (marker.start, marker.end) == span), None)
 
     def _inside(self, placed: Placed) -> tuple[Marker, ...]:
         """The markers that stand in the place whole, at most two of them, those of its source first."""
@@ -215,26 +220,20 @@ class _Markers:
         if inside and self._key(inside[0].url) == key:
             number = self._number(placed) if self._has_numbers and len(inside) == 1 else 0
             return ("renamed", inside[0].number) if number not in (0, inside[0].number) else ("", 0)
-        if self._is_torn(placed.span, key):
-            return "misplaced", 0
+        start, end = placed.span
+        if torn := self._around(start) or self._around(end):
+            is_part = torn.start <= start and end <= torn.end and self._key(torn.url) == key
+            return ("", 0) if is_part else ("misplaced", 0)
         if not self._marks_markers:
-            exact = any((marker.start, marker.end) == placed.span for marker in inside)
-            return ("misplaced", 0) if exact else ("", 0)
+            return ("misplaced", 0) if self._at(placed.span) else ("", 0)
         if self._has_numbers and len(inside) == 1 and inside[0].number == self._number(placed):
             return "shared", inside[0].number
         return ("misplaced", 0) if self._is_missed(placed.span, key) else ("", 0)
 
-    def _is_torn(self, span: tuple[int, int], key: str) -> bool:
-        """Whether a place begins or ends in the middle of a marker, and is no part of its source's own."""
-        for edge in span:
-            place = bisect_left(self._starts, edge) - 1
-            if place < 0 or edge >= self._markers[place].end:
-                continue
-            marker = self._markers[place]
-            is_part = marker.start <= span[0] and span[1] <= marker.end
-            if not (is_part and self._key(marker.url) == key):
-                return True
-        return False
+    def _around(self, edge: int) -> Marker | None:
+        """The marker in whose middle a text would be cut here."""
+        place = bisect_left(self._starts, edge) - 1
+        return self._markers[place] if place >= 0 and edge < self._markers[place].end else None
 
     def _is_missed(self, span: tuple[int, int], key: str) -> bool:
         """Whether a place without a marker of its source should have one: not where all that the text has

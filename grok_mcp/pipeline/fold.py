@@ -265,6 +265,8 @@ class Fold:
         self.code: dict[str, CodeParts] = {}
         self._code_by_item: dict[str, str] = {}
         self._keys_by_item: dict[str, str] = {}
+        self._last_step = ("", ""), ""
+        """How the last step was named, and the key under which it is kept: its sources come behind it."""
         self.sources: dict[str, None] = {}
         """The addresses that steps have shown, whichever did."""
         self.shown: dict[str, dict[str, None]] = {}
@@ -373,8 +375,9 @@ class Fold:
 
     def _keep_step(self, event: Any) -> None:
         """A step of a tool, or what has become known of it: the fields that this event fills in."""
-        event = event._replace(key=self._step_key(event))
-        place = (type(event), event.key)
+        key = self._step_key(event)
+        self._last_step = (event.key, event.item), key
+        event, place = event._replace(key=key), (type(event), key)
         known = self.steps.get(place)
         if known is None:
             self._room(self.steps, "steps")
@@ -429,9 +432,8 @@ class Fold:
         if len(event.urls) > bounds.ANSWER_ITEMS:
             raise _too_much(bounds.ANSWER_ITEMS, "sources")
         self.sources.update(dict.fromkeys(event.urls))
-        key = event.key
-        if not any((kind, key) in self.steps for kind in (events.SearchStep, events.PageStep)):
-            key = self._keys_by_item.get(event.item, key)
+        known, key = self._last_step
+        key = key if known == (event.key, event.item) else event.key
         self._shown += len(event.urls)
         if self._shown <= bounds.SHOWN_SOURCES:
             self.shown.setdefault(key, {}).update(dict.fromkeys(event.urls))

@@ -89,15 +89,17 @@ def _in_form(scene: Scene, form: Form) -> Iterator[Case]:
         replace(sound(scene), broken={("77", SOURCE)}),
     )
     for place in _chosen(scene, form):
-        for change in CHANGES:
+        for change in CHANGES if form.streamed else CHANGES[:-1]:
             for name, changed, truth in change(scene, place, form):
                 yield case(name, changed, truth)
 
 
 def _chosen(scene: Scene, form: Form) -> list[int]:
-    """Places of citations that are changed: all of a short answer, some of a long one."""
+    """Places of citations that are changed: all of a short answer, some of a long one in a stream."""
     number = len(scene.cites)
-    return list(range(number)) if number < 20 else [7, number - 1][: 1 + form.places]
+    if number < 20:
+        return list(range(number))
+    return [7, number - 1][: 1 + form.places] if form.streamed else []
 
 
 Change = Callable[[Scene, int, Form], Iterator[tuple[str, Scene, Truth]]]

@@ -168,14 +168,15 @@ class Form:
     steps: bool = False
     places: bool = False
     numbered: bool = False
+    streamed: bool = True
 
 
 FORMS = (
     Form("responses", "xai", responses, steps=True, places=True, numbered=True),
-    Form("responses, one body", "xai", responses_whole, steps=True, places=True, numbered=True),
+    Form("responses, one body", "xai", responses_whole, True, True, True, streamed=False),
     Form("chat, annotations", "openrouter", chat_annotated, places=True),
     Form("chat, list", "nebula", chat_listed),
-    Form("chat, one body", "nebula", chat_whole),
+    Form("chat, one body", "nebula", chat_whole, streamed=False),
 )
 
 
