@@ -1,13 +1,14 @@
 """A host of the card in a real browser. Nothing of it is on a network: each page is answered here, all else refused."""
 
-import json
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
 
 from tests.support.packages import missing
@@ -46,7 +47,8 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None:
-        missing("there is no Chromium")
+        reason = "there is no Chromium"
+        pytest.skip(reason) if sys.platform in ("win32", "darwin") else missing(reason)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
@@ -89,6 +91,23 @@ class Card:
         self.page.evaluate(f"window.settled = {answered}")
         self.frame.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 0))")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+
+    @property
+    def sent(self) -> list[str]:
+        """The methods of what the card has sent, but for its size."""
+        methods = [message.get("method") for message in self.seen["messages"] if "method" in message]
+        return [method for method in methods if "sandbox" not in method and "size" not in method]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the browser or the bridge found wrong; the bridge's own log is not of interest."""
+        own = [line for line in self.console if "essage {" not in line and "can escape its sandboxing" not in line]
+        return own + [error for error in self.seen["errors"] if "settled" not in error]
+
+    @property
+    def status(self) -> str:
+        """What a screen reader has been told last."""
+        return self.frame.locator("[role=status]").inner_text()
 
     def show(self, result: Mapping[str, Any]) -> Frame:
         """Give the card a result, and return its frame once it is drawn."""
@@ -166,8 +185,3 @@ class Hosts:
             route.fulfill(body=script.read_text(encoding="utf-8"), content_type="text/javascript")
         else:
             route.abort()
-
-
-def fragment(value: Any) -> str:
-    """A value as JavaScript has it."""
-    return json.dumps(value)

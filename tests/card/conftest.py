@@ -1,0 +1,38 @@
+"""A browser for each module, and the scripts of the host, which are built once."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import card
+import pytest
+
+from tests.card.browser import Hosts, browser
+from tests.support.packages import available
+
+PAGE = Path(__file__).with_name("page")
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Path]:
+    """The sources of the card and of its test host, where Node finds the packages that they import."""
+    available(card.packages)
+    with card.stage() as folder:
+        shutil.copytree(PAGE, folder / PAGE.name)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def scripts(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of host and sandbox."""
+    folder = tmp_path_factory.mktemp("host")
+    for name in ("host", "sandbox"):
+        card.bundle(stage, f"page/{name}.ts", folder / f"{name}.js")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hosts(scripts: Path) -> Iterator[Hosts]:
+    """Opens cards as the repository has the card."""
+    with browser() as running:
+        yield Hosts(running, card.CARD.read_text(encoding="utf-8"), {}, scripts)
