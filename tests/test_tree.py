@@ -22,7 +22,7 @@ TOP_LEVEL = {
         "pyproject.toml",
         "constraints.txt",
     ),
-    *("benchmarks", "docs", "grok_mcp", "packaging", "tests"),
+    *("benchmarks", "card", "docs", "grok_mcp", "packaging", "tests"),
     *(
         "README.md",
         "LICENSE",

@@ -1,4 +1,4 @@
-"""A host of the card in a real browser. Nothing of it is on a network: each page is answered here, all else refused."""
+"""A host of the card in a real browser. Its pages are answered here, and nothing else is."""
 
 import shutil
 import sys
@@ -16,7 +16,7 @@ from tests.support.packages import missing
 HOST = "https://host.example/"
 SANDBOX = "https://sandbox.example/"
 WAIT_MS = 10_000
-ALL = {"openLinks": {}, "serverResources": {}}
+ALL: Mapping[str, Any] = {"openLinks": {}, "serverResources": {}}
 CONTEXT: Mapping[str, Any] = {"theme": "light", "displayMode": "inline", "locale": "en-US"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 STYLE = "body { margin: 0 } iframe { display: block; border: 0; width: 100%; height: 40px }"
@@ -61,7 +61,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Card:
-    """The card in its host, and all that left the page."""
+    """The card in its host, and what left the page: first its own four requests, for host and sandbox."""
 
     page: Page
     context: BrowserContext
@@ -101,7 +101,11 @@ class Card:
     @property
     def complaints(self) -> list[str]:
         """What the browser or the bridge found wrong; the bridge's own log is not of interest."""
-        own = [line for line in self.console if "essage {" not in line and "can escape its sandboxing" not in line]
+        own = [
+            line
+            for line in self.console
+            if "essage {" not in line and "can escape its sandboxing" not in line
+        ]
         return own + [error for error in self.seen["errors"] if "settled" not in error]
 
     @property
@@ -147,7 +151,7 @@ class Hosts:
         page = made.new_page()
         card = Card(page, made)
         made.route("**/*", lambda route: self._answer(route, card))
-        made.on("request", lambda request: card.requests.append(request.url))
+        page.on("websocket", lambda socket: card.requests.append(socket.url))
         page.on("console", lambda message: card.console.append(message.text))
         page.on("pageerror", lambda error: card.console.append(f"error: {error}"))
         try:
@@ -171,8 +175,13 @@ class Hosts:
         """The pages of host and sandbox; nothing else is there."""
         pages = {HOST: "host", SANDBOX: "sandbox"}
         url = route.request.url
+        card.requests.append(url)
         if url in pages:
-            frame = "" if pages[url] == "sandbox" else '<iframe title="Sandbox" sandbox="allow-scripts allow-same-origin"></iframe>'
+            frame = (
+                ""
+                if pages[url] == "sandbox"
+                else '<iframe title="Sandbox" sandbox="allow-scripts allow-same-origin"></iframe>'
+            )
             body = (
                 f'<!doctype html><html lang="en"><title>Test</title><link rel="icon" href="data:,">'
                 f"<style>{STYLE}{' html, body, iframe { height: 100% }' if not frame else ''}</style>"

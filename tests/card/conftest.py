@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import card
+import card_page
 import pytest
 
-from tests.card.browser import Hosts, browser
+from tests.card.browser import Card, Hosts, browser
 from tests.support.packages import available
 
 PAGE = Path(__file__).with_name("page")
@@ -16,8 +16,8 @@ PAGE = Path(__file__).with_name("page")
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Path]:
     """The sources of the card and of its test host, where Node finds the packages that they import."""
-    available(card.packages)
-    with card.stage() as folder:
+    available(card_page.packages)
+    with card_page.stage() as folder:
         shutil.copytree(PAGE, folder / PAGE.name)
         yield folder
 
@@ -27,7 +27,7 @@ def scripts(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts of host and sandbox."""
     folder = tmp_path_factory.mktemp("host")
     for name in ("host", "sandbox"):
-        card.bundle(stage, f"page/{name}.ts", folder / f"{name}.js")
+        card_page.bundle(stage, f"page/{name}.ts", folder / f"{name}.js")
     return folder
 
 
@@ -35,4 +35,11 @@ def scripts(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hosts(scripts: Path) -> Iterator[Hosts]:
     """Opens cards as the repository has the card."""
     with browser() as running:
-        yield Hosts(running, card.CARD.read_text(encoding="utf-8"), {}, scripts)
+        yield Hosts(running, card_page.CARD.read_text(encoding="utf-8"), {}, scripts)
+
+
+@pytest.fixture(scope="module")
+def shared(hosts: Hosts) -> Iterator[Card]:
+    """A card in which several tests draw, one after another: opening one takes longer than what they do."""
+    with hosts.card() as opened:
+        yield opened

@@ -38,8 +38,8 @@ URLS = (
     "https://news.example.co.uk/space/europa-clipper-passes-mars",
 )
 CLAIM = "The spacecraft left Earth on 14 October 2024 and will reach Jupiter in April 2030"
-TEXT = f"""**Europa Clipper** is on its way to Jupiter. {CLAIM}. {marker(1, URLS[0])} It flew past Mars in March 2025 to
-gain speed. {marker(5, URLS[4])}{marker(3, URLS[2])}
+TEXT = f"""**Europa Clipper** is on its way to Jupiter. {CLAIM}. {marker(1, URLS[0])} It flew past Mars
+in March 2025 to gain speed. {marker(5, URLS[4])}{marker(3, URLS[2])}
 
 ### What it looks for
 
@@ -60,14 +60,22 @@ SEARCH: Mapping[str, Any] = result(
     TEXT,
     citations=[
         citation(1, URLS[0], "Europa Clipper — NASA Science", spans=[span_of(TEXT, CLAIM)]),
-        citation(2, URLS[1], "Europa: Facts about the ocean world and how we know of it, from Galileo's magnetometer to today"),
+        citation(
+            2,
+            URLS[1],
+            "Europa: Facts about the ocean world and how we know of it, from Galileo's magnetometer to today",
+        ),
         citation(3, URLS[2], "Europa Clipper on X: We felt the pull of Mars", "x"),
         citation(4, URLS[3], "ESA – Juice: JUpiter ICy moons Explorer", from_text=True),
         citation(5, URLS[4], "Spacecraft passes Mars on its way to Jupiter", "news"),
         citation(6, "https://en.wikipedia.org/wiki/Europa_Clipper", "Europa Clipper - Wikipedia"),
     ],
     steps=[
-        {"kind": "web", "queries": ["Europa Clipper status 2026", "Europa Clipper Jupiter arrival"], "met": [1, 2, 6]},
+        {
+            "kind": "web",
+            "queries": ["Europa Clipper status 2026", "Europa Clipper Jupiter arrival"],
+            "met": [1, 2, 6],
+        },
         {"kind": "x", "queries": ["from:EuropaClipper Mars flyby"], "met": [3]},
         {"kind": "page", "url": URLS[1], "pattern": "magnetometer", "met": [2]},
         {"kind": "page", "url": URLS[4], "met": [5]},
@@ -75,7 +83,8 @@ SEARCH: Mapping[str, Any] = result(
     ],
     code_runs=[
         {
-            "code": "from datetime import date\n\nprint((date(2030, 4, 11) - date(2024, 10, 14)).days, 'days')",
+            "code": "from datetime import date\n\n"
+            "print((date(2030, 4, 11) - date(2024, 10, 14)).days, 'days')",
             "output": "2005 days",
         }
     ],
@@ -115,7 +124,38 @@ def _sums(key: str, calls: int, tokens: int, cost: float) -> dict[str, Any]:
     }
 
 
-_DAYS = [3, 0, 7, 12, 9, 2, 1, 14, 22, 17, 11, 8, 0, 3, 19, 25, 31, 12, 6, 2, 9, 15, 18, 27, 21, 10, 4, 13, 16, 12]
+_DAYS = [
+    3,
+    0,
+    7,
+    12,
+    9,
+    2,
+    1,
+    14,
+    22,
+    17,
+    11,
+    8,
+    0,
+    3,
+    19,
+    25,
+    31,
+    12,
+    6,
+    2,
+    9,
+    15,
+    18,
+    27,
+    21,
+    10,
+    4,
+    13,
+    16,
+    12,
+]
 USAGE: Mapping[str, Any] = {
     "caller": "local",
     "sandbox": False,
@@ -128,5 +168,8 @@ USAGE: Mapping[str, Any] = {
         _sums("grok-4-fast", 101, 1_200_000, 1.44),
         _sums("grok-code-fast-1", 9, 120_000, 0.26),
     ],
-    "by_day": [_sums(f"2026-11-{day:02}", calls, calls * 17_500, calls * 0.0287) for day, calls in enumerate(_DAYS, 1)],
+    "by_day": [
+        _sums(f"2026-11-{day:02}", calls, calls * 17_500, calls * 0.0287)
+        for day, calls in enumerate(_DAYS, 1)
+    ],
 }

@@ -5,25 +5,25 @@ import hashlib
 import re
 from pathlib import Path
 
-import card
+import card_page
 import pytest
 
-HTML = card.CARD.read_text(encoding="utf-8")
+HTML = card_page.CARD.read_text(encoding="utf-8")
 
 
 def test_the_page_is_built_from_its_sources_to_the_byte(stage: Path, tmp_path: Path) -> None:
-    card.build(stage, tmp_path / "card.html")
-    assert (tmp_path / "card.html").read_bytes() == card.CARD.read_bytes(), "run `make card`"
-    assert card.licences() == card.LICENCES.read_text(encoding="utf-8"), "run `make card`"
+    card_page.build(stage, tmp_path / "card.html")
+    assert (tmp_path / "card.html").read_bytes() == card_page.CARD.read_bytes(), "run `make card`"
+    assert card_page.licences() == card_page.LICENCES.read_text(encoding="utf-8"), "run `make card`"
 
 
 def test_the_types_of_the_sources_hold_strictly_against_those_of_the_extension(stage: Path) -> None:
-    card.check_types(stage)
-    card.check_types(stage / "page")
+    card_page.check_types(stage)
+    card_page.check_types(stage / "page")
 
 
 def test_the_page_is_small_and_says_what_it_is_made_from() -> None:
-    assert card.CARD.stat().st_size <= card.LARGEST == 60_000
+    assert card_page.CARD.stat().st_size <= card_page.LARGEST == 60_000
     doctype, origin, *_ = HTML.splitlines()
     assert doctype == "<!doctype html>"
     assert origin == (
@@ -55,8 +55,25 @@ def test_the_page_allows_itself_one_script_one_style_and_nothing_of_a_network() 
 @pytest.mark.parametrize(
     "word",
     [
-        *("innerHTML", "outerHTML", "insertAdjacentHTML", "setHTML", "DOMParser", "document.write", "createContextual"),
-        *("eval(", "Function(", "fetch(", "XMLHttpRequest", "WebSocket", "sendBeacon", "importScripts", "Worker("),
+        *(
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "setHTML",
+            "DOMParser",
+            "document.write",
+            "createContextual",
+        ),
+        *(
+            "eval(",
+            "Function(",
+            "fetch(",
+            "XMLHttpRequest",
+            "WebSocket",
+            "sendBeacon",
+            "importScripts",
+            "Worker(",
+        ),
         *("localStorage", "indexedDB", "document.cookie", "window.open", "location.href", "location="),
     ],
 )

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import card
+import card_page
 import pytest
+from playwright.sync_api import Frame
 from project import ROOT
 
 from tests.card.browser import Card, Hosts
@@ -17,13 +18,19 @@ USAGE_RESULT = {"content": [{"type": "text", "text": json.dumps(USAGE)}]}
 VIEWS: Mapping[str, Mapping[str, Any]] = {"answer": SEARCH, "usage": USAGE_RESULT, "error": FAILED}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 UNSURE = ("element contains an image node", "too short to determine")
-"""What axe can't tell of text in a chart and of a single digit, whose pairs of colours it finds elsewhere too."""
+"""What axe can't tell of text in a chart and of a single digit; it sees their colours elsewhere too."""
 
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    script: Path = card.packages() / "axe-core" / "axe.min.js"
+    script: Path = card_page.packages() / "axe-core" / "axe.min.js"
     return script.read_text(encoding="utf-8")
+
+
+def open_all(frame: Frame) -> None:
+    """Open whatever is folded."""
+    for summary in frame.locator("summary").all():
+        summary.click()
 
 
 def picture(card: Card, name: str, width: int) -> None:
@@ -44,15 +51,16 @@ def test_axe_finds_no_violation_and_a_picture_is_kept(
 ) -> None:
     with hosts.card(width=width, theme=theme) as card:
         frame = card.show(VIEWS[view])
-        for summary in frame.locator("summary").all():
-            summary.click()
+        open_all(frame)
         card.settle()
         picture(card, f"{view}-{theme}-{width}", width)
         frame.evaluate(axe)
         run = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations', 'incomplete'] })"
         found = frame.evaluate(run, RULES)
         faults = [
-            (fault["id"], node["html"], node["failureSummary"]) for fault in found["violations"] for node in fault["nodes"]
+            (fault["id"], node["html"], node["failureSummary"])
+            for fault in found["violations"]
+            for node in fault["nodes"]
         ]
         assert faults == []
         unsure = {node["any"][0]["message"] for check in found["incomplete"] for node in check["nodes"]}
@@ -65,8 +73,10 @@ def test_axe_finds_no_violation_and_a_picture_is_kept(
 def test_a_width_of_320_pixels_is_enough(hosts: Hosts, view: str) -> None:
     with hosts.card(width=320) as card:
         frame = card.show(VIEWS[view])
+        open_all(frame)
         assert frame.evaluate("document.scrollingElement.scrollWidth") == 320
-        beyond = """() => [...document.querySelectorAll("main *")].filter((one) => !one.closest(".scroll, pre, .unseen"))
+        beyond = """() => [...document.querySelectorAll("main *")]
+            .filter((one) => !one.closest(".scroll, pre, .unseen"))
             .filter((one) => one.getBoundingClientRect().right > 320.5).map((one) => one.outerHTML)"""
         assert frame.evaluate(beyond) == []
 
@@ -74,7 +84,8 @@ def test_a_width_of_320_pixels_is_enough(hosts: Hosts, view: str) -> None:
 def test_each_control_is_reached_by_the_keyboard_and_shows_that_it_has_the_focus(hosts: Hosts) -> None:
     with hosts.card(width=1200) as card:
         frame = card.show(SEARCH)
-        find = "[...document.querySelectorAll('a, button, summary, [tabindex=\\'0\\']')].filter((one) => one.checkVisibility())"
+        selector = 'a, button, summary, [tabindex="0"]'
+        find = f"[...document.querySelectorAll('{selector}')].filter((one) => one.checkVisibility())"
         controls: list[str] = frame.evaluate(f"{find}.map((one) => one.outerHTML)")
         reached = []
         for _ in controls:
@@ -97,8 +108,9 @@ def test_text_runs_in_the_direction_of_its_own_script(hosts: Hosts) -> None:
     text = "هذا نص عربي مع رقم 42.\n\nThis is English.\n\n- עברית\n- English"
     with hosts.card() as card:
         frame = card.show({"content": [{"type": "text", "text": text}]})
-        directions = "[...document.querySelectorAll('.markdown p, .markdown li')].map((one) => getComputedStyle(one).direction)"
-        assert frame.evaluate(directions) == ["rtl", "ltr", "rtl", "ltr"]
+        blocks = frame.locator(".markdown p, .markdown li")
+        directions = blocks.evaluate_all("(all) => all.map((one) => getComputedStyle(one).direction)")
+        assert directions == ["rtl", "ltr", "rtl", "ltr"]
 
 
 def test_a_screen_reader_finds_landmarks_headings_and_lists(hosts: Hosts) -> None:

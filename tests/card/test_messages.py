@@ -1,5 +1,6 @@
-"""What the card says to its host and hears from it. The host is made of the extension's own library, which checks
-each message against its schemas.
+"""What the card says to its host and hears from it.
+
+The host is made of the extension's own library, which checks each message against its schemas.
 """
 
 from collections.abc import Mapping
@@ -95,20 +96,23 @@ MALFORMED: Mapping[str, Any] = {
     "no_method": {"jsonrpc": "2.0", "id": 1, "result": {"hostCapabilities": 5}},
     "prototype": {"jsonrpc": "2.0", "method": "constructor", "params": {}},
     "no_params": {"jsonrpc": "2.0", "method": "ui/notifications/host-context-changed"},
-    "wrong_params": {"jsonrpc": "2.0", "method": "ui/notifications/host-context-changed", "params": [{"theme": "dark"}]},
+    "wrong_params": {
+        "jsonrpc": "2.0",
+        "method": "ui/notifications/host-context-changed",
+        "params": [{"theme": "dark"}],
+    },
     "answer_to_nothing": {"jsonrpc": "2.0", "id": 77, "error": "bad"},
 }
 
 
 @pytest.mark.parametrize("message", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_message_changes_nothing(hosts: Hosts, message: Any) -> None:
-    with hosts.card() as card:
-        frame = card.show(SEARCH)
-        before = frame.locator("main").inner_html()
-        card.tell("post", message)
-        card.settle()
-        assert frame.locator("main").inner_html() == before
-        assert [line for line in card.complaints if "77" not in line] == []
+def test_a_malformed_message_changes_nothing(shared: Card, message: Any) -> None:
+    frame = shared.show(SEARCH)
+    before = frame.locator("main").inner_html()
+    shared.tell("post", message)
+    shared.settle()
+    assert frame.locator("main").inner_html() == before
+    assert shared.complaints == []
 
 
 def test_only_its_parent_is_heard(hosts: Hosts) -> None:
@@ -134,7 +138,9 @@ def test_it_reports_its_height_when_that_changes_and_is_quiet_else(hosts: Hosts)
         assert heights(card)[-1] > drawn[-1]
         card.show(LONG)
         assert heights(card)[-1] > 1000
-        assert frame.evaluate("document.scrollingElement.scrollHeight <= innerHeight"), "the frame needs no bar"
+        assert frame.evaluate("document.scrollingElement.scrollHeight <= innerHeight"), (
+            "the frame needs no bar"
+        )
 
 
 def test_a_fixed_height_is_filled_and_scrolls_inside(hosts: Hosts) -> None:
@@ -169,12 +175,25 @@ def test_the_hosts_palette_is_used_as_a_whole_and_half_of_one_is_not(hosts: Host
 
 
 @pytest.mark.parametrize(
-    "value", ["url(https://evil.example/a.png)", "image-set('https://evil.example/a' 1x)", "red; } body { color: red", 5]
+    "value",
+    [
+        "url(https://evil.example/a.png)",
+        "image-set('https://evil.example/a' 1x)",
+        "red; } body { color: red",
+        5,
+    ],
 )
 def test_a_variable_that_reaches_outside_is_not_taken(hosts: Hosts, value: Any) -> None:
     with hosts.card() as card:
         variables = {**PALETTE, "--color-background-secondary": value, "--evil": "1", "color": "red"}
-        card.tell("post", {"jsonrpc": "2.0", "method": "ui/notifications/host-context-changed", "params": {"styles": {"variables": variables}}})
+        card.tell(
+            "post",
+            {
+                "jsonrpc": "2.0",
+                "method": "ui/notifications/host-context-changed",
+                "params": {"styles": {"variables": variables}},
+            },
+        )
         card.settle()
         style = card.frame.evaluate("document.documentElement.getAttribute('style')")
         assert "--color-background-primary" in style
@@ -183,7 +202,9 @@ def test_a_variable_that_reaches_outside_is_not_taken(hosts: Hosts, value: Any) 
 
 
 def test_a_font_within_the_message_is_taken_and_one_of_the_network_is_not(hosts: Hosts) -> None:
-    inline = '@font-face { font-family: "Inline"; src: url("data:font/woff2;base64,d09GMg==") format("woff2"); }'
+    inline = (
+        '@font-face { font-family: "Inline"; src: url("data:font/woff2;base64,d09GMg==") format("woff2"); }'
+    )
     outside = '@font-face { font-family: "Outside"; src: url("https://evil.example/font.woff2"); }'
     imported = "@import url('https://evil.example/fonts.css');"
     with hosts.card(styles={"css": {"fonts": f"{inline}\n{outside}"}}) as card:
@@ -196,7 +217,9 @@ def test_a_font_within_the_message_is_taken_and_one_of_the_network_is_not(hosts:
 
 def test_room_that_the_host_keeps_free_stays_free(hosts: Hosts) -> None:
     with hosts.card(safeAreaInsets={"top": 30, "right": 0, "bottom": 0, "left": 12}) as card:
-        padding = card.frame.evaluate("(({ paddingTop, paddingRight }) => [paddingTop, paddingRight])(getComputedStyle(document.body))")
+        padding = card.frame.evaluate(
+            "(({ paddingTop, paddingRight }) => [paddingTop, paddingRight])(getComputedStyle(document.body))"
+        )
         assert padding == ["46px", "16px"]
 
 

@@ -1,6 +1,7 @@
 """Builds the card that hosts show beside an answer, and checks its types: `make card`.
 
-Its sources are in `card/`; what they need comes from npm as its lock file names it, into a folder below `.venv`.
+Its sources are in `card/`. What they need comes from npm as its lock file names it, into a folder below
+`.venv`.
 """
 
 import shutil
@@ -18,7 +19,7 @@ CARD = ROOT / "grok_mcp" / "server" / "card.html"
 LICENCES = CARD.with_name("card.licences.txt")
 LARGEST = 60_000
 VERSION = "1"
-"""The card's own, which hosts get with `ui/initialize`: not that of the server, or each release would change it."""
+"""The card's own, which hosts get with `ui/initialize`. That of the server would change with each release."""
 BUILD_S = 120.0
 
 
