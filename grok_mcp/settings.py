@@ -214,6 +214,13 @@ class Settings(BaseSettings):
         Literal["text", "structured"],
         Field(description="`structured` returns the whole answer as data with the text"),
     ] = "text"
+    card: Annotated[
+        Literal["auto", "on", "off"],
+        Field(
+            description="the card beside an answer: `auto` for hosts that declare MCP Apps, `on` for one "
+            "that shows it and does not say so"
+        ),
+    ] = "auto"
     image_roots: Annotated[
         tuple[Path, ...],
         NoDecode,

@@ -15,7 +15,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 
 from grok_mcp.environment import variables_of
 from grok_mcp.gateways import GATEWAYS
-from grok_mcp.instant import ANSWERS, MAY_CHANGE, PLAIN
+from grok_mcp.instant import ANSWERS, MAY_CHANGE, PLAIN, WITH_CARDS
 from grok_mcp.settings import Settings
 
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
@@ -28,6 +28,7 @@ FORMS: Mapping[str, Any] = {
     "base_url": "address",
     "gateway": [name for name, one in GATEWAYS.items() if one.base_url and name != "sandbox"],
     "results": ["text"],
+    "card": ["auto"],
     "transport": ["stdio"],
     "wait": [1, LARGEST],
 }
@@ -46,14 +47,19 @@ NOT_PLAIN = (
 
 def asked(version: str) -> dict[str, Any]:
     """The results of a server on stdio for that version, by method."""
+    shows = {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}}
+    return _asked(version, {}) | {WITH_CARDS: _asked(version, shows)["tools/list"]}
+
+
+def _asked(version: str, capabilities: Mapping[str, Any]) -> dict[str, Any]:
     meta: dict[str, Any] = {}
     first = {
         "method": "initialize",
-        "params": {"protocolVersion": version, "capabilities": {}, "clientInfo": CLIENT},
+        "params": {"protocolVersion": version, "capabilities": capabilities, "clientInfo": CLIENT},
     }
     methods = ["ping", *LISTS]
     if version in MODERN_PROTOCOL_VERSIONS:
-        named = {"protocolVersion": version, "clientInfo": CLIENT, "clientCapabilities": {}}
+        named = {"protocolVersion": version, "clientInfo": CLIENT, "clientCapabilities": capabilities}
         meta = {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in named.items()}}
         first = {"method": "server/discover", "params": meta}
         methods = [*LISTS, "skills/list"]

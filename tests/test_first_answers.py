@@ -181,6 +181,36 @@ def test_requests_that_name_their_own_version_are_answered_byte_by_byte_as_by_th
     assert len(same_as_the_servers(sent(*lists(10, _meta=META)))) == len(METHODS)
 
 
+CARDS = "io.modelcontextprotocol/ui"
+CARD_TYPE = "text/html;profile=mcp-app"
+DECLARED: Mapping[str, tuple[Any, bool]] = {
+    "the card's type": ({"mimeTypes": [CARD_TYPE]}, True),
+    "several types": ({"mimeTypes": ["text/html", CARD_TYPE], "features": {}}, True),
+    "no types": ({}, True),
+    "another type": ({"mimeTypes": ["text/html"]}, False),
+    "an empty list": ({"mimeTypes": []}, False),
+    "types that are none": ({"mimeTypes": CARD_TYPE}, False),
+    "types that are null": ({"mimeTypes": None}, False),
+    "a list with odd members": ({"mimeTypes": [{}, 1, None, CARD_TYPE]}, True),
+}
+
+
+@pytest.mark.parametrize("version", [*SESSIONS, MODERN])
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_host_that_shows_cards_has_its_own_list_at_once_too(
+    name: str, version: str, server: Server[Any]
+) -> None:
+    declared, shows = DECLARED[name]
+    capabilities = {"extensions": {CARDS: declared}}
+    if version == MODERN:
+        meta = {**META, "io.modelcontextprotocol/clientCapabilities": capabilities}
+        lines = sent(*lists(2, _meta=meta)[1:])
+    else:
+        lines = sent(initialize(version, capabilities=capabilities), INITIALIZED, *lists(2)[:-2])
+    assert held(server, lines) == len(METHODS) - 1
+    assert any(b"ui://grok/answer" in answer for answer in known(lines.splitlines())) == shows
+
+
 @pytest.mark.parametrize("version", [SESSIONS[-1], MODERN])
 def test_a_host_has_all_lists_while_the_server_can_not_be_loaded(version: str, tmp_path: Path) -> None:
     with never_loaded(tmp_path) as process:
@@ -437,6 +467,8 @@ def test_wrong_settings_end_the_start_with_status_2_and_no_answer(name: str) -> 
 
 CHANGED: Mapping[str, Mapping[str, str]] = {
     "answers as data": {"GROK_MCP_RESULTS": "structured"},
+    "a card for every host": {"GROK_MCP_CARD": "on"},
+    "no card": {"GROK_MCP_CARD": "off"},
     "nothing to collect": {"GROK_MCP_WAIT": "0", "GROK_MCP_MAX_RESULT_CHARS": "0"},
     "never handed over": {"GROK_MCP_WAIT": "0"},
     "a word in capitals and quotes": {"GROK_MCP_RESULTS": '"STRUCTURED"'},

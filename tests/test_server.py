@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import anyio
 import pytest
 from dirty_equals import IsPartialDict, IsStr
-from mcp.client import Client, advertise
+from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, PromptReference
 from syrupy.assertion import SnapshotAssertion
@@ -29,7 +29,6 @@ from grok_mcp.tools.published import PUBLISHED
 from tests.support.endpoint import Endpoint, Reply, chat
 from tests.support.host import Result, host_on
 from tests.support.pace import within
-from tests.support.payloads import payload_reply
 
 pytestmark = pytest.mark.anyio
 
@@ -153,16 +152,6 @@ async def test_a_closing_server_takes_no_new_call() -> None:
         result = await host.ask()
     assert result.error == IsPartialDict(code="overloaded", retryable=True)
     assert endpoint.requests == []
-
-
-async def test_citations_go_to_a_client_that_shows_apps_in_the_machine_part_too() -> None:
-    async with Endpoint(payload_reply("06_responses_web_search_nonstream.json")) as endpoint:
-        async with host_on(endpoint) as host:
-            plain = await host.search()
-        async with host_on(endpoint, extensions=[advertise("io.modelcontextprotocol/ui", {})]) as host:
-            shown = await host.search()
-    assert "citations" not in plain.answer
-    assert [cited["index"] for cited in shown.answer["citations"]] == [1, 2]
 
 
 async def test_calls_beyond_the_limit_wait_in_order_and_say_so() -> None:

@@ -1335,7 +1335,7 @@ async def test_sources_that_only_the_text_names_do_not_count_as_a_search() -> No
 def test_a_result_that_no_host_could_read_as_data_is_sent_as_text() -> None:
     for odd in (float("nan"), "\ud800", nested_lists(130)):
         page = whole_page(Answer(text="[1]", data=Data(odd)))
-        result = Result(render_page(page, structured=True, with_citations=True))
+        result = Result(render_page(page, structured=True, with_card=True))
         assert result.text.startswith("[1]\n") and "only in the text" in result.text
         assert result.structured["data"] is None
 

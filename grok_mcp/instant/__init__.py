@@ -5,5 +5,10 @@ that takes long: a host has its list of tools before the SDK would be half loade
 the letter, is left to the server, which is told all that was said (`Begun`).
 """
 
-from grok_mcp.instant.data import ANSWERS as ANSWERS, MAY_CHANGE as MAY_CHANGE, PLAIN as PLAIN
+from grok_mcp.instant.data import (
+    ANSWERS as ANSWERS,
+    MAY_CHANGE as MAY_CHANGE,
+    PLAIN as PLAIN,
+    WITH_CARDS as WITH_CARDS,
+)
 from grok_mcp.instant.start import Begun as Begun, begin as begin

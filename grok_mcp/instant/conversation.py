@@ -24,6 +24,7 @@ class Conversation:
         self._of_sessions, self._of_requests = versions
         self._session: str | None = None
         self._modern = False
+        self._shows_cards = False
         self._results: dict[str, Any] = {}
         self.answered: list[int | str] = []
         """The ids of the requests that have been answered, in their order."""
@@ -58,6 +59,7 @@ class Conversation:
             if not plain.plain_client(params, "clientInfo", "capabilities"):
                 return None
             self._session = str(version)
+            self._shows_cards = plain.shows_cards(params["capabilities"])
             return self._of_version(self._session, method)
         meta = params.get("_meta", {})
         if type(meta) is not dict or not params.keys() <= {"_meta"}:
@@ -68,11 +70,14 @@ class Conversation:
         if version not in self._of_requests:
             return None
         self._modern = True
+        self._shows_cards = plain.shows_cards(meta[plain.CAPABILITIES])
         return self._of_version(version, method)
 
     def _of_version(self, version: str, method: str) -> Any:
         if version not in self._results:
             self._results[version] = data.load_results(version)
+        if self._shows_cards and method == "tools/list":
+            method = data.WITH_CARDS
         return self._results[version].get(method)
 
 

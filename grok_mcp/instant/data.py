@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(__file__)
 ANSWERS = os.path.join(_HERE, "answers")
-"""A folder with a file for each version: method → result."""
+"""A folder with a file for each version: method → result, and that of `WITH_CARDS`."""
+WITH_CARDS = "tools/list with cards"
+"""What a client that shows cards gets for `tools/list`."""
 PLAIN = os.path.join(_HERE, "plain.json")
 """`versions`, and `settings`: variable → the form of the values that change none of these answers."""
 

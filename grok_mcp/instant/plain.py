@@ -19,6 +19,9 @@ _CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     "elicitation": {"form": dict, "url": dict},
 }
 _PREFIX = "io.modelcontextprotocol/"
+_CARD_TYPE = "text/html;profile=mcp-app"
+CAPABILITIES = _PREFIX + "clientCapabilities"
+"""Where a request itself says what its client can do."""
 _MAX_ID = 2**53
 
 
@@ -67,6 +70,15 @@ def plain_client(params: Mapping[str, Any], info: str, capabilities: str) -> boo
     return all(map(_plain_capability, can.items()))
 
 
+def shows_cards(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a client whose capabilities are plain declares MCP Apps, with the card's media type or none."""
+    declared = capabilities.get("extensions", {}).get(_PREFIX + "ui")
+    if declared is None:
+        return False
+    shown = declared.get("mimeTypes", [_CARD_TYPE])
+    return type(shown) is list and _CARD_TYPE in shown
+
+
 def _plain_capability(named: tuple[str, Any]) -> bool:
     name, value = named
     if type(value) is not dict:
@@ -88,7 +100,7 @@ def modern_version(meta: Mapping[str, Any]) -> str | None:
     """The version that a request itself names, where all is there that such a request needs."""
     own = {name: value for name, value in meta.items() if name.startswith(_PREFIX)}
     version = own.pop(_PREFIX + "protocolVersion", None)
-    names = (_PREFIX + "clientInfo", _PREFIX + "clientCapabilities")
+    names = (_PREFIX + "clientInfo", CAPABILITIES)
     rest = {name: value for name, value in meta.items() if not name.startswith(_PREFIX)}
     if type(version) is str and own.keys() == set(names) and plain_client(own, *names) and plain_meta(rest):
         return version

@@ -25,12 +25,15 @@ _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 
 
 class Page(NamedTuple):
-    """What one result holds of an answer: `rendered` as Markdown, `published` as data, up to `end`."""
+    """What one result holds of an answer: `rendered` as Markdown, `published` as data.
+
+    The text on it is that from `start` to `end`.
+    """
 
     rendered: Answer
     published: dict[str, Any]
     end: int
-    """Where in the text it stops."""
+    start: int = 0
 
 
 def whole(answer: Answer) -> Page:
@@ -66,7 +69,7 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
     end = _end(shown, text, offset, limit)
     if end == len(text):
         published = replace(outcome, text=outcome.text[offset:]).to_dict()
-        return Page(replace(shown, text=text[offset:], alternatives=()), published, end)
+        return Page(replace(shown, text=text[offset:], alternatives=()), published, end, offset)
     head = f"This is the text {_span(offset, end)} of {len(text)}."
     cited = tuple(
         citation
@@ -76,7 +79,7 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
     page = replace(outcome, alternatives=(), citations=cited, tool_calls=(), code_runs=(), documents=())
     page = page.with_warnings([_more(head, answer_id, end)])
     published = replace(page, text=outcome.text[offset:end]).to_dict() | {"answer_id": answer_id}
-    return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end)
+    return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end, offset)
 
 
 def _with_short_code(answer: Answer, limit: int) -> Answer:
@@ -100,7 +103,7 @@ def _running_page(running: Running, offset: int, limit: int) -> Page:
     come = f"this is the text {_span(start, end)}" if end > start else "there is no new text yet"
     page = page.with_warnings([_more(f"Grok is still writing; {come}.", running.answer_id, end)])
     published = replace(page, text=text[start:end]).to_dict() | rest
-    return Page(replace(page, text=text[start:end].rstrip("\r\n")), published, end)
+    return Page(replace(page, text=text[start:end].rstrip("\r\n")), published, end, start)
 
 
 def _more(head: str, answer_id: str, end: int) -> str:

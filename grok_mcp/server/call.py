@@ -42,7 +42,7 @@ from grok_mcp.server.connection import (
     check_key,
     group_of,
     key_of,
-    shows_apps,
+    shows_cards,
     transport_of,
     while_connected,
 )
@@ -266,7 +266,7 @@ class ToolCall:
         return render_page(
             page,
             structured=self._grok.settings.results == "structured",
-            with_citations=shows_apps(self._ctx),
+            with_card=shows_cards(self._ctx, self._grok.settings),
             keep_data=not self._spec.collects,
             with_link=not self._spec.collects and self._ctx.protocol_version >= FIRST_WITH_LINKS,
         )

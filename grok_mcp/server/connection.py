@@ -20,6 +20,8 @@ from grok_mcp.settings import Settings, bare, key_problem
 Context = ServerRequestContext[Any]
 
 APPS_EXTENSION = "io.modelcontextprotocol/ui"
+CARD_TYPE = "text/html;profile=mcp-app"
+"""The media type of cards, which hosts name in what they declare (MCP Apps, 2026-01-26)."""
 STREAMED = "grok_mcp.streamed"
 """Key in the ASGI scope of requests whose response is what the caller waits for."""
 
@@ -119,9 +121,18 @@ def extensions_of(ctx: Context) -> Mapping[str, Any]:
     return declared if isinstance(declared, Mapping) else {}
 
 
-def shows_apps(ctx: Context) -> bool:
-    """Whether the client declared the MCP Apps extension, and so can render citations itself."""
-    return APPS_EXTENSION in extensions_of(ctx)
+def shows_cards(ctx: Context, settings: Settings) -> bool:
+    """Whether the host shows the card beside an answer: as the setting says, else as the client declares.
+
+    Those that name the media types of what they show have to name ours; `instant/plain.py` judges the same.
+    """
+    if settings.card != "auto":
+        return settings.card == "on"
+    declared = extensions_of(ctx).get(APPS_EXTENSION)
+    if not isinstance(declared, Mapping):
+        return False
+    shown = declared.get("mimeTypes", [CARD_TYPE])
+    return isinstance(shown, list) and CARD_TYPE in shown
 
 
 @asynccontextmanager

@@ -27,7 +27,8 @@ from grok_mcp.errors import AnswerNotFoundError, OverloadedError
 from grok_mcp.logs import log_internal_error
 from grok_mcp.messages import account_of, owner_of
 from grok_mcp.pipeline import Grok
-from grok_mcp.server.connection import Context, caller_of, group_of, is_remote, key_of
+from grok_mcp.server.card import CARD_URI, read_card
+from grok_mcp.server.connection import Context, caller_of, group_of, is_remote, key_of, shows_cards
 from grok_mcp.server.resources import (
     RESOURCES,
     Reader,
@@ -64,6 +65,9 @@ class OtherHandlers:
         """Answer `resources/read`."""
         resource = RESOURCES.get(params.uri)
         key = key_of(ctx, self._grok.settings)
+        if params.uri == CARD_URI:
+            with _logged("the card"):
+                return read_card()
         if resource is None and params.uri.startswith(ANSWERS):
             with _logged("an answer"):
                 return await self._read_answer(params.uri, owner_of(caller_of(ctx), key))
@@ -75,7 +79,8 @@ class OtherHandlers:
             message = f"Unknown resource: {params.uri[:80]}"
             raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": params.uri[:200]})
         account = account_of(caller_of(ctx), key)
-        reader = Reader(account, is_remote(ctx), group_of(ctx, self._grok), caller_of(ctx))
+        shows = shows_cards(ctx, self._grok.settings)
+        reader = Reader(account, is_remote(ctx), group_of(ctx, self._grok), caller_of(ctx), shows)
         with _logged(resource.uri):
             return await read_resource(resource, self._grok, reader)
 

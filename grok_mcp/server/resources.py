@@ -8,7 +8,7 @@ import json
 import logging
 import platform
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -58,13 +58,14 @@ JSON_TYPE = "application/json"
 
 class Reader(NamedTuple):
     """Who reads, as the ledger and as the limits name them, and of which group; `remote` on a network
-    transport, else it is whoever runs this process.
+    transport, else it is whoever runs this process. `shows_cards` says that its host draws what it reads.
     """
 
     caller: str
     remote: bool
     group: str
     name: str
+    shows_cards: bool = False
 
 
 class ResourceSpec(NamedTuple):
@@ -232,13 +233,21 @@ async def _usage(grok: Grok, reader: Reader) -> Mapping[str, Any]:
     cap = grok.budget.caps(caller, reader.group).caller if grok.budget and server_pays else None
     if cap is not None:
         document["budget_usd_per_day"] = float(cap)
-    return {
-        **document,
+    document |= {
         "today": of(today),
         "this_month": of(today[: len("2026-11")]),
         "all_time": of(""),
-        "by_model": [{"key": totals.key, **json_values(totals.to_dict())} for totals in by_model],
+        "by_model": _rows(by_model),
     }
+    return document | {"by_day": _rows(days[-_CHART_DAYS:])} if reader.shows_cards else document
+
+
+_CHART_DAYS = 31
+"""Days with calls that the card's chart has."""
+
+
+def _rows(parts: Iterable[Totals]) -> list[dict[str, Any]]:
+    return [{"key": totals.key, **json_values(totals.to_dict())} for totals in parts]
 
 
 RESOURCES: Mapping[str, ResourceSpec] = {

@@ -32,29 +32,33 @@ _DATA_FIELDS = (
     *("data", "model", "usage", "conversation_id", "finish_reason", "answer_id"),
     *("citations", "warnings"),
 )
+_CARD_FIELDS = (
+    *("text", "alternatives", "citations", "evidence", "search_queries", "pages_read", "documents"),
+    *("code_runs", "tool_calls", "warnings"),
+)
+"""What the card shows besides."""
 
 
-def render_answer(
-    answer: Answer, answer_id: str, settings: Settings, *, with_citations: bool
-) -> CallToolResult:
+def render_answer(answer: Answer, answer_id: str, settings: Settings, *, with_card: bool) -> CallToolResult:
     """An answer that is stored: all of it, or its first page where it is too long for one result."""
     limit = settings.max_result_chars
     page = page_of(answer, answer_id, 0, limit) if is_too_long(answer, limit) else whole(answer)
     structured = settings.results == "structured"
-    return render_page(page, structured=structured, with_citations=with_citations, with_link=True)
+    return render_page(page, structured=structured, with_card=with_card, with_link=True)
 
 
 def render_page(
-    page: Page, *, structured: bool, with_citations: bool, keep_data: bool = True, with_link: bool = False
+    page: Page, *, structured: bool, with_card: bool, keep_data: bool = True, with_link: bool = False
 ) -> CallToolResult:
     """One page of an answer; where it is not all, `with_link` adds a link to all of it.
 
     Text is one Markdown block, with the whole answer as data where `structured`. JSON that was
-    requested is compact JSON in the text, and the same as data where `keep_data` or `structured`.
+    requested is compact JSON in the text, and the same as data where `keep_data` or `structured`. The machine
+    part has all that the card shows where the host shows it (`with_card`).
     """
     published = page.published
-    names = (*_META_FIELDS, "citations") if with_citations else _META_FIELDS
-    meta = {ANSWER_META: {name: published[name] for name in names if name in published}}
+    facts = {name: published[name] for name in _META_FIELDS if name in published}
+    meta = {ANSWER_META: facts | _for_card(page) if with_card else facts}
     is_data = "data" in published
     if is_data and not structured:
         published = {name: published[name] for name in _DATA_FIELDS if name in published}
@@ -68,6 +72,22 @@ def render_page(
     if with_link and "answer_id" in page.published:
         content.append(link_to(page.published["answer_id"]))
     return CallToolResult(content=content, structured_content=data, _meta=meta)
+
+
+def _for_card(page: Page) -> dict[str, Any]:
+    """What the card shows of a page: spans are offsets into the text that stands beside them."""
+    fields = {name: page.published[name] for name in _CARD_FIELDS if name in page.published}
+    if "text" in fields:
+        fields["text"] = join_surrogates(fields["text"])
+    if "citations" in fields:
+        fields["citations"] = [_from(page.start, page.end, citation) for citation in fields["citations"]]
+    return fields
+
+
+def _from(start: int, end: int, citation: dict[str, Any]) -> dict[str, Any]:
+    """A citation with the spans that are on the page."""
+    inside = [[first - start, last - start] for first, last in citation["spans"] if start <= first < end]
+    return {**citation, "spans": inside}
 
 
 def link_to(answer_id: str) -> ResourceLink:

@@ -36,7 +36,8 @@ from grok_mcp.messages import Call
 from grok_mcp.pipeline import Grok, record_operation, report_of
 from grok_mcp.redaction import join_surrogates
 from grok_mcp.server.call import Result, ToolCall
-from grok_mcp.server.connection import Context, caller_of, transport_of
+from grok_mcp.server.card import with_card
+from grok_mcp.server.connection import Context, caller_of, shows_cards, transport_of
 from grok_mcp.server.handlers import OtherHandlers
 from grok_mcp.server.published import publish
 from grok_mcp.server.roots import Roots
@@ -135,6 +136,8 @@ def build_server(grok: Grok, tools: Mapping[str, ToolSpec] = TOOLS) -> Server[An
 
     async def list_tools(ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         grok.warm_soon([spec.prepare for spec in tools.values()])
+        if shows_cards(ctx, grok.settings):
+            return ListToolsResult(tools=list(map(with_card, listed.tools)), cache_scope="private")
         return listed
 
     async def call_tool(ctx: Context, params: CallToolRequestParams) -> Result:

@@ -39,7 +39,7 @@ from grok_mcp.errors import AnswerNotFoundError, CancelledCallError, OverloadedE
 from grok_mcp.messages import Answer, Running, owner_of
 from grok_mcp.pipeline import Grok
 from grok_mcp.redaction import one_line
-from grok_mcp.server.connection import Context, caller_of, extensions_of, key_of, shows_apps
+from grok_mcp.server.connection import Context, caller_of, extensions_of, key_of, shows_cards
 from grok_mcp.server.results import render_answer, render_error
 from grok_mcp.stores import LIFETIME_S, Held, given_at
 
@@ -146,7 +146,8 @@ class Tasks:
             case Running():
                 return _working(outcome, at)
             case Answer():
-                result = render_answer(outcome, task_id, self._grok.settings, with_citations=shows_apps(ctx))
+                settings = self._grok.settings
+                result = render_answer(outcome, task_id, settings, with_card=shows_cards(ctx, settings))
                 return {**common, "status": "completed", "result": _whole(result)}
             case CancelledCallError():
                 return {**common, "status": "cancelled", "statusMessage": outcome.message}
