@@ -2,17 +2,23 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
+from project import ROOT
 
 from tests.support.packages import missing
 
+T = TypeVar("T")
+PICTURES = ROOT / ".artefacts" / "card"
+"""Where pictures of a test run are kept."""
 HOST = "https://host.example/"
 SANDBOX = "https://sandbox.example/"
 WAIT_MS = 10_000
@@ -40,6 +46,12 @@ def policy(csp: Mapping[str, list[str]]) -> str:
             "object-src 'none'",
         )
     )
+
+
+def run(function: Callable[[], Awaitable[T]]) -> T:
+    """What an async function brings, on a thread of its own: the browser's driver has a loop on this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(anyio.run, function).result()
 
 
 @contextmanager
@@ -112,6 +124,15 @@ class Card:
     def status(self) -> str:
         """What a screen reader has been told last."""
         return self.frame.locator("[role=status]").inner_text()
+
+    def keep_picture(self, name: str, width: int) -> None:
+        """Keep a picture of the whole card."""
+        box = self.page.locator("iframe").bounding_box()
+        assert box
+        self.page.set_viewport_size({"width": width, "height": int(box["height"])})
+        self.settle()
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
 
     def show(self, result: Mapping[str, Any]) -> Frame:
         """Give the card a result, and return its frame once it is drawn."""

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import card_page
 import pytest
+from mcp_types import TextResourceContents
 
-from tests.card.browser import Card, Hosts, browser
+from tests.card.browser import Card, Hosts, browser, run
+from tests.support.host import host_on
 from tests.support.packages import available
 
 PAGE = Path(__file__).with_name("page")
@@ -31,11 +33,21 @@ def scripts(stage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+async def read_page() -> TextResourceContents:
+    """The card as a host reads it from a server."""
+    async with host_on("http://127.0.0.1:9/v1") as host:
+        read = await host.client.read_resource("ui://grok/answer")
+    (page,) = read.contents
+    assert isinstance(page, TextResourceContents)
+    return page
+
+
 @pytest.fixture(scope="module")
 def hosts(scripts: Path) -> Iterator[Hosts]:
-    """Opens cards as the repository has the card."""
+    """Opens cards as the server has the card, under the policy that its resource declares."""
+    page = run(read_page)
     with browser() as running:
-        yield Hosts(running, card_page.CARD.read_text(encoding="utf-8"), {}, scripts)
+        yield Hosts(running, page.text, (page.meta or {})["ui"]["csp"], scripts)
 
 
 @pytest.fixture(scope="module")

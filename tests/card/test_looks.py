@@ -8,12 +8,10 @@ from typing import Any
 import card_page
 import pytest
 from playwright.sync_api import Frame
-from project import ROOT
 
-from tests.card.browser import Card, Hosts
+from tests.card.browser import Hosts
 from tests.card.results import FAILED, SEARCH, USAGE
 
-PICTURES = ROOT / ".artefacts" / "card"
 USAGE_RESULT = {"content": [{"type": "text", "text": json.dumps(USAGE)}]}
 VIEWS: Mapping[str, Mapping[str, Any]] = {"answer": SEARCH, "usage": USAGE_RESULT, "error": FAILED}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -33,16 +31,6 @@ def open_all(frame: Frame) -> None:
         summary.click()
 
 
-def picture(card: Card, name: str, width: int) -> None:
-    """Keep a picture of the whole card."""
-    box = card.page.locator("iframe").bounding_box()
-    assert box
-    card.page.set_viewport_size({"width": width, "height": int(box["height"])})
-    card.settle()
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    card.page.screenshot(path=PICTURES / f"{name}.png")
-
-
 @pytest.mark.parametrize("width", [360, 1200])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
@@ -53,7 +41,7 @@ def test_axe_finds_no_violation_and_a_picture_is_kept(
         frame = card.show(VIEWS[view])
         open_all(frame)
         card.settle()
-        picture(card, f"{view}-{theme}-{width}", width)
+        card.keep_picture(f"{view}-{theme}-{width}", width)
         frame.evaluate(axe)
         run = "(tags) => axe.run(document, { runOnly: tags, resultTypes: ['violations', 'incomplete'] })"
         found = frame.evaluate(run, RULES)
