@@ -109,7 +109,7 @@ def test_the_inspector_shows_the_card_of_a_search(hosts: Hosts) -> None:
                     card.evaluate("document.querySelector('meta[content*=trusted]').parentNode.localName")
                     == "head"
                 )
-                assert [request for request in requests if request.startswith("about:")] == []
+                assert [request for request in requests if request.startswith("about:srcdoc ")] == []
                 PICTURES.mkdir(parents=True, exist_ok=True)
                 page.screenshot(path=PICTURES / "inspector.png")
             finally:
