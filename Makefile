@@ -13,7 +13,7 @@ REACHED := --fail-under=0
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check suite coverage test-hosts snapshots listings picture corpus constraints bundle sbom bench profile clean
+.PHONY: demo test check suite coverage test-hosts snapshots listings card picture corpus constraints bundle sbom bench profile clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp-server demo
@@ -54,6 +54,10 @@ snapshots: .venv/.installed-dev
 listings: .venv/.installed-dev
 	$(BIN)/python packaging/listings.py
 	$(BIN)/python packaging/first_answers.py
+
+# Build the card that hosts show beside an answer, after a change of its sources.
+card: .venv/.installed-dev
+	$(BIN)/python packaging/card_page.py
 
 # Draw the picture of the README again, after a change of what answers look like.
 picture: .venv/.installed-dev

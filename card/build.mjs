@@ -1,6 +1,6 @@
 /** Builds the card: `node build.mjs FOLDER OUTPUT VERSION`, where FOLDER has this one's files and `node_modules`.
  *
- * packaging/card.py runs it. The same sources give the same bytes.
+ * packaging/card_page.py runs it. The same sources give the same bytes.
  */
 
 import { createHash } from "node:crypto";

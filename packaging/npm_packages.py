@@ -83,8 +83,8 @@ def fill(command: Sequence[str], home: Path, limit_s: float, files: Sequence[Pat
     home.parent.mkdir(parents=True, exist_ok=True)
     path = f"{node().parent}{os.pathsep}{os.environ.get('PATH', '')}"  # scripts of packages want `node`
     with tempfile.TemporaryDirectory(dir=home.parent, ignore_cleanup_errors=True) as folder:
-        for path in files:
-            shutil.copy(path, folder)
+        for file in files:
+            shutil.copy(file, folder)
         try:
             subprocess.run(
                 [*command, folder],

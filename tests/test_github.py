@@ -114,8 +114,8 @@ def test_the_page_on_releasing_names_the_workflow_and_what_starts_it() -> None:
 
 def test_a_new_version_of_a_dependency_waits_a_week() -> None:
     updates = read(GITHUB / "dependabot.yml")["updates"]
-    assert [update["package-ecosystem"] for update in updates] == ["pip", "github-actions", "docker"]
-    assert [update["cooldown"] for update in updates] == [{"default-days": 7}] * 3
+    assert [update["package-ecosystem"] for update in updates] == ["pip", "npm", "github-actions", "docker"]
+    assert [update["cooldown"] for update in updates] == [{"default-days": 7}] * 4
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
@@ -141,11 +141,12 @@ INSTALLED = "apt-get install -y -qq --no-install-recommends redis-server nginx-l
 @pytest.mark.parametrize(
     ("programs", "user", "expected"),
     [
-        ("redis-server nginx initdb make apt-get", 0, []),
-        ("redis-server nginx pg_ctlcluster make apt-get", 0, []),
-        ("redis-server nginx make apt-get", 0, ["apt-get update -qq", INSTALLED]),
-        ("make apt-get", 0, ["apt-get update -qq", INSTALLED]),
-        ("make apt-get sudo", 1000, ["apt-get update -qq", INSTALLED]),
+        ("redis-server nginx initdb chromium make apt-get", 0, []),
+        ("redis-server nginx pg_ctlcluster chromium make apt-get", 0, []),
+        ("redis-server nginx google-chrome make apt-get", 0, ["apt-get update -qq", INSTALLED]),
+        ("redis-server nginx initdb make apt-get", 0, ["apt-get update -qq", f"{INSTALLED} chromium"]),
+        ("make apt-get", 0, ["apt-get update -qq", f"{INSTALLED} chromium"]),
+        ("make apt-get sudo", 1000, ["apt-get update -qq", f"{INSTALLED} chromium"]),
         ("make apt-get", 1000, []),
         ("make brew", 501, ["brew install --quiet redis nginx postgresql@17"]),
         ("make", 0, []),
@@ -154,6 +155,7 @@ INSTALLED = "apt-get install -y -qq --no-install-recommends redis-server nginx-l
         "all there",
         "all there on Debian",
         "no Postgres",
+        "no browser",
         "Debian, root",
         "Debian, sudo",
         "Debian, user",

@@ -53,6 +53,8 @@ function check(text: string): void {
 class Builder {
   #nodes = 0;
   #depth = 0;
+  /** The levels of the headings above: those of an answer may leave some out, those of a page may not. */
+  #headings: readonly number[] = [];
   #covering: readonly number[] = [];
   #parser = new Parser();
 
@@ -75,7 +77,13 @@ class Builder {
   /** The children of a node of the tree, each in its element. */
   #blocks(parent: Tree, into: Element): void {
     if (++this.#depth > DEEPEST) throw new TooMuch();
-    for (let node = parent._firstChild; node; node = node.next) this.#node(node, into);
+    for (let node = parent._firstChild; node; node = node.next) {
+      let text = "";
+      for (; node?.type === "text"; node = node.next) text += node._literal; // the parser cuts it where it tries something
+      if (text) this.#text(text, into);
+      if (!node) break;
+      this.#node(node, into);
+    }
     this.#depth -= 1;
   }
 
@@ -87,22 +95,18 @@ class Builder {
   #node(node: Tree, into: Element): void {
     this.#count();
     switch (node.type) {
-      case "text":
-        return this.#text(node._literal ?? "", into);
       case "softbreak":
         return into.append("\n");
       case "linebreak":
         return into.append(h("br"));
       case "code":
-        return into.append(h("code", { dir: "ltr" }, visible(this.marked.plain(node._literal ?? ""))));
+        return into.append(h("code", { dir: "ltr" }, visible(this.#plain(node._literal))));
       case "code_block":
         return into.append(this.#code(node));
       case "thematic_break":
         return into.append(h("hr"));
       case "html_block":
-        return into.append(h("p", { class: "plain", dir: "auto" }, visible(this.marked.plain(node._literal ?? ""))));
-      case "html_inline":
-        return this.#text(node._literal ?? "", into);
+        return into.append(h("p", { class: "plain", dir: "auto" }, visible(this.#plain(node._literal))));
       case "link":
       case "image":
         return this.#link(node, into);
@@ -112,6 +116,10 @@ class Builder {
   }
 
   #container(node: Tree, into: Element): void {
+    if (node.type === "heading") {
+      this.#headings = [...this.#headings.filter((level) => level < node.level), node.level];
+      node.level = this.#headings.length;
+    }
     const tight = node.type === "paragraph" && node._parent?._parent?._listData.tight;
     const element = tight ? undefined : containerOf(node);
     this.#blocks(node, element ?? into);
@@ -119,20 +127,28 @@ class Builder {
   }
 
   #code(node: Tree): HTMLElement {
-    const code = this.marked.plain(node._literal ?? "").replace(/\n$/, "");
+    const code = this.#plain(node._literal).replace(/\n$/, "");
     return h("pre", { dir: "ltr", tabindex: 0, role: "group", "aria-label": "Code" }, h("code", {}, visible(code)));
   }
 
   /** A link to a page; of a picture too, as no picture is loaded. What leads elsewhere stays text. */
   #link(node: Tree, into: Element): void {
     this.#count(LINK_COST);
-    const url = webAddress(this.marked.plain(node._destination ?? ""));
     const inner = h("span");
     this.#blocks(node, inner);
+    const url = webAddress(this.#plain(node._destination));
     const children = [...inner.childNodes];
     const label = children.length ? children : [url?.host ?? "image"];
     if (!url || inner.querySelector("button, a")) into.append(...label);
     else into.append(link(url, { dir: "auto" }, ...label));
+  }
+
+  /** A signed text as it was; the edges of spans in it count for what follows. */
+  #plain(signed: string | null): string {
+    for (const piece of this.marked.pieces(signed ?? "")) {
+      if (typeof piece === "object" && !("text" in piece)) this.#covering = piece;
+    }
+    return this.marked.plain(signed ?? "");
   }
 
   #text(signed: string, into: Element): void {

@@ -60,10 +60,10 @@ export class Sources {
     const url = webAddress(citation.url);
     const title = foreign("span", citation.title || (url ? hostOf(url) : "Without a title"), "title");
     const places = lighting.count(index);
-    const go = button(places === 1 ? "in the text" : `${places}× in the text`, { class: "quiet" }, () =>
+    const times = places === 1 ? "in the text" : `${places}× in the text`;
+    const go = button(times, { class: "quiet", "aria-label": `Source ${index}: ${times}, go there` }, () =>
       lighting.visit(index, go),
     );
-    go.setAttribute("aria-label", `Source ${index}: go to ${many(places, "place")} in the text`);
     const item = h(
       "li",
       { class: "source", tabindex: "-1" },

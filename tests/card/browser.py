@@ -1,21 +1,28 @@
-"""A host of the card in a real browser. Nothing of it is on a network: each page is answered here, all else refused."""
+"""A host of the card in a real browser. Its pages are answered here, and nothing else is."""
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
+from project import ROOT
 
 from tests.support.packages import missing
 
+T = TypeVar("T")
+PICTURES = ROOT / ".artefacts" / "card"
+"""Where pictures of a test run are kept."""
 HOST = "https://host.example/"
 SANDBOX = "https://sandbox.example/"
 WAIT_MS = 10_000
-ALL = {"openLinks": {}, "serverResources": {}}
+ALL: Mapping[str, Any] = {"openLinks": {}, "serverResources": {}}
 CONTEXT: Mapping[str, Any] = {"theme": "light", "displayMode": "inline", "locale": "en-US"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 STYLE = "body { margin: 0 } iframe { display: block; border: 0; width: 100%; height: 40px }"
@@ -41,12 +48,19 @@ def policy(csp: Mapping[str, list[str]]) -> str:
     )
 
 
+def run(function: Callable[[], Awaitable[T]]) -> T:
+    """What an async function brings, on a thread of its own: the browser's driver has a loop on this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(anyio.run, function).result()
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """The system's Chromium, without a window."""
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if program is None:
-        missing("there is no Chromium")
+        reason = "there is no Chromium"
+        pytest.skip(reason) if sys.platform in ("win32", "darwin") else missing(reason)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
@@ -59,7 +73,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Card:
-    """The card in its host, and all that left the page."""
+    """The card in its host, and what left the page: first its own four requests, for host and sandbox."""
 
     page: Page
     context: BrowserContext
@@ -89,6 +103,44 @@ class Card:
         self.page.evaluate(f"window.settled = {answered}")
         self.frame.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 0))")
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))")
+
+    @property
+    def sent(self) -> list[str]:
+        """The methods of what the card has sent, but for its size."""
+        methods = [message.get("method") for message in self.seen["messages"] if "method" in message]
+        return [method for method in methods if "sandbox" not in method and "size" not in method]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the browser or the bridge found wrong; the bridge's own log is not of interest."""
+        own = [
+            line
+            for line in self.console
+            if "essage {" not in line and "can escape its sandboxing" not in line
+        ]
+        return own + [error for error in self.seen["errors"] if "settled" not in error]
+
+    @property
+    def status(self) -> str:
+        """What a screen reader has been told last."""
+        return self.frame.locator("[role=status]").inner_text()
+
+    def keep_picture(self, name: str, width: int) -> None:
+        """Keep a picture of the whole card."""
+        box = self.page.locator("iframe").bounding_box()
+        assert box
+        self.page.set_viewport_size({"width": width, "height": int(box["height"])})
+        self.settle()
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def draw(self, *results: Any) -> Frame:
+        """Give the card results past the bridge, which writes each into a log."""
+        for result in results:
+            method = "ui/notifications/tool-result"
+            self.tell("post", {"jsonrpc": "2.0", "method": method, "params": result})
+        self.settle()
+        return self.frame
 
     def show(self, result: Mapping[str, Any]) -> Frame:
         """Give the card a result, and return its frame once it is drawn."""
@@ -128,7 +180,7 @@ class Hosts:
         page = made.new_page()
         card = Card(page, made)
         made.route("**/*", lambda route: self._answer(route, card))
-        made.on("request", lambda request: card.requests.append(request.url))
+        page.on("websocket", lambda socket: card.requests.append(socket.url))
         page.on("console", lambda message: card.console.append(message.text))
         page.on("pageerror", lambda error: card.console.append(f"error: {error}"))
         try:
@@ -152,6 +204,7 @@ class Hosts:
         """The pages of host and sandbox; nothing else is there."""
         pages = {HOST: "host", SANDBOX: "sandbox"}
         url = route.request.url
+        card.requests.append(url)
         if url in pages:
             frame = (
                 ""
@@ -170,8 +223,3 @@ class Hosts:
             route.fulfill(body=script.read_text(encoding="utf-8"), content_type="text/javascript")
         else:
             route.abort()
-
-
-def fragment(value: Any) -> str:
-    """A value as JavaScript has it."""
-    return json.dumps(value)

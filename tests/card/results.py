@@ -38,8 +38,8 @@ URLS = (
     "https://news.example.co.uk/space/europa-clipper-passes-mars",
 )
 CLAIM = "The spacecraft left Earth on 14 October 2024 and will reach Jupiter in April 2030"
-TEXT = f"""**Europa Clipper** is on its way to Jupiter. {CLAIM}. {marker(1, URLS[0])} It flew past Mars in March 2025 to
-gain speed. {marker(5, URLS[4])}{marker(3, URLS[2])}
+TEXT = f"""**Europa Clipper** is on its way to Jupiter. {CLAIM}. {marker(1, URLS[0])} It flew past Mars
+in March 2025 to gain speed. {marker(5, URLS[4])}{marker(3, URLS[2])}
 
 ### What it looks for
 
@@ -83,7 +83,8 @@ SEARCH: Mapping[str, Any] = result(
     ],
     code_runs=[
         {
-            "code": "from datetime import date\n\nprint((date(2030, 4, 11) - date(2024, 10, 14)).days, 'days')",
+            "code": "from datetime import date\n\n"
+            "print((date(2030, 4, 11) - date(2024, 10, 14)).days, 'days')",
             "output": "2005 days",
         }
     ],

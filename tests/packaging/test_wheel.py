@@ -25,6 +25,7 @@ def test_the_wheel_holds_the_package_its_data_and_its_licence_and_nothing_else(
     code = {path for path in code if "__pycache__" not in path}
     assert names == code | {f"{metadata}/{name}" for name in described}
     assert {"grok_mcp/py.typed", "grok_mcp/tools/published.json", "grok_mcp/instant/plain.json"} <= names
+    assert {"grok_mcp/server/card.html", "grok_mcp/server/card.licences.txt"} <= names
 
 
 def test_the_metadata_name_the_project_as_the_registry_asks_for_it(wheel: Path, project: Project) -> None:
@@ -44,7 +45,13 @@ def test_the_source_distribution_holds_what_its_tests_read(distributions: Path) 
     with tarfile.open(archive) as tar:
         names = {name.partition("/")[2] for name in tar.getnames()}
     wanted = ["tests/conftest.py", "tests/payloads", "docs/architecture.md", "README.md", "Makefile"]
-    wanted += ["packaging/server.json", ".claude-plugin/marketplace.json", "gemini-extension.json"]
+    wanted += [
+        "card/src/main.ts",
+        "card/package-lock.json",
+        "packaging/server.json",
+        ".claude-plugin/marketplace.json",
+        "gemini-extension.json",
+    ]
     wanted += [
         "constraints.txt",
         ".ci/run",
