@@ -92,4 +92,8 @@ def fill(command: Sequence[str], home: Path, limit_s: float, files: Sequence[Pat
         except subprocess.CalledProcessError as error:
             said = re.findall(r"^(?:npm error|ERROR:) (.+)$", error.stderr, re.MULTILINE)
             raise UnavailableError(f"{home.name} can't be installed: {'; '.join(said[:3])}") from None
-        Path(folder).rename(home)
+        try:
+            Path(folder).rename(home)
+        except OSError:
+            if not home.exists():  # else another process was faster
+                raise
