@@ -5,7 +5,7 @@
 import { Parser } from "commonmark";
 import { h } from "./dom.js";
 import { cut, visible } from "./foreign.js";
-import { link, webAddress } from "./links.js";
+import { hostOf, link, webAddress } from "./links.js";
 import { Marked, type Mark, type Piece } from "./marks.js";
 import type { Citation } from "./result.js";
 import type Tree from "./standins/tree.js";
@@ -139,8 +139,10 @@ class Builder {
     const url = webAddress(this.#plain(node._destination));
     const children = [...inner.childNodes];
     const label = children.length ? children : [url?.host ?? "image"];
-    if (!url || inner.querySelector("button, a")) into.append(...label);
-    else into.append(link(url, { dir: "auto" }, ...label));
+    if (!url || inner.querySelector("button, a")) return into.append(...label);
+    const host = hostOf(url);
+    const known = label.some((one) => `${one instanceof Node ? one.textContent : one}`.includes(host));
+    into.append(link(url, { dir: "auto" }, ...label, !known && h("span", { class: "at" }, ` ${host}`)));
   }
 
   /** A signed text as it was; the edges of spans in it count for what follows. */

@@ -12,6 +12,8 @@ from tests.card.results import CLAIM, FAILED, SEARCH, TEXT, USAGE, citation, mar
 A = "https://a.example/"
 ADDRESS = "https://a.example/b_c_(d)"
 AUTO = ' dir="auto"'
+AT = '<span class="at"> a.example</span>'
+"""A link whose label does not have its host shows it."""
 LIT = "[...document.querySelectorAll('.lit')].map((one) => one.className.split(' ')[0])"
 READ_USAGE = {
     "contents": [{"uri": "grok://usage", "mimeType": "application/json", "text": json.dumps(USAGE)}]
@@ -76,11 +78,15 @@ MARKDOWN: Mapping[str, tuple[str, str]] = {
     "no_table": ("a | b\n\nc", '<p dir="auto">a | b</p><p dir="auto">c</p>'),
     "image": (
         "![a picture](https://a.example/p.png)",
-        f'<p dir="auto">{link("https://a.example/p.png", "a picture", AUTO)}</p>',
+        f'<p dir="auto">{link("https://a.example/p.png", f"a picture{AT}", AUTO)}</p>',
     ),
     "reference": (
         "[a][1]\n\n[1]: https://a.example/",
-        f'<p dir="auto">{link(A, "a", AUTO)}</p>',
+        f'<p dir="auto">{link(A, f"a{AT}", AUTO)}</p>',
+    ),
+    "link_with_its_host": (
+        f"[at a.example]({A})",
+        f'<p dir="auto">{link(A, "at a.example", AUTO)}</p>',
     ),
     "bare_address": (
         f"See {ADDRESS}.",
@@ -174,7 +180,7 @@ def test_a_marker_finds_its_source_by_the_address_and_one_without_a_source_is_se
         evidence={"broken": [{"marker": 2, "why": "no_source"}, {"marker": 7, "why": "two_numbers"}]},
     )
     frame = shared.show(answer)
-    assert frame.locator(".markdown").inner_text() == f"a 1 b 2 c 1 d 1999 {marker(1, A)}"
+    assert frame.locator(".markdown").inner_text() == f"a 1 b 2 c 1 d 1999 c.example {marker(1, A)}"
     assert frame.locator(".markdown button").count() == 2
     assert frame.locator(".lost").get_attribute("aria-label") == "Marker 2, without a source"
     assert frame.locator("#notes li").all_inner_texts() == [

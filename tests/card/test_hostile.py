@@ -309,6 +309,14 @@ def test_a_result_of_any_shape_leaves_a_card(shared: Card, given: Any) -> None:
     assert shared.frame.locator("main h2").first.is_visible() or shared.frame.locator("main section").count()
 
 
+def test_only_a_field_of_its_own_counts(hosts: Hosts) -> None:
+    with hosts.card() as card:
+        card.frame.evaluate("Object.assign(Object.prototype, { isError: true, warnings: ['inherited'] })")
+        frame = card.show(result("Hello."))
+        assert card.status == "Grok has answered."
+        assert "inherited" not in frame.locator("main").inner_text()
+
+
 LONG = 100_000
 PATTERNS = (
     *(
@@ -370,6 +378,17 @@ def test_no_pattern_makes_a_page_that_takes_long(shared: Card, repeated: int) ->
         elements = shared.frame.evaluate("document.querySelectorAll('*').length")
         assert elements < MANY_ELEMENTS, pattern
     assert_harmless(shared)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x [" * 2_501, "> " * 25 + "x", "- " * 25 + "x", "\n\n".join(["[x](https://a.example/)"] * 2_300)],
+    ids=["special characters", "quotes", "lists", "links"],
+)
+def test_what_nobody_writes_is_shown_as_it_is(shared: Card, text: str) -> None:
+    frame = shared.draw(result(text))
+    assert frame.locator(".answer .plain").text_content() == text
+    assert frame.locator(".answer a").count() == 0
 
 
 @pytest.mark.parametrize("deep", ["> ", "- ", "1. ", "  - ", "*_", "[", "![", "**_"])

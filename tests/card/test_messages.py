@@ -143,6 +143,15 @@ def test_it_reports_its_height_when_that_changes_and_is_quiet_else(hosts: Hosts)
         )
 
 
+def test_another_width_with_the_same_height_is_not_reported(hosts: Hosts) -> None:
+    with hosts.card(width=800) as card:
+        card.show(result("Hello.", model="m"))
+        drawn = heights(card)
+        card.page.set_viewport_size({"width": 790, "height": 900})
+        card.settle()
+        assert heights(card) == drawn
+
+
 def test_a_fixed_height_is_filled_and_scrolls_inside(hosts: Hosts) -> None:
     with hosts.card(containerDimensions={"width": 800, "height": 300}) as card:
         frame = card.show(LONG)
