@@ -57,7 +57,7 @@ ROWS = (
     Row("500 twice", Fail(500, retry_after=0), times=2, attempts=3),
     Row("connection dropped before any event", StreamFault("disconnect", after_chunks=0)),
     Row("connection dropped before any text", StreamFault("disconnect", after_chunks=1)),
-    Row("connection dropped twice", StreamFault("disconnect", after_chunks=0), times=2, attempts=3),
+    Row("connection dropped three times", StreamFault("disconnect", after_chunks=0), 3, attempts=1 + RETRIES),
     Row(
         "silence before any event",
         StreamFault("stall", after_chunks=0, stall_seconds=SILENT_S),
