@@ -13,7 +13,7 @@ REACHED := --fail-under=0
 endif
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check suite coverage test-hosts snapshots listings card picture constraints bundle sbom bench profile clean
+.PHONY: demo test check suite coverage test-hosts snapshots listings card picture corpus constraints bundle sbom bench profile clean
 
 demo: .venv/.installed
 	@$(BIN)/grok-mcp-server demo
@@ -62,6 +62,10 @@ card: .venv/.installed-dev
 # Draw the picture of the README again, after a change of what answers look like.
 picture: .venv/.installed-dev
 	$(BIN)/python packaging/picture.py
+
+# Let each client read the corpus, which npm and PyPI bring below .venv; writes corpus/RESULTS.md.
+corpus: .venv/.installed-dev
+	$(BIN)/python packaging/corpus_table.py
 
 # Write down what .venv has, after a green `make test`: exact versions, and hashes for all systems.
 constraints: .venv/.installed-dev

@@ -25,12 +25,22 @@ CODE_IMAGES = 20
 """Pictures that one run of code made."""
 QUERIES = 20
 """Of one search: real ones have up to five."""
+SHOWN_SOURCES = 10_000
+"""Addresses that the steps of one answer show, each with its step: of more only the address is kept."""
+STEPS = 200
+"""Steps of one answer that are published: real ones have up to fifty."""
+STEP_SOURCES = 100
+"""Citations that one step met and are published with it: real searches have up to thirty."""
+QUERY_CHARACTERS = 500
+"""A query, or what was looked for in a page, in a step: what is longer is cut."""
 FOUND_FILES = 50
 """Documents of one search of files: the endpoint is asked for ten."""
 LABEL_CHARACTERS = 200
 """A name that the endpoint gives: of a document, a tool, a reply, a status."""
 CITATIONS_AT_ONCE = 10_000
 """In one event: what is behind repeats what an answer of a thousand has, or is too much already."""
+MARKERS = 2_000
+"""Markers of citations in one text that are held against its sources: real texts have some dozens."""
 ANSWER_INVISIBLE = 100_000
 """Characters taken out of a text: their places are kept for the spans of citations."""
 JSON_VALUES = 200_000

@@ -85,11 +85,15 @@ class ToolCallDelta(NamedTuple):
 
 
 class SearchStep(NamedTuple):
-    """A server-side search began or became known better; one search may have several queries, or none yet."""
+    """A server-side search began or became known better; one search may have several queries, or none yet.
+
+    `item` is the endpoint's own name for it, as in the steps below.
+    """
 
     key: str
     kind: Literal["web", "x"]
     queries: tuple[str, ...] = ()
+    item: str = ""
 
 
 class PageStep(NamedTuple):
@@ -98,6 +102,7 @@ class PageStep(NamedTuple):
     key: str
     url: str
     pattern: str = ""
+    item: str = ""
 
 
 class CodeStep(NamedTuple):
@@ -135,6 +140,7 @@ class FileStep(NamedTuple):
     key: str
     queries: tuple[str, ...] = ()
     found: tuple[FoundFile, ...] = ()
+    item: str = ""
 
 
 class McpStep(NamedTuple):
@@ -143,6 +149,7 @@ class McpStep(NamedTuple):
     key: str
     server: str = ""
     name: str = ""
+    item: str = ""
 
 
 class MediaStep(NamedTuple):
@@ -150,12 +157,15 @@ class MediaStep(NamedTuple):
 
     key: str
     kind: Literal["image", "video", "drawing"]
+    item: str = ""
 
 
 class SourcesFound(NamedTuple):
-    """Pages that a search met, cited or not."""
+    """Pages that a search met, cited or not; `key` and `item` are those of its step."""
 
     urls: tuple[str, ...]
+    key: str = ""
+    item: str = ""
 
 
 class CitationFound(NamedTuple):

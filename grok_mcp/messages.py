@@ -251,7 +251,8 @@ class ChatRequest:
     `include`, that the endpoint has refused; `cache_key` keeps the turns of one conversation on one upstream
     machine; `code`: the model may run Python at the endpoint. `guidelines` are what the endpoint is told to
     decline, `collections` documents there that it may search, and `safety_identifier` stands for the caller:
-    all three are the operator's, not the caller's.
+    all three are the operator's, not the caller's. `met` are the addresses that an answer met which the last
+    two messages have corrected, None where they do not.
     """
 
     model: str
@@ -272,6 +273,7 @@ class ChatRequest:
     guidelines: tuple[str, ...] = ()
     collections: tuple[str, ...] = ()
     safety_identifier: str | None = None
+    met: tuple[str, ...] | None = None
 
     @property
     def uses_server_tools(self) -> bool:
@@ -305,6 +307,63 @@ class Citation:
             "spans": [list(span) for span in self.spans],
         }
         return published | {"from_text": True} if self.from_text else published
+
+
+StepKind = Literal["web", "x", "page", "code", "files", "tool", "media"]
+
+
+class Step(NamedTuple):
+    """What a tool at the endpoint did: a search with its queries, a page that it opened and what it looked
+    for there, a run of code, a search of files, a tool of another server or a medium by its name.
+
+    `met` holds the numbers of the citations whose address the step showed.
+    """
+
+    kind: StepKind
+    queries: tuple[str, ...] = ()
+    url: str = ""
+    pattern: str = ""
+    name: str = ""
+    met: tuple[int, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published form, without what is empty."""
+        published = {name: value for name, value in self._asdict().items() if value}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in published.items()}
+
+
+class BrokenMarker(NamedTuple):
+    """A marker of the text, or the number of a source, that does not hold, and why.
+
+    `no_source`: it leads to no page; `two_numbers`: number and source are not one to one; `span_outside`: the
+    endpoint places the source outside the text, or where the text does not cite it.
+    """
+
+    marker: int
+    why: Literal["no_source", "two_numbers", "span_outside"]
+
+
+class Evidence(NamedTuple):
+    """Where the sources of an answer come from, by their numbers; says nothing about whether they are right.
+
+    `cited`: the text cites it, and the run met it; `met_only`: met, not cited; `unseen`: cited, but neither a
+    step of the run nor a list of the endpoint has shown its address; `note` says in words what does not hold.
+    """
+
+    cited: tuple[int, ...] = ()
+    met_only: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
+    broken: tuple[BrokenMarker, ...] = ()
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The published form: all four lists. The note stands among the answer's warnings."""
+        return {
+            "cited": list(self.cited),
+            "met_only": list(self.met_only),
+            "unseen": list(self.unseen),
+            "broken": [one._asdict() for one in self.broken],
+        }
 
 
 class CodeRun(NamedTuple):
@@ -344,9 +403,17 @@ class Data(NamedTuple):
     value: Any
 
 
+_UNPUBLISHED = ("data", "reasoning", "steps")
+"""Fields of an answer that are not in its published form, or not under their own name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool call brings when it ends well; `data` is None where text was requested."""
+    """What a tool call brings when it ends well; `data` is None where text was requested.
+
+    `steps` are in the order of the run, with the numbers of the citations that they met; `evidence` is None
+    where there are neither citations nor markers.
+    """
 
     text: str = ""
     data: Data | None = None
@@ -366,15 +433,18 @@ class Answer:
     warnings: tuple[str, ...] = ()
     reasoning: tuple[Mapping[str, Any], ...] = ()
     files: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    evidence: Evidence | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The published form: JSON values by their published names, without what is empty."""
         plain: dict[str, Any] = {
-            one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("data", "reasoning")
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in _UNPUBLISHED
         }
         for name in ("citations", "documents", "code_runs", "tool_calls"):
             plain[name] = [one.to_dict() for one in plain[name]]
         plain["usage"] = self.usage.to_dict()
+        plain["evidence"] = self.evidence and self.evidence.to_dict()
         for name in ("alternatives", "search_queries", "pages_read", "files", "warnings"):
             plain[name] = list(plain[name])
         published = {name: value for name, value in plain.items() if value not in (None, "", [], {})}

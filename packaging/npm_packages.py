@@ -38,16 +38,23 @@ def installed(package: str, version: str) -> Path:
 
 
 def home_of(
-    package: str, version: str, root: Path = HOME, *, scripts: bool = False, limit_s: float = INSTALL_S
+    package: str,
+    version: str,
+    root: Path = HOME,
+    *,
+    others: Sequence[str] = (),
+    scripts: bool = False,
+    limit_s: float = INSTALL_S,
 ) -> Path:
     """A folder that has this version of a package, and what it needs, in its `node_modules`.
 
-    `scripts` lets the package put its program into place.
+    `others` are packages with their versions that stand beside it, `scripts` lets the package put its program
+    into place.
     """
-    home = root / f"{package.replace('/', '+')}@{version}"
+    home = root / "+".join([f"{package}@{version}", *others]).replace("/", "+")
     if not home.exists():
         options = [] if scripts else ["--ignore-scripts"]
-        fill([*_npm(), "install", *options, f"{package}@{version}", "--prefix"], home, limit_s)
+        fill([*_npm(), "install", *options, f"{package}@{version}", *others, "--prefix"], home, limit_s)
     return home
 
 
@@ -95,5 +102,5 @@ def fill(command: Sequence[str], home: Path, limit_s: float, files: Sequence[Pat
         try:
             Path(folder).rename(home)
         except OSError:
-            if not home.exists():  # else another process was faster
+            if not home.exists():  # another process was faster, with the same
                 raise

@@ -124,6 +124,17 @@ async def test_the_card_gets_the_text_and_the_sources_whose_spans_lie_in_it() ->
     ]
 
 
+async def test_the_card_gets_the_steps_of_the_run_with_the_sources_that_each_met_and_what_holds() -> None:
+    async with Endpoint(payload_reply("05_responses_stream_web_and_x_search.sse")) as endpoint:
+        async with host_on(endpoint, extensions=SHOWS) as host:
+            found = (await host.search()).answer
+    assert found["steps"] == [
+        {"kind": "web", "queries": ["tram extension council vote 12 November"], "met": [1, 2, 4]},
+        {"kind": "x", "queries": ["tram extension since:2026-11-12"]},
+    ]
+    assert found["evidence"] == {"cited": [1, 2, 3], "met_only": [4], "unseen": [], "broken": []}
+
+
 LONG = "A sentence that fills a line. " * 100
 MARKER = "[[1]](https://a.example/1)"
 

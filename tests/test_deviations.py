@@ -109,7 +109,7 @@ SAME = [
     Same("repeatthoughts"),
     Same("noobject"),
     Same("noobject;json"),
-    Same("bare", about=("spans",)),
+    Same("bare", about=("spans", "evidence")),
     Same("textusage"),
     Same("nullusage", about=("usage",)),
     Same("nousage", about=("usage",)),

@@ -236,4 +236,19 @@ async def test_a_real_answer_with_sources_is_the_same_in_parts() -> None:
         async with host_on(endpoint, gateway="xai", max_result_chars=400, results="structured") as host:
             parts = await parts_of(host, await host.search("Tram?"))
     assert "".join(part.structured["text"] for part in parts) == whole["text"]
-    assert parts[-1].structured["citations"] == whole["citations"]
+    last = parts[-1].structured
+    assert last["evidence"] == whole["evidence"]
+    assert [cited | {"spans": []} for cited in last["citations"]] == [
+        cited | {"spans": []} for cited in whole["citations"]
+    ]
+    marked = [
+        (cited["index"], part.structured["text"][slice(*span)])
+        for part in parts
+        for cited in part.structured["citations"]
+        for span in cited["spans"]
+    ]
+    assert marked == [
+        (cited["index"], whole["text"][slice(*span)])
+        for cited in whole["citations"]
+        for span in cited["spans"]
+    ]

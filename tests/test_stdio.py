@@ -175,6 +175,9 @@ def test_the_server_lists_its_tools_without_loading_what_only_calls_need() -> No
         "sqlite3",
         "platformdirs",
         "grok_mcp.accounting.sqlite",
+        "grok_mcp.pipeline.evidence",
+        "grok_mcp.pipeline.same_page",
+        "grok_mcp.pipeline.steps",
         "httpcore2",
         "h11",
     }

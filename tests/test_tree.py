@@ -22,7 +22,7 @@ TOP_LEVEL = {
         "pyproject.toml",
         "constraints.txt",
     ),
-    *("benchmarks", "card", "docs", "grok_mcp", "packaging", "tests"),
+    *("benchmarks", "card", "corpus", "docs", "grok_mcp", "packaging", "tests"),
     *(
         "README.md",
         "LICENSE",
@@ -71,7 +71,9 @@ def imported(path: Path) -> Iterator[str]:
 
 def test_no_module_imports_from_a_test_module_or_a_conftest() -> None:
     files = [
-        path for folder in ("tests", "benchmarks", "packaging") for path in (ROOT / folder).rglob("*.py")
+        path
+        for folder in ("tests", "benchmarks", "packaging", "corpus")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     assert ROOT / "tests" / "support" / "endpoint.py" in files
     found = [

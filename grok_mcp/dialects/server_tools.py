@@ -30,42 +30,46 @@ PHASES: Mapping[str, tuple[str, ...]] = {
 _Steps = Iterator[Event]
 
 
-def begun(kind: str, key: str) -> Event:
+def begun(kind: str, key: str, item: str = "") -> Event:
     """The step of a kind in `PHASES` of which nothing else is known yet."""
-    return _BEGUN[kind](key)
+    return _BEGUN[kind](key, item)
 
 
 def steps(item: Mapping[str, Any], kind: str, key: str, *, done: bool) -> _Steps:
     """What one output item says of a tool at the endpoint; nothing for items of other kinds."""
+    name = text_of(item.get("id"))
     if kind in ("web_search_call", "x_search_call", "custom_tool_call"):
         yield from _search(item, key, kind)
     elif kind in ("code_interpreter_call", "code_execution_call"):
         yield _code(item, key, "completed" if done else "")
     elif kind == "file_search_call":
-        yield events.FileStep(key, _queries(item), tuple(map(_found, _some(item.get("results")))))
+        yield events.FileStep(key, _queries(item), tuple(map(_found, _some(item.get("results")))), name)
     elif kind == "mcp_call":
-        yield events.McpStep(key, text_of(item.get("server_label")), text_of(item.get("name")))
+        yield events.McpStep(key, text_of(item.get("server_label")), text_of(item.get("name")), name)
     elif kind in PHASES:  # its result may be megabytes of base64: nobody reads it
-        yield begun(kind, key)
+        yield begun(kind, key, name)
 
 
 def _search(item: Mapping[str, Any], key: str, kind: str) -> _Steps:
     """A search, or a page that it opens; x_search comes as a custom tool call whose input is JSON text."""
     name, action = text_of(item.get("name")), mapping(item.get("action"))
+    item_id = text_of(item.get("id"))
     on_x = kind == "x_search_call" or name.startswith(("x_", "view_x"))
     if kind == "custom_tool_call" and not on_x:
         return
     arguments = _loaded(text_of(item.get("arguments")) or text_of(item.get("input")))
     url = text_of(action.get("url")) or text_of(arguments.get("url"))
     if name == "view_x_video":
-        yield begun("view_x_video_call", key)
+        yield begun("view_x_video_call", key, item_id)
     elif url and not on_x:
-        yield events.PageStep(key, url, text_of(action.get("pattern")) or text_of(arguments.get("pattern")))
+        pattern = text_of(action.get("pattern")) or text_of(arguments.get("pattern"))
+        yield events.PageStep(key, url, pattern, item_id)
     else:
-        yield events.SearchStep(key, "x" if on_x else "web", _queries(action) or _queries(arguments))
+        queries = _queries(action) or _queries(arguments)
+        yield events.SearchStep(key, "x" if on_x else "web", queries, item_id)
     urls = tuple(filter(None, (text_of(source.get("url")) for source in mappings(action.get("sources")))))
     if urls:
-        yield events.SourcesFound(urls)
+        yield events.SourcesFound(urls, key, item_id)
 
 
 def _queries(action: Mapping[str, Any]) -> tuple[str, ...]:
@@ -108,16 +112,16 @@ def _loaded(text: str) -> Mapping[str, Any]:
         return {}
 
 
-_BEGUN: Mapping[str, Callable[[str], Event]] = {
-    "web_search_call": lambda key: events.SearchStep(key, "web"),
-    "x_search_call": lambda key: events.SearchStep(key, "x"),
+_BEGUN: Mapping[str, Callable[[str, str], Event]] = {
+    "web_search_call": lambda key, item: events.SearchStep(key, "web", item=item),
+    "x_search_call": lambda key, item: events.SearchStep(key, "x", item=item),
     "code_interpreter_call": events.CodeStep,
     "code_execution_call": events.CodeStep,
-    "file_search_call": events.FileStep,
-    "mcp_call": events.McpStep,
-    "image_generation_call": lambda key: events.MediaStep(key, "drawing"),
-    "view_image_call": lambda key: events.MediaStep(key, "image"),
-    "view_x_video_call": lambda key: events.MediaStep(key, "video"),
+    "file_search_call": lambda key, item: events.FileStep(key, item=item),
+    "mcp_call": lambda key, item: events.McpStep(key, item=item),
+    "image_generation_call": lambda key, item: events.MediaStep(key, "drawing", item),
+    "view_image_call": lambda key, item: events.MediaStep(key, "image", item),
+    "view_x_video_call": lambda key, item: events.MediaStep(key, "video", item),
 }
 
 _COUNTED: Mapping[str, tuple[str, ...]] = {

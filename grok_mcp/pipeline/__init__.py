@@ -4,6 +4,7 @@ request.
 `Grok` is one endpoint for the whole process; whoever serves callers holds one and asks it.
 """
 
+from grok_mcp.pipeline.answer import with_sources_of as with_sources_of
 from grok_mcp.pipeline.fold import StreamedText as StreamedText
 from grok_mcp.pipeline.grok import Grok as Grok
 from grok_mcp.pipeline.in_flight import InFlight as InFlight

@@ -9,22 +9,37 @@ from typing import cast
 
 from grok_mcp import bounds, events
 from grok_mcp.gateways import Gateway
-from grok_mcp.messages import Answer, ChatRequest, CodeRun, FinishReason, FoundDocument, FunctionCall
+from grok_mcp.messages import (
+    Answer,
+    ChatRequest,
+    Citation,
+    CodeRun,
+    Evidence,
+    FinishReason,
+    FoundDocument,
+    FunctionCall,
+    Step,
+)
 from grok_mcp.models import MOVING, RETIRED, RETIRED_ON, find_model
-from grok_mcp.pipeline.citations import cite, is_page
+from grok_mcp.pipeline.citations import NONE, Sources, cite, is_page
 from grok_mcp.pipeline.fold import CodeParts, Fold
 from grok_mcp.redaction import INVISIBLE, join_surrogates, one_line
 from grok_mcp.usage import Usage, fees, normalise, with_cost_estimate
 
 
-def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: bool) -> Answer:
-    """The answer so far; `broken` marks one whose stream did not end properly."""
+def build_answer(
+    fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: bool, cut: bool = False
+) -> Answer:
+    """The answer so far; `broken` marks one whose stream did not end properly, `cut` one that may lack what
+    stands behind its end.
+    """
     text = fold.text()
-    sources = request.search.sources if request.search else ()
-    citations, warnings = cite(fold, text, sources)
+    kinds = request.search.sources if request.search else ()
+    found = cite(fold, text, kinds, is_json=request.response_format is not None)
     calls, first = _calls(fold, request), fold.first
     nameless = any(call.arguments and not call.name for call in fold.tool_calls if call.choice == first)
     reason = _finish_reason(fold, calls, broken or (nameless and not calls))
+    citations, evidence, steps = _provenance(found, fold, request, reason, cut=broken or cut)
     answer = Answer(
         text=text,
         alternatives=tuple(fold.text(choice) for choice in fold.choices if choice != first),
@@ -39,7 +54,10 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
         response_id=_label(fold.response_id),
         usage=usage_of(fold, request, gateway),
         reasoning=tuple(item.item for item in fold.reasoning.values()),
+        steps=steps,
+        evidence=evidence,
     )
+    warnings = _source_warnings(found, evidence)
     searched = None
     if request.search:
         counted = (answer.usage.sources_used, answer.usage.web_searches, answer.usage.x_searches)
@@ -65,6 +83,36 @@ def build_answer(fold: Fold, request: ChatRequest, gateway: Gateway, *, broken: 
     if searched is None and not warnings:
         return answer
     return replace(answer, searched=searched, warnings=tuple(warnings))
+
+
+def _provenance(
+    found: Sources, fold: Fold, request: ChatRequest, reason: FinishReason, *, cut: bool
+) -> tuple[tuple[Citation, ...], Evidence | None, tuple[Step, ...]]:
+    """The citations, what holds of them, and the steps of the run."""
+    if found is NONE and not fold.steps:
+        return (), None, ()
+    from grok_mcp.pipeline.evidence import weigh
+    from grok_mcp.pipeline.steps import steps_of
+
+    is_whole = reason in ("stop", "tool_calls")
+    citations, evidence = weigh(found, fold, request, is_cut=cut, is_whole=is_whole)
+    return citations, evidence, steps_of(fold, found)
+
+
+def with_sources_of(first: Answer, second: Answer) -> Answer:
+    """The second answer, which corrects the first one, with the sources and steps of both."""
+    from grok_mcp.pipeline import evidence
+
+    return evidence.with_sources_of(first, second)
+
+
+def _source_warnings(found: Sources, evidence: Evidence | None) -> list[str]:
+    warnings = []
+    if found.refused:
+        warnings.append(f"Sources that are not addresses of web pages were left out: {len(found.refused)}.")
+    if evidence and evidence.note:
+        warnings.append(evidence.note)
+    return warnings
 
 
 def _queries(fold: Fold) -> tuple[str, ...]:

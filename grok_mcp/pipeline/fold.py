@@ -70,7 +70,9 @@ class Part:
     def rest_of(self, whole: str, *, clean: bool) -> str | None:
         """What a text that begins with this one adds to it; None where it begins in another way."""
         begun = self.so_far
-        if clean:
+        if clean and INVISIBLE.search(whole):
+            if INVISIBLE.sub("", whole[: self.length]) == begun:
+                return whole[self.length :]  # with what is invisible in it, whose places are kept
             whole = INVISIBLE.sub("", whole)
         return whole[len(begun) :] if whole.startswith(begun) else None
 
@@ -262,7 +264,14 @@ class Fold:
         """What tools at the endpoint did, in the order in which it began, each as it is known best."""
         self.code: dict[str, CodeParts] = {}
         self._code_by_item: dict[str, str] = {}
+        self._keys_by_item: dict[str, str] = {}
+        self._last_step = ("", ""), ""
+        """How the last step was named, and the key under which it is kept: its sources come behind it."""
         self.sources: dict[str, None] = {}
+        """The addresses that steps have shown, whichever did."""
+        self.shown: dict[str, dict[str, None]] = {}
+        """The same for each step, by its key."""
+        self._shown = 0
         self.citations: dict[tuple[str, int, int, Place], events.CitationFound] = {}
         self.reasoning: dict[str, events.EncryptedReasoning] = {}
         self.report: UsageReport | None = None
@@ -366,13 +375,26 @@ class Fold:
 
     def _keep_step(self, event: Any) -> None:
         """A step of a tool, or what has become known of it: the fields that this event fills in."""
-        place = (type(event), event.key)
+        key = self._step_key(event)
+        self._last_step = (event.key, event.item), key
+        event, place = event._replace(key=key), (type(event), key)
         known = self.steps.get(place)
         if known is None:
             self._room(self.steps, "steps")
             known = event
         self._weigh(sum(map(len, _texts(event))))
         self.steps[place] = type(event)(*(now or before for now, before in zip(event, known, strict=True)))
+
+    def _step_key(self, event: Any) -> str:
+        """The key of this step: a whole response may number its items in another way than its stream did, and
+        some endpoints name all of them alike.
+        """
+        key = self._keys_by_item.setdefault(event.item, event.key) if event.item else event.key
+        known = self.steps.get((type(event), key))
+        if key == event.key or known is None:
+            return key
+        pairs = zip(event[1:], known[1:], strict=True)
+        return event.key if any(now and before and now != before for now, before in pairs) else key
 
     def _keep_code(self, event: events.CodeStep) -> None:
         key = self._code_key(event)
@@ -410,6 +432,11 @@ class Fold:
         if len(event.urls) > bounds.ANSWER_ITEMS:
             raise _too_much(bounds.ANSWER_ITEMS, "sources")
         self.sources.update(dict.fromkeys(event.urls))
+        known, key = self._last_step
+        key = key if known == (event.key, event.item) else event.key
+        self._shown += len(event.urls)
+        if self._shown <= bounds.SHOWN_SOURCES:
+            self.shown.setdefault(key, {}).update(dict.fromkeys(event.urls))
 
     def _keep_citation(self, event: events.CitationFound) -> None:
         self._weigh(len(event.url) + len(event.title))

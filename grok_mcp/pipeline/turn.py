@@ -124,17 +124,19 @@ class Turn:
 
     def conclude(self, gateway: Gateway) -> Answer:
         """The answer with its times and warnings, or the failure where no text came."""
+        cut = False
         if self.failure and self._is_whole(self.failure):
-            self.failure = None
+            self.failure, cut = None, True
         if self.unreadable and self.failure is None:
             self.failure = errors.InterruptedAnswerError(
                 f"{self.unreadable} pieces of the stream could not be read and are missing.", "Ask again."
             )
         fold, failure = self.fold, self.failure
-        answer = build_answer(fold, self.plan.form.request, gateway, broken=failure is not None)
+        request = self.plan.form.request
+        answer = build_answer(fold, request, gateway, broken=failure is not None, cut=cut)
         usage = answer.usage
         for earlier in self._earlier:
-            usage = usage_of(earlier, self.plan.form.request, gateway) + usage
+            usage = usage_of(earlier, request, gateway) + usage
         usage = replace(
             usage,
             duration_s=time.monotonic() - self.started,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from grok_mcp.errors import InvalidArgumentError
-from grok_mcp.messages import Answer, Data, Running
+from grok_mcp.messages import CITATION_MARKER, Answer, Data, Evidence, Running
 from grok_mcp.rendering.markdown import SHOWN_RUNS, as_markdown, body, shown_runs
 
 _ENDS = (
@@ -25,15 +25,12 @@ _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
 
 
 class Page(NamedTuple):
-    """What one result holds of an answer: `rendered` as Markdown, `published` as data.
-
-    The text on it is that from `start` to `end`.
-    """
+    """What one result holds of an answer: `rendered` as Markdown, `published` as data, up to `end`."""
 
     rendered: Answer
     published: dict[str, Any]
     end: int
-    start: int = 0
+    """Where in the text it stops."""
 
 
 def whole(answer: Answer) -> Page:
@@ -68,8 +65,8 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
     shown = _with_short_code(outcome, limit)
     end = _end(shown, text, offset, limit)
     if end == len(text):
-        published = replace(outcome, text=outcome.text[offset:]).to_dict()
-        return Page(replace(shown, text=text[offset:], alternatives=()), published, end, offset)
+        published = _published(outcome, outcome, offset, end)
+        return Page(replace(shown, text=text[offset:], alternatives=()), published, end)
     head = f"This is the text {_span(offset, end)} of {len(text)}."
     cited = tuple(
         citation
@@ -77,9 +74,40 @@ def page_of(outcome: Answer | Running, answer_id: str, offset: int, limit: int) 
         if any(offset <= first < end for first, _ in citation.spans)
     )
     page = replace(outcome, alternatives=(), citations=cited, tool_calls=(), code_runs=(), documents=())
+    page = replace(page, evidence=_evidence_on(page, outcome.text[offset:end]))
     page = page.with_warnings([_more(head, answer_id, end)])
-    published = replace(page, text=outcome.text[offset:end]).to_dict() | {"answer_id": answer_id}
-    return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end, offset)
+    published = _published(page, outcome, offset, end) | {"answer_id": answer_id}
+    return Page(replace(page, text=text[offset:end].rstrip("\r\n")), published, end)
+
+
+def _published(page: Answer, outcome: Answer, start: int, end: int) -> dict[str, Any]:
+    """A page as data: its part of the text, and the spans of its citations in that."""
+    text = outcome.text[start:end]
+    citations = tuple(
+        replace(
+            cited,
+            spans=tuple(
+                (first - start, min(last, end) - start) for first, last in cited.spans if start <= first < end
+            ),
+        )
+        for cited in page.citations
+    )
+    return replace(page, text=text, citations=citations).to_dict()
+
+
+def _evidence_on(page: Answer, text: str) -> Evidence | None:
+    """The evidence of a page that is not the last: what concerns its citations and the markers in it."""
+    if page.evidence is None:
+        return None
+    listed = {cited.index for cited in page.citations}
+    marked = {int(match[1]) for match in CITATION_MARKER.finditer(text)}
+    evidence = page.evidence._replace(
+        cited=tuple(number for number in page.evidence.cited if number in listed),
+        met_only=tuple(number for number in page.evidence.met_only if number in listed),
+        unseen=tuple(number for number in page.evidence.unseen if number in listed),
+        broken=tuple(one for one in page.evidence.broken if one.marker in marked | listed),
+    )
+    return evidence if any(evidence[:4]) else None
 
 
 def _with_short_code(answer: Answer, limit: int) -> Answer:
@@ -103,7 +131,7 @@ def _running_page(running: Running, offset: int, limit: int) -> Page:
     come = f"this is the text {_span(start, end)}" if end > start else "there is no new text yet"
     page = page.with_warnings([_more(f"Grok is still writing; {come}.", running.answer_id, end)])
     published = replace(page, text=text[start:end]).to_dict() | rest
-    return Page(replace(page, text=text[start:end].rstrip("\r\n")), published, end, start)
+    return Page(replace(page, text=text[start:end].rstrip("\r\n")), published, end)
 
 
 def _more(head: str, answer_id: str, end: int) -> str:

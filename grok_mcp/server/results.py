@@ -79,15 +79,9 @@ def _for_card(page: Page) -> dict[str, Any]:
     fields = {name: page.published[name] for name in _CARD_FIELDS if name in page.published}
     if "text" in fields:
         fields["text"] = join_surrogates(fields["text"])
-    if "citations" in fields:
-        fields["citations"] = [_from(page.start, page.end, citation) for citation in fields["citations"]]
+    if page.rendered.steps:
+        fields["steps"] = [step.to_dict() for step in page.rendered.steps]
     return fields
-
-
-def _from(start: int, end: int, citation: dict[str, Any]) -> dict[str, Any]:
-    """A citation with the spans that are on the page."""
-    inside = [[first - start, last - start] for first, last in citation["spans"] if start <= first < end]
-    return {**citation, "spans": inside}
 
 
 def link_to(answer_id: str) -> ResourceLink:

@@ -228,5 +228,8 @@ def _size(outcome: Outcome) -> int:
     calls = (call.arguments for call in outcome.tool_calls)
     texts = (outcome.text, *outcome.alternatives, *calls, *outcome.search_queries, *outcome.warnings)
     ran = (text for run in outcome.code_runs for text in (run.code, run.output, *run.images))
-    listed = 500 * (len(outcome.citations) + len(outcome.documents))
-    return sum(map(len, (*texts, *ran, *outcome.pages_read))) + listed
+    did = (text for step in outcome.steps for text in (*step.queries, step.url, step.pattern, step.name))
+    listed = 500 * (len(outcome.citations) + len(outcome.documents)) + 20 * sum(
+        5 + len(step.met) for step in outcome.steps
+    )
+    return sum(map(len, (*texts, *ran, *outcome.pages_read, *did))) + listed

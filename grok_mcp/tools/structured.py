@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from grok_mcp import bounds, errors, events
 from grok_mcp.messages import Answer, Call, ChatRequest, Data, Message, ResponseFormat, Search
-from grok_mcp.pipeline import Grok
+from grok_mcp.pipeline import Grok, with_sources_of
 from grok_mcp.tools.arguments import Arguments, SamplingOptions, not_blank
 from grok_mcp.tools.json_schema import SchemaCheck
 from grok_mcp.tools.spec import ToolSpec
@@ -121,21 +121,19 @@ async def _mismatches(check: SchemaCheck, answer: Answer) -> list[str]:
 
 
 def _corrected(first: Answer, second: Answer) -> Answer:
-    """The second answer with all that the first one brought but its text, into which its spans pointed."""
-    sources = {citation.url: replace(citation, spans=()) for citation in first.citations}
-    sources |= {citation.url: citation for citation in second.citations}
-    numbered = (replace(citation, index=number) for number, citation in enumerate(sources.values(), 1))
+    """The second answer with all that the first one brought but its text, and what held of that."""
     note = "The first answer did not fit the schema; Grok corrected it."
+    outdated = first.evidence.note if first.evidence else ""
+    noted = [warning for warning in first.warnings if warning != outdated]
     return replace(
-        second,
-        citations=tuple(numbered),
+        with_sources_of(first, second),
         searched=first.searched if second.searched is None else second.searched,
         search_queries=tuple(dict.fromkeys((*first.search_queries, *second.search_queries))),
         pages_read=tuple(dict.fromkeys((*first.pages_read, *second.pages_read))),
         documents=tuple(dict.fromkeys((*first.documents, *second.documents))),
         code_runs=first.code_runs + second.code_runs,
         usage=first.usage + second.usage,
-        warnings=tuple(dict.fromkeys((*first.warnings, *second.warnings, note))),
+        warnings=tuple(dict.fromkeys((*noted, *second.warnings, note))),
     )
 
 
@@ -154,7 +152,8 @@ def _repair(request: ChatRequest, answer: Answer, mismatches: list[str]) -> Chat
     )
     answered = Message("assistant", answer.text, reasoning=answer.reasoning)
     messages = (*request.messages, answered, Message("user", complaint))
-    return replace(request, messages=messages, search=None, collections=(), code=False)
+    met = tuple(cited.url for cited in answer.citations if not cited.from_text)
+    return replace(request, messages=messages, search=None, collections=(), code=False, met=met)
 
 
 STRUCTURED = ToolSpec(

@@ -128,7 +128,14 @@ KEY = IsStr(regex=r"[0-9a-f]{32}")
 def answer(
     text: str, model: str, counts: Json | None = None, *, warnings: Sequence[str] = (), **more: Any
 ) -> Json:
-    """A whole published answer; `counts` as the host sees them, none where the gateway tells none."""
+    """A whole published answer; `counts` as the host sees them, none where the gateway tells none.
+
+    All sources of these answers are met, and cited where they have a place.
+    """
+    if "citations" in more:
+        cites = [one["index"] for one in more["citations"] if one["spans"]]
+        rest = [one["index"] for one in more["citations"] if not one["spans"]]
+        more["evidence"] = {"cited": cites, "met_only": rest, "unseen": [], "broken": []}
     return {
         **({"text": text} if text else {}),
         **({"warnings": list(warnings)} if warnings else {}),

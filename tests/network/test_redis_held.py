@@ -17,7 +17,17 @@ from grok_mcp.errors import (
     SchemaMismatchError,
 )
 from grok_mcp.events import ignore
-from grok_mcp.messages import Answer, Citation, Data, FunctionCall, Outcome, Running
+from grok_mcp.messages import (
+    Answer,
+    BrokenMarker,
+    Citation,
+    Data,
+    Evidence,
+    FunctionCall,
+    Outcome,
+    Running,
+    Step,
+)
 from grok_mcp.stores.answers import LIFETIME_S, Held
 from grok_mcp.stores.redis import RedisAccess
 from grok_mcp.stores.redis_answers import RedisAnswers
@@ -47,6 +57,12 @@ EVERYTHING = Answer(
     model="grok-4.7",
     usage=Usage(input_tokens=1, cost_usd=Decimal("0.000123"), cost_source="reported", duration_s=1.25),
     warnings=("One.", "Two."),
+    steps=(
+        Step("web", ("q",), met=(1, 2)),
+        Step("page", url="https://a.example/", pattern="p"),
+        Step("code"),
+    ),
+    evidence=Evidence((1,), (2,), (3,), (BrokenMarker(7, "no_source"),), "One."),
 )
 
 

@@ -1,0 +1,70 @@
+"""When two addresses lead to the same page or post, as far as their text says.
+
+Only to tell whether an address was met: what is shown of it stays as it came. In doubt two are the same, so
+that a difference is never claimed that a reader would not see.
+"""
+
+import re
+import unicodedata
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+_X_HOSTS = ("x.com", "twitter.com", "mobile.twitter.com", "mobile.x.com", "m.twitter.com")
+_POST = re.compile(r"/(?:i/(?:web/)?|[^/]+/)?status(?:es)?/(\d+)(?:/.*)?", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([_*()~&#])")
+_TRACKING = re.compile(
+    r"utm_.*|mtm_.*|pk_.*|hsa_.*|_hs(?:enc|mi)|mc_[ce]id|mkt_tok|vero_(?:id|conv)|oly_(?:anon|enc)_id"
+    r"|fbclid|gclid|gclsrc|dclid|[gw]braid|msclkid|yclid|ysclid|twclid|ttclid|li_fat_id|epik|igshid|igsh"
+    r"|srsltid|ref_src|ref_url|__twitter_impression|guccounter|guce_.*|_openstat|s_kwcid|wickedid|cmpid|ocid",
+    re.IGNORECASE,
+)
+"""Parameters that say where a reader came from. A bare `ref` or `source` may choose the page, and stays."""
+_PORTS = {"http": 80, "https": 443}
+
+
+def page_key(url: str) -> str:
+    """A text that is the same for all addresses of one page: without scheme, `www.`, fragment, slash at the
+    end, tracking parameters, and whatever percent-encoding says in several ways. A post on X is its number.
+    """
+    # Some models escape an address as HTML or Markdown has it.
+    plain = _ESCAPED.sub(r"\1", url.replace("&amp;", "&"))
+    try:
+        parts = urlsplit(plain)
+        host, port = _host(parts.hostname or ""), parts.port
+    except ValueError:
+        return url
+    if host in _X_HOSTS:
+        if post := _POST.fullmatch(parts.path):
+            return f"x.com/status/{post[1]}"
+        host, path = "x.com", parts.path.lower()
+    else:
+        path = parts.path
+    place = host if port in (None, _PORTS.get(parts.scheme.lower())) else f"{host}:{port}"
+    query = sorted(
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if not _TRACKING.fullmatch(name)
+    )
+    # An application in the browser has its pages behind `#/` or `#!`.
+    fragment = parts.fragment if parts.fragment.startswith(("/", "!")) else ""
+    return "\n".join((place, _path(path), *(f"{name}={value}" for name, value in query), fragment))
+
+
+def _host(name: str) -> str:
+    name = name.lower().rstrip(".").removeprefix("www.")
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        return name
+
+
+def _path(path: str) -> str:
+    """The path decoded, without empty steps and those that lead back."""
+    steps: list[str] = []
+    for step in unicodedata.normalize("NFC", unquote(path)).split("/"):
+        if step == "..":
+            del steps[-1:]
+        elif step not in ("", "."):
+            steps.append(step)
+    return "/".join(steps)
