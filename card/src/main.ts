@@ -42,11 +42,6 @@ const ENDINGS: ReadonlyMap<string, string> = new Map([
   ["interrupted", "The answer was interrupted."],
   ["content_filter", "A content filter ended the answer."],
 ]);
-const BROKEN: ReadonlyMap<string, string> = new Map([
-  ["no_source", "has no source"],
-  ["two_numbers", "names a source that another number names too"],
-  ["span_outside", "has a place outside of the text"],
-]);
 
 /** Some hosts wrap the page in one of theirs, and a policy counts only in the head. */
 const policy = document.querySelector("meta[content*=sha256]")!;
@@ -112,10 +107,9 @@ function alternatives(answer: Answer, light: Lighting): HTMLElement[] {
   );
 }
 
-/** What is to be known about an answer: its warnings, its end, and markers that do not hold. */
-function notes({ warnings, finish, evidence }: Answer): HTMLElement | undefined {
-  const broken = evidence.broken.map(({ marker, why }) => `Marker ${marker ?? "?"} ${BROKEN.get(why) ?? why}.`);
-  const all = [ENDINGS.get(finish) ?? "", ...warnings, ...broken].filter(Boolean);
+/** What is to be known about an answer: why it ended early, and its warnings, which say what sources do not hold. */
+function notes({ warnings, finish }: Answer): HTMLElement | undefined {
+  const all = [ENDINGS.get(finish) ?? "", ...warnings].filter(Boolean);
   return all.length ? section("notes", "Notes", h("ul", {}, ...all.map((note) => foreign("li", note)))) : undefined;
 }
 

@@ -36,7 +36,6 @@ export interface CodeRun {
 export interface Evidence {
   readonly metOnly: ReadonlySet<number>;
   readonly unseen: ReadonlySet<number>;
-  readonly broken: readonly { readonly marker: number | undefined; readonly why: string }[];
 }
 
 export interface Usage {
@@ -205,10 +204,6 @@ function readEvidence(value: unknown): Evidence {
   return {
     metOnly: numbers("met_only"),
     unseen: numbers("unseen"),
-    broken: list(field(value, "broken"), MANY, (one) => {
-      const why = text(field(one, "why"), 100);
-      return why ? { marker: index(field(one, "marker")), why } : undefined;
-    }),
   };
 }
 

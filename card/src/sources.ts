@@ -8,7 +8,7 @@ import type { Citation, Evidence } from "./result.js";
 
 const FIRST = 8;
 /** What the chips mean; those that occur are said below the list. */
-const UNSEEN = "Unseen: no step of the run showed this address.";
+const UNSEEN = "Unseen: neither a step of the run nor a list of the endpoint showed this address.";
 const ONLY_MET = "Only met: the run met this page, and the text does not cite it.";
 const FROM_TEXT = "From the text: only the text names this address, not the endpoint.";
 const KINDS: ReadonlyMap<string, string> = new Map([

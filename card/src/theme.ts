@@ -22,11 +22,10 @@ export function applyContext(context: unknown): void {
   const root = document.documentElement;
   const theme = of(context, "theme");
   if (theme === "light" || theme === "dark") root.dataset["theme"] = theme;
-  const mode = of(context, "displayMode");
-  if (mode === "inline" || mode === "fullscreen" || mode === "pip") root.dataset["mode"] = mode;
   const locale = raw(of(context, "locale"));
   if (locale) setLocale(locale);
   applyVariables(root, field(of(context, "styles"), "variables"));
+  applyColours(root);
   applyFonts(raw(field(field(of(context, "styles"), "css"), "fonts")));
   const insets = of(context, "safeAreaInsets");
   for (const side of SIDES) {
@@ -44,10 +43,45 @@ function applyVariables(root: HTMLElement, variables: unknown): void {
   const whole = ["--color-background-primary", "--color-text-primary", "--color-text-secondary"].every(
     (name) => raw(field(variables, name)) !== "",
   );
+  if (whole) colours = [];
   for (const [name, value] of Object.entries(variables).slice(0, MANY_VARIABLES)) {
     if (!VARIABLE.test(name) || typeof value !== "string" || !isPlain(value)) continue;
-    if (whole || !name.startsWith("--color-")) root.style.setProperty(name, value);
+    if (!name.startsWith("--color-")) root.style.setProperty(name, value);
+    else if (whole) colours.push([name, value]);
   }
+}
+
+/** The host's colours, which count only where text in them can be read: with 4.5 to 1, as WCAG 2.2 AA has it. */
+let colours: [name: string, value: string][] = [];
+const PAIRS = [
+  ["ink", "ground"],
+  ["soft", "ground"],
+  ["soft", "raised"],
+  ["link", "ground"],
+] as const;
+
+function applyColours(root: HTMLElement): void {
+  for (const [name, value] of colours) root.style.setProperty(name, value);
+  const probe = document.createElement("i");
+  document.body.append(probe);
+  const readable = PAIRS.every(([text, ground]) => {
+    const [low = 0, high = 0] = [luminance(probe, text), luminance(probe, ground)].sort((one, other) => one - other);
+    return !((high + 0.05) / (low + 0.05) < 4.5); // one that can't be told counts as readable
+  });
+  probe.remove();
+  if (!readable) for (const [name] of colours) root.style.removeProperty(name);
+}
+
+/** Of a colour of the style sheet; NaN where the browser writes it in another space than sRGB. */
+function luminance(probe: HTMLElement, name: string): number {
+  probe.style.color = `var(--${name})`;
+  const colour = getComputedStyle(probe).color;
+  const whole = /^rgb/.test(colour) ? 255 : /^color\(srgb /.test(colour) ? 1 : NaN;
+  const [red = NaN, green = NaN, blue = NaN] = (colour.match(/[\d.]+/g) ?? []).map((digits) => {
+    const part = Number(digits) / whole;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
 /** Fonts that come with the message itself; those of the network are left out. */

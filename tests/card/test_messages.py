@@ -175,12 +175,27 @@ PALETTE = {
 
 
 def test_the_hosts_palette_is_used_as_a_whole_and_half_of_one_is_not(hosts: Hosts) -> None:
-    with hosts.card(styles={"variables": PALETTE}) as card:
+    with hosts.card(theme="dark", styles={"variables": PALETTE}) as card:
         assert (colour(card), colour(card, "color")) == ("rgb(1, 2, 3)", "rgb(250, 250, 250)")
     half = {name: value for name, value in PALETTE.items() if "text" not in name}
     with hosts.card(styles={"variables": half | {"--font-sans": "Georgia"}}) as card:
         assert colour(card) == "rgb(255, 255, 255)"
         assert colour(card, "fontFamily") == "Georgia", "what is no colour stands for itself"
+
+
+@pytest.mark.parametrize(
+    "name", ["--color-text-secondary", "--color-text-info", "--color-background-secondary"]
+)
+def test_a_palette_in_which_some_text_could_not_be_read_is_not_used(hosts: Hosts, name: str) -> None:
+    sound = dict(zip(PALETTE, ("#fff", "#111", "#555"), strict=True))
+    with hosts.card(styles={"variables": sound | {"--border-radius-md": "1px"}}) as card:
+        assert colour(card, "color") == "rgb(17, 17, 17)"
+        card.tell("context", {"styles": {"variables": sound | {name: "rgb(150, 150, 150)"}}})
+        card.settle()
+        assert colour(card, "color") == "rgb(28, 28, 26)"
+        card.tell("context", {"styles": {"variables": sound}})
+        card.settle()
+        assert colour(card, "color") == "rgb(17, 17, 17)"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +208,7 @@ def test_the_hosts_palette_is_used_as_a_whole_and_half_of_one_is_not(hosts: Host
     ],
 )
 def test_a_variable_that_reaches_outside_is_not_taken(hosts: Hosts, value: Any) -> None:
-    with hosts.card() as card:
+    with hosts.card(theme="dark") as card:
         variables = {**PALETTE, "--color-background-secondary": value, "--evil": "1", "color": "red"}
         card.tell(
             "post",
