@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp.client import Client
@@ -56,6 +58,16 @@ class Fleet:
                     return error
         assert isinstance(result, CallToolResult)
         return result
+
+    async def give_up(self, **arguments: Any) -> None:
+        """Make a call that is held, and give it up once it has come to the endpoint."""
+        assert not self.held
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(self.call, model="held", **arguments))
+            while not self.held:
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        self.held.clear()
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the audit stream."""

@@ -62,12 +62,6 @@ def line(outcome: str = "stop", **more: Any) -> Line:
     return {"caller": "ann", "outcome": outcome, "decision": "admitted", "attempts": 1} | more
 
 
-async def given_up(fleet: Fleet) -> None:
-    with anyio.move_on_after(0.3):
-        await fleet.call(model="held", prompt=PROMPT)
-    fleet.held.clear()
-
-
 async def beyond_its_budget(fleet: Fleet) -> None:
     await fleet.call("bob", model="dear")
     await fleet.call("bob")
@@ -131,7 +125,10 @@ ROWS: dict[str, tuple[Callable[[Fleet], Awaitable[object]], list[Line]]] = {
         lambda fleet: fleet.call("max", model="grok-4.7"),
         [nothing_sent("permission", "permission", caller="max", model_asked="grok-4.7")],
     ),
-    "a call that is given up": (given_up, [line("cancelled", model_asked="held")]),
+    "a call that is given up": (
+        lambda fleet: fleet.give_up(prompt=PROMPT),
+        [line("cancelled", model_asked="held")],
+    ),
     "a call that is handed over": (handed_over, [line(model_asked="held", cost_usd=0.01)]),
 }
 

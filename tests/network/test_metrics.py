@@ -99,12 +99,6 @@ def answered(model: str, *, caller: str = "ann", usd: float = 0.01) -> Series:
 Act = Callable[[Fleet], Awaitable[object]]
 
 
-async def given_up(fleet: Fleet) -> None:
-    with anyio.move_on_after(0.3):
-        await fleet.call(model="held")
-    fleet.held.clear()
-
-
 async def beyond_its_budget(fleet: Fleet) -> None:
     await fleet.call("bob", model="dear")
     assert "[budget]" in str(await fleet.call("bob"))
@@ -211,7 +205,7 @@ ROWS: dict[str, tuple[Act, Series]] = {
         },
     ),
     "a call that is given up": (
-        given_up,
+        Fleet.give_up,
         {
             operation(error="cancelled"): 1,
             ended("cancelled"): 1,
