@@ -536,6 +536,7 @@ async def test_a_task_that_two_calls_have_got_ends_when_both_have_cancelled_it()
     async with Endpoint(slow("It is ", "blue.")) as endpoint, client_on("http", endpoint) as client:
         with within(30):
             ids = [(await client.call("grok_search", query="What is new?"))["taskId"] for _ in range(2)]
+            await until(lambda: len(endpoint.requests) == 1)
             await client.request("tasks/cancel", taskId=ids[0])
             goes_on = await client.request("tasks/get", taskId=ids[0])
             await client.request("tasks/cancel", taskId=ids[1])
