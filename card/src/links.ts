@@ -23,6 +23,12 @@ export function webAddress(address: string): URL | undefined {
 /** The host that will answer, in the letters that DNS has: what looks like another name is seen to be none. */
 export const hostOf = (url: URL): string => url.host.replace(/^www\./, "");
 
+const NAMED = /[\p{L}\p{M}\p{N}-]+([.\u2024\u3002\uff0e\uff61][\p{L}\p{M}\p{N}-]+)*[.\u2024\u3002\uff0e\uff61]\p{L}[\p{L}\p{M}\p{N}-]+/gu;
+
+/** Whether a label has something like a host that is not the one that will answer, or is written otherwise. */
+export const seemsAnother = (label: string, url: URL): boolean =>
+  (label.slice(0, 300).match(NAMED) ?? []).some((name) => name.toLowerCase().replace(/^www\./, "") !== url.hostname.replace(/^www\./, ""));
+
 /** A link where the host opens links, else the same text with the address to copy. */
 export function link(url: URL, attributes: Attributes, ...children: Child[]): HTMLElement {
   if (!open) return h("span", attributes, ...children, " ", h("span", { class: "address" }, url.href));
