@@ -427,6 +427,39 @@ async def test_a_page_of_a_long_answer_has_the_evidence_of_its_own_sources() -> 
                 assert end <= len(part["text"])
 
 
+@pytest.mark.parametrize(("encoding", "size"), [("utf-16-le", 2), ("utf-8", 1)])
+def test_an_endpoint_that_counts_places_in_other_units_is_not_held_against_them(
+    encoding: str, size: int
+) -> None:
+    text = f"So \U0001f600[[1]]({A}), \U0001f600 na\u00efve[[2]]({B})."
+
+    def counted(place: int) -> int:
+        return len(text[:place].encode(encoding)) // size
+
+    def answered(move: int) -> Answer:
+        spans = [
+            (url, text.index(f"[[{number}]]"), text.index(url) + len(url) + 1)
+            for number, url in ((1, A), (2, B))
+        ]
+        notes = [
+            annotation(url, url, counted(start) + move, counted(end) + move) for url, start, end in spans
+        ]
+        content = [{"type": "output_text", "text": text, "annotations": notes}]
+        whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+        return folded({"type": "response.completed", "response": whole})
+
+    assert answered(0).evidence == Evidence((1, 2)) and answered(0).warnings == ()
+    moved = answered(6).evidence
+    assert moved and {one.why for one in moved.broken} == {"span_outside"}
+
+
+@pytest.mark.parametrize("place", [(-1, -1), (0, 0)])
+def test_a_place_that_is_none_is_not_outside_of_the_text(place: tuple[int, int]) -> None:
+    content = [{"type": "output_text", "text": f"So[[1]]({A}).", "annotations": [annotation(A, "1", *place)]}]
+    whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+    assert folded({"type": "response.completed", "response": whole}).evidence == Evidence((1,))
+
+
 MANY = range(1, 1_000)
 CITED = "".join(f"So[[{number}]](https://site{number}.example/). " for number in MANY)
 HOSTILE: dict[str, tuple[str, list[str], list[tuple[str, int, int]], str]] = {

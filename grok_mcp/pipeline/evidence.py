@@ -145,6 +145,10 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
     places hold.
     """
     markers = _Markers(found, key)
+    if any(markers.fault_of(placed)[0] == "misplaced" for placed in found.placed) and _counts_otherwise(
+        found
+    ):
+        return {key(placed.url) for placed in found.placed}
     held = set()
     for placed in found.placed:
         if placed.url not in numbers:
@@ -159,6 +163,22 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
         else:
             held.add(key(placed.url))
     return held
+
+
+def _counts_otherwise(found: Sources) -> bool:
+    """Whether all places are those of markers of their source, counted in UTF-16 units or in bytes."""
+    if found.text.isascii():
+        return False
+    for encoding, size in (("utf-16-le", 2), ("utf-8", 1)):
+        spans, at, counted = set[tuple[str, int, int]](), 0, 0
+        for marker in found.markers:
+            counted += len(found.text[at : marker.start].encode(encoding, "surrogatepass")) // size
+            length = len(found.text[marker.start : marker.end].encode(encoding, "surrogatepass")) // size
+            spans.add((marker.url, counted, counted + length))
+            counted, at = counted + length, marker.end
+        if all((placed.url, *placed.told) in spans for placed in found.placed):
+            return True
+    return False
 
 
 class _Markers:
