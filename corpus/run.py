@@ -17,6 +17,7 @@ import math
 import os
 import queue
 import shlex
+import signal
 import socket
 import socketserver
 import struct
@@ -42,8 +43,14 @@ STALL_S = 30.0
 HEAD_BYTES = 64 * 1024
 REQUEST_BYTES = 4 * 1024 * 1024
 LINE_BYTES = 8 * 1024 * 1024
+WAITING_LINES = 4
+"""Lines of an adapter that are held until somebody reads them."""
 START_S = 30.0
 TIMEOUT_S = 20.0
+LONGEST_S = 3_600.0
+"""The longest that may be asked for."""
+MOST = 10**300
+"""Numbers beyond are compared as they are: floats don't reach them."""
 FAILURES = 5
 """How often in a row an adapter may fail to answer before the run is given up."""
 VERDICTS = ("right", "wrong", "not offered")
@@ -248,11 +255,16 @@ class Adapter:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         is_line = isinstance(command, str) and os.name != "nt"  # Windows takes it as it is
-        self._command = shlex.split(str(command)) if is_line else command
+        try:
+            self._command = shlex.split(str(command)) if is_line else command
+        except ValueError as error:
+            raise UnusableError(f"The adapter's command can't be read: {error}") from None
+        if not self._command:
+            raise UnusableError("The adapter's command is empty.")
         self._environment = environment
         self._timeout_s = timeout_s
         self._process: subprocess.Popen[bytes] | None = None
-        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self._lines = _Lines()
         self._errors: list[bytes] = []
         self._readers: list[threading.Thread] = []
         self.hello = Hello("", "", {})
@@ -266,10 +278,11 @@ class Adapter:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self._environment,
+                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             raise UnusableError(f"The adapter can't be started: {error}") from None
-        self._lines, self._errors = queue.Queue(), []
+        self._lines, self._errors = _Lines(), []
         self._readers = [
             threading.Thread(target=_pump, args=(self._process.stdout, self._lines), daemon=True),
             threading.Thread(target=_keep, args=(self._process.stderr, self._errors), daemon=True),
@@ -278,8 +291,9 @@ class Adapter:
             reader.start()
         try:
             line = self._line(START_S)
-            self.hello = Hello(str(line["client"]), str(line["version"]), dict(line["offers"]))
-        except (NoReadingError, KeyError, TypeError, ValueError) as error:
+            offers = {dialect: list(map(str, names)) for dialect, names in line["offers"].items()}
+            self.hello = Hello(str(line["client"]), str(line["version"]), offers)
+        except (NoReadingError, KeyError, TypeError, ValueError, AttributeError) as error:
             self.stop()
             raise UnusableError(
                 f"The adapter did not begin with a line {{client, version, offers}}: {error}"
@@ -290,6 +304,9 @@ class Adapter:
         if self._process is None:
             self.start()
         assert self._process is not None and self._process.stdin is not None
+        if self._lines.is_one_there():  # it would be taken for the reading of this case
+            self.stop()
+            raise NoReadingError("the adapter wrote more than one line for the case before")
         try:
             self._process.stdin.write(json.dumps(task).encode() + b"\n")
             self._process.stdin.flush()
@@ -307,7 +324,7 @@ class Adapter:
     def _line(self, limit_s: float) -> dict[str, Any]:
         """The next JSON object from the adapter."""
         try:
-            line = self._lines.get(timeout=limit_s)
+            line = self._lines.get(limit_s)
         except queue.Empty:
             raise NoReadingError(f"the adapter hung: no line within {limit_s:g} s{self._said()}") from None
         if line is None:
@@ -340,22 +357,59 @@ class Adapter:
         assert process.stdin is not None
         with suppress(OSError):
             process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self._lines.close()
+        _kill_all(process)
+        process.wait()
         for reader in self._readers:
             reader.join(1)
 
 
-def _pump(stream: Any, lines: "queue.Queue[bytes | None]") -> None:
-    """Hand on the lines of a process; None behind the last one."""
-    with stream, suppress(OSError, ValueError):
-        while line := stream.readline(LINE_BYTES):
-            if line.strip():
-                lines.put(line)
-    lines.put(None)
+def _kill_all(process: subprocess.Popen[bytes]) -> None:
+    """End a process and what it has started, which would hold its pipes."""
+    if os.name == "nt":
+        process.kill()
+        return
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+class _Lines:
+    """Lines on their way from a process, None behind the last one; it waits while there are many."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(WAITING_LINES)
+        self._is_closed = False
+
+    def put(self, line: bytes | None) -> None:
+        """Add a line. Raises ValueError where nobody reads any more."""
+        while not self._is_closed:
+            with suppress(queue.Full):
+                return self._waiting.put(line, timeout=0.1)
+        raise ValueError("closed")
+
+    def get(self, limit_s: float) -> bytes | None:
+        """The next line. Raises queue.Empty."""
+        return self._waiting.get(timeout=limit_s)
+
+    def is_one_there(self) -> bool:
+        """Whether a line waits to be read."""
+        return any(line is not None for line in [*self._waiting.queue])
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self._is_closed = True
+
+
+def _pump(stream: Any, lines: _Lines) -> None:
+    """Hand on the lines of a process."""
+    with suppress(OSError, ValueError):
+        with stream, suppress(OSError):
+            while line := stream.readline(LINE_BYTES):
+                if line.strip():
+                    lines.put(line)
+        lines.put(None)
 
 
 def _keep(stream: Any, kept: list[bytes]) -> None:
@@ -460,7 +514,7 @@ def _same(expected: Any, read: Any) -> bool:
     if isinstance(expected, bool) or isinstance(read, bool) or expected is None:
         return expected is read
     if isinstance(expected, int | float) and isinstance(read, int | float):
-        return math.isclose(expected, read, rel_tol=1e-9)
+        return expected == read or (abs(read) < MOST and math.isclose(expected, read, rel_tol=1e-9))
     return bool(expected == ("" if read is None and isinstance(expected, str) else read))
 
 
@@ -636,10 +690,17 @@ def read_known(path: Path | None) -> dict[str, str]:
         return {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UnusableError(f"The file of known differences can't be read: {error}") from None
     entries = (line.partition("#") for line in lines)
     return {name.strip(): reason.strip() for name, _, reason in entries if name.strip()}
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= LONGEST_S:
+        raise ValueError(text)
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -651,7 +712,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--kind", action="append", metavar="KIND", help="only cases of this kind")
     parser.add_argument("--known", type=Path, metavar="FILE", help="cases that may differ, one name a line")
-    parser.add_argument("--timeout", type=float, default=TIMEOUT_S, metavar="S", help="seconds for a case")
+    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_S, metavar="S", help="seconds for a case")
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of the table")
     parser.add_argument("--list", action="store_true", help="print the names of the cases, and run none")
     options = parser.parse_args(arguments)

@@ -177,6 +177,12 @@ CALLER_CHARACTERS = 255
 
 RESULT_DEPTH = 120
 """Levels of JSON in a result, of which its message adds a few."""
+CARD_CHARACTERS = 60_001
+"""A text for the card, which draws one less and says that there is more."""
+CARD_LIST_CHARACTERS = 200_000
+"""Each list for it, as JSON: some hosts take results of a megabyte, and the text has all that matters."""
+CARD_SPANS = 200
+"""Places of one source, of which the card draws as many."""
 ERROR_TEXT_CHARACTERS = 1_990
 """One error: some hosts cut what is longer than 2,000."""
 

@@ -32,7 +32,7 @@ LOCAL = "local"
 GROUP, GROUPS = "group", "groups"
 """Claims of a caller's token, once it is checked: the group of its line in the token file, those of a JWT."""
 
-CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)")
+CITATION_MARKER = re.compile(r"\[\[(\d{1,4})\]\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*){0,50})\)")
 """A citation in a text, as Grok writes it: `[[1]](url)`."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from mcp.client import advertise
 from mcp_types import TextResourceContents
 
-from tests.support.endpoint import Endpoint, chat
+from tests.support.endpoint import Endpoint, body, chat
 from tests.support.host import Host, host_on
 from tests.support.payloads import payload_reply
 
@@ -153,6 +153,29 @@ async def test_a_later_page_has_the_spans_of_its_own_text() -> None:
         for start, end in citation["spans"]
     ]
     assert len(pages) > 2 and marked == [MARKER, MARKER]
+
+
+def ran(number: int, code: str) -> dict[str, Any]:
+    outputs = [{"type": "logs", "logs": code}]
+    return {"type": "code_interpreter_call", "id": f"c{number}", "code": code, "outputs": outputs}
+
+
+async def test_however_much_an_answer_holds_the_card_gets_no_more_than_it_draws() -> None:
+    text = MARKER * 1_000 + "x" * 400_000
+    content = [{"type": "output_text", "text": text}]
+    output = [
+        *(ran(number, "y" * 39_000) for number in range(50)),
+        {"type": "message", "id": "m", "content": content},
+    ]
+    reply = body({"id": "r", "object": "response", "status": "completed", "model": "m", "output": output})
+    async with Endpoint(reply) as endpoint:
+        async with host_on(endpoint, gateway="xai", extensions=SHOWS, max_result_chars=0) as host:
+            result = await host.ask()
+    found = result.answer
+    assert text in result.text
+    assert found["text"] == text[:60_001] and len(found["citations"][0]["spans"]) == 200
+    assert [run["code"] for run in found["code_runs"]] == ["y" * 39_000] * 2
+    assert len(json.dumps(found)) < 300_000
 
 
 async def test_the_page_is_one_small_document_that_may_fetch_nothing() -> None:

@@ -4,7 +4,9 @@ import ast
 import json
 import re
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -371,12 +373,77 @@ def test_an_adapter_that_never_answers_ends_the_run_soon() -> None:
         ([sys.executable, "-c", "print('Hello')"], "did not begin with a line"),
         ([sys.executable, "-c", "print('{}')"], "did not begin with a line"),
         ([sys.executable, "-c", "raise SystemExit(4)"], "exit code 4"),
+        (
+            [sys.executable, "-c", """print('{"client": "a", "version": "1", "offers": {"chat": 5}}')"""],
+            "did not begin with a line",
+        ),
+        ("'node adapter.mjs", "can't be read"),
+        (" ", "is empty"),
     ],
-    ids=["missing", "no JSON", "no hello", "ended"],
+    ids=["missing", "no JSON", "no hello", "ended", "no list", "half a quotation", "nothing"],
 )
 def test_an_adapter_that_does_not_begin_is_unusable(command: Any, words: str) -> None:
     with pytest.raises(UnusableError, match=words):
         run(FEW, Adapter(command))
+
+
+def test_a_line_too_many_is_not_taken_for_the_next_case() -> None:
+    twice = json.dumps(RIGHT) + "\n{}\n"
+    read = f"""
+    if task["case"].endswith("comments"): os.write(1, {twice.encode()!r})
+    else: {written(**RIGHT)}
+    """
+    cases = [case_of(f"chat/{name}") for name in ("comments", "crlf", "byte-order-mark")]
+    outcomes = outcomes_of(read, cases)
+    assert [one.verdict for one in outcomes] == ["right", "wrong", "right"]
+    assert outcomes[1].problem == "no reading: the adapter wrote more than one line for the case before"
+
+
+def test_numbers_that_no_float_reaches_are_read_wrong() -> None:
+    huge = {"input_tokens": 10**400, "output_tokens": -(10**400)}
+    case = next(case for case in CASES if "input_tokens" in (case.data["expect"].get("usage") or ()))
+    outcome = judge(case, {"usage": huge}, Hello("a test", "1", {case.dialect: ["usage.input_tokens"]}))
+    assert [one.field for one in outcome.differences] == ["usage.input_tokens"]
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is gone within a few seconds, or waits for nothing but being noticed."""
+    for _ in range(100):
+        told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False).stdout
+        if not told.strip() or told.startswith(b"Z"):
+            return True
+        time.sleep(0.03)
+    return False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes have no groups there")
+def test_what_an_adapter_has_started_ends_with_it(tmp_path: Path) -> None:
+    left = tmp_path / "pid"
+    read = f"""
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    open({str(left)!r}, "w").write(str(child.pid))
+    time.sleep(60)
+    """
+    (outcome,) = outcomes_of(read, [case_of("chat/crlf")], timeout_s=1)
+    assert "hung" in outcome.problem
+    assert ends(int(left.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+def test_a_time_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--adapter", "x", "--timeout", seconds])
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_file_of_known_differences_that_is_no_text_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known"
+    known.write_bytes(b"chat/\xff")
+    assert main(["--adapter", "x", "--known", str(known)]) == 2
+    assert "can't be read" in capsys.readouterr().err
 
 
 def test_the_command_fails_for_what_is_wrong_unless_it_is_known(

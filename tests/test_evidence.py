@@ -3,6 +3,7 @@ and the figures that stand in the documents.
 """
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from grok_mcp.bounds import QUERY_CHARACTERS, STEP_SOURCES, STEPS
 from grok_mcp.dialects import parse
+from grok_mcp.events import CitationFound, Place, SourcesFound, TextDelta
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.messages import Answer, BrokenMarker, ChatRequest, Evidence, Message, Step
 from grok_mcp.pipeline.answer import build_answer
@@ -276,14 +278,44 @@ async def test_a_source_of_an_earlier_turn_is_neither_met_nor_missed() -> None:
         f"Read {COUNCIL}.",
         "See city.example/council/minutes-1112?utm_source=mail, please",
         f"([minutes]({COUNCIL}#page=2))",
-        f"<https://WWW.city.example/council/minutes-1112/>, {'word ' * 50}",
+        f"<https://WWW.City.example/council/minutes-1112/>, {'word ' * 50}",
+        json.dumps({"url": COUNCIL}).replace("/", "\\/"),
+        pytest.param(
+            "".join(f"self.name{n}\n" for n in range(3_000)) + COUNCIL, id="behind much that looks like one"
+        ),
+        pytest.param(
+            "".join(f"https://city.example/{n}\n" for n in range(3_000)) + COUNCIL, id="behind other pages"
+        ),
     ],
 )
 async def test_an_address_that_the_caller_gave_is_not_missed(prompt: str) -> None:
     async with Endpoint(chat(f"It says so[[1]]({COUNCIL}).")) as endpoint:
         async with host_on(endpoint, results="structured") as host:
-            answer = (await host.ask(prompt.replace("WWW.city", "www.city"))).structured
+            answer = (await host.ask(prompt)).structured
     assert answer["evidence"] == evidence() and "warnings" not in answer
+
+
+@pytest.mark.parametrize(
+    ("cited", "given"),
+    [
+        ("https://bücher.example/1", "https://xn--bcher-kva.example/1"),
+        ("https://xn--bcher-kva.example/1", "bücher.example/1"),
+        ("http://localhost/1", "http://localhost/1"),
+    ],
+)
+async def test_an_address_that_the_caller_gave_may_have_another_spelling(cited: str, given: str) -> None:
+    async with Endpoint(chat(f"It says so[[1]]({cited}).")) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            answer = (await host.ask(f"Read {given}")).structured
+    assert answer["evidence"] == evidence()
+
+
+async def test_the_address_of_a_picture_that_the_caller_gave_is_not_missed() -> None:
+    picture = "https://city.example/plan.png"
+    async with Endpoint(chat(f"It shows a square[[1]]({picture}).")) as endpoint:
+        async with host_on(endpoint, results="structured") as host:
+            answer = (await host.ask("What is it?", images=[picture])).structured
+    assert answer["evidence"] == evidence()
 
 
 @pytest.mark.parametrize("prompt", ["Read https://city.example/council/other", "What says city.example?"])
@@ -393,6 +425,89 @@ async def test_a_page_of_a_long_answer_has_the_evidence_of_its_own_sources() -> 
         for cited in part.get("citations", ()):
             for _, end in cited["spans"]:
                 assert end <= len(part["text"])
+
+
+@pytest.mark.parametrize(("encoding", "size"), [("utf-16-le", 2), ("utf-8", 1)])
+def test_an_endpoint_that_counts_places_in_other_units_is_not_held_against_them(
+    encoding: str, size: int
+) -> None:
+    text = f"So \U0001f600[[1]]({A}), \U0001f600 na\u00efve[[2]]({B})."
+
+    def counted(place: int) -> int:
+        return len(text[:place].encode(encoding)) // size
+
+    def answered(move: int) -> Answer:
+        spans = [
+            (url, text.index(f"[[{number}]]"), text.index(url) + len(url) + 1)
+            for number, url in ((1, A), (2, B))
+        ]
+        notes = [
+            annotation(url, url, counted(start) + move, counted(end) + move) for url, start, end in spans
+        ]
+        content = [{"type": "output_text", "text": text, "annotations": notes}]
+        whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+        return folded({"type": "response.completed", "response": whole})
+
+    assert answered(0).evidence == Evidence((1, 2)) and answered(0).warnings == ()
+    moved = answered(6).evidence
+    assert moved and {one.why for one in moved.broken} == {"span_outside"}
+
+
+@pytest.mark.parametrize("place", [(-1, -1), (0, 0)])
+def test_a_place_that_is_none_is_not_outside_of_the_text(place: tuple[int, int]) -> None:
+    content = [{"type": "output_text", "text": f"So[[1]]({A}).", "annotations": [annotation(A, "1", *place)]}]
+    whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
+    assert folded({"type": "response.completed", "response": whole}).evidence == Evidence((1,))
+
+
+MANY = range(1, 1_000)
+CITED = "".join(f"So[[{number}]](https://site{number}.example/). " for number in MANY)
+HOSTILE: dict[str, tuple[str, list[str], list[tuple[str, int, int]], str]] = {
+    "an address of ten million parameters": (
+        "So[[1]](https://a.example/).",
+        [f"https://a.example/?{'a&' * 5_000_000}"],
+        [],
+        "",
+    ),
+    "hosts in foreign letters": (
+        "So[[1]](https://a.example/).",
+        [f"https://a{number}.{'äöü.' * 400}example/" for number in MANY],
+        [],
+        "",
+    ),
+    "addresses of many parameters": (
+        "So[[1]](https://a.example/).",
+        [f"https://a{number}.example/?{'a=1&' * 490}" for number in MANY],
+        [],
+        "",
+    ),
+    "a thousand made up, after a long conversation": (CITED, [], [], "There is a word. " * 240_000),
+    "places of a long text": (
+        f"[[1]]({COUNCIL}){' word' * 1_000_000}",
+        [],
+        [(COUNCIL, 0, len(COUNCIL) + 7), *((TRANSIT, number + 60, 5_000_000 - number) for number in MANY)],
+        "",
+    ),
+    "brackets in an address": (f"[[1]](a{'()' * 3_000_000}", [], [], ""),
+}
+LINEAR_S = 0.8
+"""What each takes is a fourth of that at most."""
+
+
+@pytest.mark.parametrize(("text", "shown", "places", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_whatever_an_endpoint_sends_is_weighed_at_once(
+    text: str, shown: list[str], places: list[tuple[str, int, int]], said: str
+) -> None:
+    fold = Fold()
+    place = Place()
+    fold.add(TextDelta(text, place))
+    fold.add(SourcesFound(tuple(shown)))
+    for url, start, end in places:
+        fold.add(CitationFound(url, "1", place, start % len(text), end % (len(text) + 1)))
+    request = ChatRequest("grok-4.7", (Message("user", said),))
+    before = time.process_time()
+    build_answer(fold, request, GATEWAYS["xai"], broken=False)
+    assert time.process_time() - before < LINEAR_S
 
 
 def folded(*payloads: Any, search: bool = True) -> Answer:

@@ -4,8 +4,11 @@
 const HIDDEN =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]|\p{Cs}/gu;
 
+/** Marks over one letter: more of them than any script has reach over other lines, and take seconds to lay out. */
+const MARKS = /(\p{M}{9})\p{M}+/gu;
+
 /** The same text with a sign in place of each character that could deceive whoever reads it. */
-export const visible = (text: string): string => text.replace(/\r\n?/g, "\n").replace(HIDDEN, "\ufffd");
+export const visible = (text: string): string => text.replace(/\r\n?/g, "\n").replace(HIDDEN, "\ufffd").replace(MARKS, "$1");
 
 /** At most `limit` UTF-16 units of a text, with a sign where it was cut. */
 export function cut(text: string, limit: number): string {

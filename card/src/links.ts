@@ -23,6 +23,14 @@ export function webAddress(address: string): URL | undefined {
 /** The host that will answer, in the letters that DNS has: what looks like another name is seen to be none. */
 export const hostOf = (url: URL): string => url.host.replace(/^www\./, "");
 
+/** What shows where a link leads: its host, unless the label begins with that, as DNS writes it. */
+export function realHost(label: string, url: URL): Child {
+  const named = label.trim().toLowerCase().replace(/^https?:\/\//, "").replace(/^www\./, "");
+  const host = hostOf(url);
+  const shown = named.startsWith(host) && !/^[\p{L}\p{M}\p{N}.:@-]/u.test(named.slice(host.length));
+  return !shown && h("span", { class: "at" }, ` ${host}`);
+}
+
 /** A link where the host opens links, else the same text with the address to copy. */
 export function link(url: URL, attributes: Attributes, ...children: Child[]): HTMLElement {
   if (!open) return h("span", attributes, ...children, " ", h("span", { class: "address" }, url.href));

@@ -43,9 +43,9 @@ const ENDINGS: ReadonlyMap<string, string> = new Map([
   ["content_filter", "A content filter ended the answer."],
 ]);
 
-/** Some hosts wrap the page in one of theirs, and a policy counts only in the head. */
-const policy = document.querySelector("meta[content*=sha256]")!;
-if (policy.parentNode !== document.head) document.head.append(policy);
+/** Some hosts wrap the page in one of theirs, and a policy counts only in the head; others take it out. */
+const policy = document.querySelector("meta[content*=sha256]");
+if (policy && policy.parentNode !== document.head) document.head.append(policy);
 
 const main = document.querySelector("main > div")!;
 const status = document.querySelector("[role=status]")!;
@@ -53,6 +53,7 @@ const host = new Host();
 let canRead = false;
 let lighting: Lighting | undefined;
 let leave: (() => void) | undefined;
+let heard = false;
 
 /** Show a view; `say` is what a screen reader hears of it. */
 function show(say: string, ...children: Child[]): void {
@@ -102,9 +103,11 @@ function showAnswer(answer: Answer): void {
 }
 
 function alternatives(answer: Answer, light: Lighting): HTMLElement[] {
-  return answer.alternatives.map((words, at) =>
-    folded({}, h("span", { class: "name" }, `Another answer${answer.alternatives.length > 1 ? ` (${at + 1})` : ""}`), markdown(words, answer.citations, light)),
-  );
+  return answer.alternatives.map((words, at) => {
+    const element = folded({}, h("span", { class: "name" }, `Another answer${answer.alternatives.length > 1 ? ` (${at + 1})` : ""}`));
+    element.addEventListener("toggle", () => element.append(markdown(words, answer.citations, light)), { once: true });
+    return element;
+  });
 }
 
 /** What is to be known about an answer: why it ended early, and its warnings, which say what sources do not hold. */
@@ -148,6 +151,7 @@ function showUsage(report: UsageReport, back?: () => void): void {
 
 function showResult(result: unknown): void {
   const shown = read(result);
+  heard = true;
   leave = undefined;
   if (shown.kind === "answer") showAnswer(shown);
   else if (shown.kind === "usage") showUsage(shown);
@@ -199,10 +203,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 function start(result: McpUiInitializeResult): void {
-  const able = result.hostCapabilities;
+  const able = field(result, "hostCapabilities");
   if (field(able, "openLinks") !== undefined) openLinksBy(openLink);
   canRead = field(able, "serverResources") !== undefined;
-  applyContext(result.hostContext);
+  applyContext(field(result, "hostContext"));
   host.notify("ui/notifications/initialized", {});
   reportSize();
 }
@@ -214,6 +218,7 @@ const request: McpUiInitializeRequest["params"] = {
   protocolVersion: PROTOCOL,
 };
 host.request("ui/initialize", request).then(start, () => {
+  if (heard) return;
   status.textContent = "";
   show("", h("p", { class: "working" }, "No host answers: this card is shown by hosts with MCP Apps."));
 });

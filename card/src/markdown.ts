@@ -5,7 +5,7 @@
 import { Parser } from "commonmark";
 import { h } from "./dom.js";
 import { cut, visible } from "./foreign.js";
-import { hostOf, link, webAddress } from "./links.js";
+import { link, realHost, webAddress } from "./links.js";
 import { Marked, type Mark, type Piece } from "./marks.js";
 import type { Citation } from "./result.js";
 import type Tree from "./standins/tree.js";
@@ -21,6 +21,7 @@ export interface Places {
 const LONGEST = 60_000;
 const DEEPEST = 24;
 const MANY_NODES = 9_000;
+const MANY_LINES = 5_000;
 const MANY_SPECIALS = 2_500;
 const LINK_COST = 3;
 const SPECIAL = /[\\`*_[\]<>&!]/g;
@@ -31,6 +32,7 @@ class TooMuch extends Error {}
 export function markdown(text: string, citations: readonly Citation[], places: Places): HTMLElement {
   const all = cut(text, LONGEST);
   try {
+    if (all.split("\n", MANY_LINES).length === MANY_LINES) throw new TooMuch();
     return new Builder(new Marked(all, citations), places).build();
   } catch (error) {
     if (!(error instanceof TooMuch)) throw error;
@@ -137,12 +139,11 @@ class Builder {
     const inner = h("span");
     this.#blocks(node, inner);
     const url = webAddress(this.#plain(node._destination));
+    const words = inner.textContent;
     const children = [...inner.childNodes];
     const label = children.length ? children : [url?.host ?? "image"];
-    if (!url || inner.querySelector("button, a")) return into.append(...label);
-    const host = hostOf(url);
-    const known = label.some((one) => `${one instanceof Node ? one.textContent : one}`.includes(host));
-    into.append(link(url, { dir: "auto" }, ...label, !known && h("span", { class: "at" }, ` ${host}`)));
+    if (!url || inner.querySelector("button, a")) into.append(...label);
+    else into.append(link(url, { dir: "auto" }, ...label, realHost(words, url)));
   }
 
   /** A signed text as it was; the edges of spans in it count for what follows. */
@@ -167,7 +168,7 @@ class Builder {
     const covered = this.#covering.length ? h("span") : into;
     for (const [text, url] of withAddresses(piece)) {
       if (url) this.#count(LINK_COST);
-      covered.append(url ? link(url, {}, visible(text)) : visible(text));
+      covered.append(url ? link(url, {}, visible(text), realHost(text, url)) : visible(text));
     }
     if (covered !== into) {
       const content = document.createDocumentFragment();

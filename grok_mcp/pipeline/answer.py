@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import count, islice
 from typing import cast
 
@@ -92,11 +93,12 @@ def _provenance(
     if found is NONE and not fold.steps:
         return (), None, ()
     from grok_mcp.pipeline.evidence import weigh
+    from grok_mcp.pipeline.same_page import page_key
     from grok_mcp.pipeline.steps import steps_of
 
-    is_whole = reason in ("stop", "tool_calls")
-    citations, evidence = weigh(found, fold, request, is_cut=cut, is_whole=is_whole)
-    return citations, evidence, steps_of(fold, found)
+    is_whole, key = reason in ("stop", "tool_calls"), cache(page_key)
+    citations, evidence = weigh(found, fold, request, key, is_cut=cut, is_whole=is_whole)
+    return citations, evidence, steps_of(fold, found, key)
 
 
 def with_sources_of(first: Answer, second: Answer) -> Answer:

@@ -30,11 +30,14 @@ class Marker(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """Where the endpoint says that a source is cited; `span` is None for a place outside the text."""
+    """Where the endpoint says that a source is cited, as it `told` it; `span` is None for a place outside the
+    text.
+    """
 
     url: str
     title: str
     span: tuple[int, int] | None
+    told: tuple[int, int]
 
 
 class Sources(NamedTuple):
@@ -133,14 +136,19 @@ def _collect(fold: Fold) -> tuple[dict[str, set[tuple[int, int]]], dict[str, str
         part = fold.parts.get(citation.place)
         if not part or citation.place not in offsets:
             continue
+        told = citation.start, citation.end
         if 0 <= citation.start < citation.end <= part.length:
             start = citation.start - bisect_left(part.removed, citation.start)
             end = citation.end - bisect_left(part.removed, citation.end)
             span = offsets[citation.place] + start, offsets[citation.place] + end
             url_spans.add(span)
-            placed.append(Placed(citation.url, citation.title, span))
-        elif citation.start < 0 or citation.end > max(came, at) or citation.start > citation.end > 0:
-            placed.append(Placed(citation.url, citation.title, None))
+            placed.append(Placed(citation.url, citation.title, span, told))
+        elif (
+            citation.start < 0 <= citation.end
+            or citation.end > max(came, at)
+            or 0 < citation.end < citation.start
+        ):
+            placed.append(Placed(citation.url, citation.title, None, told))
     for url in fold.sources:
         spans.setdefault(url, set())
     return spans, titles, placed

@@ -8,17 +8,16 @@ away is not missed.
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import islice
-from urllib.parse import urlsplit
 
 from grok_mcp import bounds, events
 from grok_mcp.messages import Answer, BrokenMarker, ChatRequest, Citation, Evidence
 from grok_mcp.pipeline.citations import Marker, Placed, Sources, is_page
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.pipeline.same_page import page_key
+from grok_mcp.pipeline.same_page import page_key, site
 
 _NAMED = 20
 """Numbers that a note names."""
@@ -28,6 +27,11 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 """An address in a message, with or without its scheme."""
+_BRACKETS = 3 * bounds.MARKERS
+"""Pairs of brackets in a text that are looked at."""
+_HOST_ENDS = re.compile(r"[/?#:]")
+_COMPARED = 2_000
+"""Addresses of a conversation that are compared with those of an answer, on the same hosts."""
 
 Key = Callable[[str], str]
 
@@ -74,16 +78,16 @@ def _named(numbers: Iterable[int]) -> str:
 
 
 def weigh(
-    found: Sources, fold: Fold, request: ChatRequest, *, is_cut: bool, is_whole: bool
+    found: Sources, fold: Fold, request: ChatRequest, key: Key, *, is_cut: bool, is_whole: bool
 ) -> tuple[tuple[Citation, ...], Evidence | None]:
     """The citations, of which `from_text` marks only those that the endpoint lists in no spelling, and what
     holds of them; None where there are neither citations nor markers.
 
-    `is_cut`: the lists that come last may be missing; `is_whole`: no place in the text can have got lost.
+    `key` tells which addresses lead to one page; `is_cut`: the lists that come last may be missing;
+    `is_whole`: no place in the text can have got lost.
     """
     if not (found.citations or found.markers):
         return (), None
-    key = cache(page_key)
     met = {key(url) for url in (*fold.sources, *(request.met or ()))}
     met.update(key(cited.url) for cited in fold.citations.values())
     met.update(key(step.url) for step in fold.steps_of(events.PageStep))
@@ -105,8 +109,8 @@ def weigh(
         else:
             met_only.append(citation.index)
     if unseen and not is_cut:
-        known = _in_conversation(request, unseen.values(), key)
-        faults.unseen = {number for number, url in unseen.items() if key(url) not in known}
+        named_before = _in_conversation(request, unseen.values(), key)
+        faults.unseen = {number for number, url in unseen.items() if url not in named_before}
     return citations, Evidence(
         tuple(cited), tuple(met_only), tuple(sorted(faults.unseen)), tuple(faults.broken()), faults.note()
     )
@@ -141,6 +145,10 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
     places hold.
     """
     markers = _Markers(found, key)
+    if any(markers.fault_of(placed)[0] == "misplaced" for placed in found.placed) and _counts_otherwise(
+        found
+    ):
+        return {key(placed.url) for placed in found.placed}
     held = set()
     for placed in found.placed:
         if placed.url not in numbers:
@@ -157,6 +165,22 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
     return held
 
 
+def _counts_otherwise(found: Sources) -> bool:
+    """Whether all places are those of markers of their source, counted in UTF-16 units or in bytes."""
+    if found.text.isascii():
+        return False
+    for encoding, size in (("utf-16-le", 2), ("utf-8", 1)):
+        spans, at, counted = set[tuple[str, int, int]](), 0, 0
+        for marker in found.markers:
+            counted += len(found.text[at : marker.start].encode(encoding, "surrogatepass")) // size
+            length = len(found.text[marker.start : marker.end].encode(encoding, "surrogatepass")) // size
+            spans.add((marker.url, counted, counted + length))
+            counted, at = counted + length, marker.end
+        if all((placed.url, *placed.told) in spans for placed in found.placed):
+            return True
+    return False
+
+
 class _Markers:
     """The markers of a text in their order, to look up what stands at a place."""
 
@@ -164,7 +188,6 @@ class _Markers:
         self._key = key
         self._markers = found.markers
         self._starts = [marker.start for marker in found.markers]
-        self._text = found.text
         self._by_key: dict[str, list[Marker]] = {}
         for marker in found.markers:
             self._by_key.setdefault(key(marker.url), []).append(marker)
@@ -179,11 +202,18 @@ class _Markers:
         self._marks_markers = self._has_numbers or any(
             key(placed.url) == key(marker.url) for placed, marker in exact
         )
+        brackets = re.finditer(r"\[(?=\[)", found.text) if spans else ()
+        self._brackets = [bracket.start() for bracket in islice(brackets, _BRACKETS)]
         self._covered: dict[str, set[int]] = {}
         for placed in spans:
             self._covered.setdefault(key(placed.url), set()).update(
                 marker.start for marker in self._inside(placed)
             )
+        self._uncovered = {
+            key
+            for key, own in self._by_key.items()
+            if not {marker.start for marker in own} <= self._covered.get(key, set())
+        }
 
     def _number(self, placed: Placed) -> int:
         """The number that the endpoint gives a source, 0 where its title is none: `1984` is a book."""
@@ -239,46 +269,61 @@ class _Markers:
         """Whether a place without a marker of its source should have one: not where all that the text has
         are placed rightly too, nor where it holds a marker that could not be read.
         """
-        own = {marker.start for marker in self._by_key.get(key, ())}
-        if own and own <= self._covered[key]:
+        if key in self._by_key and key not in self._uncovered:
             return False
-        return bool(self._inside_any(*span)) or "[[" not in self._text[slice(*span)]
+        if self._inside_any(*span):
+            return True
+        start, end = span
+        place = bisect_left(self._brackets, start)
+        if place == len(self._brackets):
+            return place < _BRACKETS
+        return self._brackets[place] + 1 >= end
 
 
 def _in_conversation(request: ChatRequest, urls: Iterable[str], key: Key) -> set[str]:
-    """The keys of the addresses that the conversation named before the answer: an earlier turn's sources, or
-    what the caller gave.
+    """Those of the addresses that the conversation named before the answer: sources of an earlier turn, or
+    what the caller gave. Where it names too many to compare, all of them.
     """
-    messages = request.messages if request.met is None else request.messages[:-2]
-    texts = [request.instructions, *(message.text for message in messages)]
-    texts += [
-        document.url for message in messages for document in message.documents if not document.is_inline
-    ]
-    needles = {_needle(url, key) for url in urls}
-    named = (
-        _trimmed(match[0])
-        for text in texts
-        if any(needle in text for needle in needles)
-        for match in _ADDRESS.finditer(text)
-    )
-    return {key(url if "://" in url else f"https://{url}") for url in islice(named, bounds.MARKERS)}
+    urls = set(urls)
+    sites = {_site(url) for url in urls}
+    named = {address for text in _said(request) for address in _addresses(text, sites)}
+    rest = urls - named
+    if not rest or len(named) > _COMPARED:
+        return urls
+    known = {key(url) for url in named}
+    return {url for url in urls if key(url) in known}
 
 
-def _needle(url: str, key: Key) -> str:
-    """What a text has to hold that names the address: the number of a post on X, else the host."""
-    post = key(url).rpartition("x.com/status/")
-    if post[1]:
-        return post[2]
-    try:
-        return (urlsplit(url).hostname or url).removeprefix("www.")
-    except ValueError:
-        return url
+def _said(request: ChatRequest) -> Iterator[str]:
+    """All that was said before the answer, without documents that go out as they are."""
+    yield request.instructions
+    for message in request.messages if request.met is None else request.messages[:-2]:
+        yield message.text
+        yield from (document.url for document in message.documents if not document.is_inline)
+        yield from (url for url in message.images if not url.startswith("data:"))
+
+
+def _addresses(text: str, sites: Container[str]) -> Iterator[str]:
+    """The addresses on these hosts that a text names, each with its scheme.
+
+    A long text is cut into words first: that takes a tenth of the time.
+    """
+    words = {word for word in text.replace("\\/", "/").split() if "." in word or "://" in word}
+    for match in _ADDRESS.finditer(" ".join(words)):
+        url = match[0] if "://" in match[0] else f"https://{match[0]}"
+        if _site(url) in sites:
+            yield _trimmed(url[: bounds.URL_CHARACTERS])
+
+
+def _site(url: str) -> str:
+    """The host of an address, as `same_page` compares it."""
+    return site(_HOST_ENDS.split(url.partition("://")[2], maxsplit=1)[0])
 
 
 def _trimmed(url: str) -> str:
     """The address without the sentence around it: up to a bracket that it did not open, and no full stop."""
     depth = 0
-    for place, character in enumerate(url):
+    for place, character in enumerate(url if ")" in url else ""):
         depth += (character == "(") - (character == ")")
         if depth < 0:
             url = url[:place]

@@ -1,7 +1,6 @@
 """What tools at the endpoint did, in the order of the run, each with the citations that it met."""
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -9,17 +8,15 @@ from grok_mcp import bounds, events
 from grok_mcp.messages import Step
 from grok_mcp.pipeline.citations import Sources, is_page
 from grok_mcp.pipeline.fold import Fold
-from grok_mcp.pipeline.same_page import page_key
 from grok_mcp.redaction import one_line
 
 
-def steps_of(fold: Fold, found: Sources) -> tuple[Step, ...]:
-    """The steps, each once, as far as they are kept."""
-    return tuple(islice(_steps(fold, found), bounds.STEPS)) if fold.steps else ()
+def steps_of(fold: Fold, found: Sources, key: Callable[[str], str]) -> tuple[Step, ...]:
+    """The steps, each once, as far as they are kept; `key` tells which addresses lead to one page."""
+    return tuple(islice(_steps(fold, found, key), bounds.STEPS)) if fold.steps else ()
 
 
-def _steps(fold: Fold, found: Sources) -> Iterator[Step]:
-    key = cache(page_key)
+def _steps(fold: Fold, found: Sources, key: Callable[[str], str]) -> Iterator[Step]:
     numbers: dict[str, list[int]] = {}
     for cited, url in zip(found.citations, found.urls, strict=True):
         numbers.setdefault(key(url), []).append(cited.index)

@@ -5,6 +5,7 @@ everything that matters stands in the text.
 """
 
 import json
+from itertools import accumulate, takewhile
 from typing import Any
 
 from mcp_types import CallToolResult, ContentBlock, ResourceLink, TextContent
@@ -75,13 +76,27 @@ def render_page(
 
 
 def _for_card(page: Page) -> dict[str, Any]:
-    """What the card shows of a page: spans are offsets into the text that stands beside them."""
+    """What the card shows of a page, as far as it draws it: spans are offsets into the text beside them."""
     fields = {name: page.published[name] for name in _CARD_FIELDS if name in page.published}
     if "text" in fields:
-        fields["text"] = join_surrogates(fields["text"])
+        fields["text"] = join_surrogates(fields["text"][: bounds.CARD_CHARACTERS])
+    if "alternatives" in fields:
+        fields["alternatives"] = [text[: bounds.CARD_CHARACTERS] for text in fields["alternatives"]]
+    if "citations" in fields:
+        fields["citations"] = [
+            cited | {"spans": cited["spans"][: bounds.CARD_SPANS]} for cited in fields["citations"]
+        ]
     if page.rendered.steps:
         fields["steps"] = [step.to_dict() for step in page.rendered.steps]
-    return fields
+    return {name: _first(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _first(items: list[Any]) -> list[Any]:
+    """As many of the first items as the card gets."""
+    sizes = accumulate(len(compact(item)) for item in items)
+    return [
+        item for item, _ in zip(items, takewhile(bounds.CARD_LIST_CHARACTERS.__ge__, sizes), strict=False)
+    ]
 
 
 def link_to(answer_id: str) -> ResourceLink:

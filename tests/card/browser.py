@@ -134,6 +134,14 @@ class Card:
         PICTURES.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
+    def open_all(self) -> None:
+        """Unfold whatever is folded."""
+        self.frame.evaluate(
+            """() => Promise.all([...document.querySelectorAll("details:not([open])")].map((one) =>
+                new Promise((done) => { one.addEventListener("toggle", done); one.open = true; })))"""
+        )
+        self.settle()
+
     def draw(self, *results: Any) -> Frame:
         """Give the card results past the bridge, which writes each into a log."""
         for result in results:

@@ -85,8 +85,8 @@ MARKDOWN: Mapping[str, tuple[str, str]] = {
         f'<p dir="auto">{link(A, f"a{AT}", AUTO)}</p>',
     ),
     "link_with_its_host": (
-        f"[at a.example]({A})",
-        f'<p dir="auto">{link(A, "at a.example", AUTO)}</p>',
+        f"[a.example, a page]({A})",
+        f'<p dir="auto">{link(A, "a.example, a page", AUTO)}</p>',
     ),
     "bare_address": (
         f"See {ADDRESS}.",

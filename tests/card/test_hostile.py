@@ -139,6 +139,7 @@ def test_markup_in_any_text_is_text(shared: Card, markup: str) -> None:
             usage={"input_tokens": 1},
         )
     )
+    shared.open_all()
     assert_harmless(shared)
     shared.show({"content": [{"type": "text", "text": markup}], "isError": True})
     assert_harmless(shared)
@@ -182,6 +183,49 @@ def test_only_web_addresses_are_links_and_show_the_host_that_will_answer(
     assert source.locator("a").count() == (0 if host is None else 1)
     assert source.locator(".host").all_inner_texts() == ([host] if host else [])
     assert "\u202e" not in frame.locator("main").inner_text()
+
+
+LABELS: Mapping[str, tuple[str, str]] = {
+    "another_host": ("[good.example](https://evil.example/x)", "good.example evil.example"),
+    "another_host_among_words": (
+        "[See **www.good**.example, page 2](https://evil.example/)",
+        "See www.good.example, page 2 evil.example",
+    ),
+    "the_same_host": ("[WWW.Good.example](https://good.example/x)", "WWW.Good.example"),
+    "words": ("[Page 2.0 of 1.5](https://good.example/)", "Page 2.0 of 1.5 good.example"),
+    "letters_that_look_alike": ("https://аррӏе.com/a.html", "https://аррӏе.com/a.html xn--80ak6aa92e.com"),
+    "a_sign_that_looks_like_a_full_stop": (
+        "https://good.example。evil.example/",
+        "https://good.example。evil.example/ good.example.evil.example",
+    ),
+    "an_address": ("https://good.example/a.html?b=c.de", "https://good.example/a.html?b=c.de"),
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), LABELS.values(), ids=LABELS)
+def test_a_link_whose_words_do_not_begin_with_it_shows_the_host_that_will_answer(
+    shared: Card, text: str, shown: str
+) -> None:
+    frame = shared.show(result(text))
+    assert frame.locator(".markdown a").all_inner_texts() == [shown]
+    assert_harmless(shared)
+
+
+def test_no_letter_carries_more_marks_than_a_script_has(shared: Card) -> None:
+    frame = shared.show(
+        result(f"a{chr(0x301) * 50_000}b", citations=[citation(1, GOOD, f"a{chr(0xE49) * 200}")])
+    )
+    assert frame.locator(".markdown").text_content() == f"a{chr(0x301) * 9}b"
+    assert frame.locator("#sources .title").text_content() == f"a{chr(0xE49) * 9}"
+
+
+def test_other_answers_are_drawn_when_somebody_opens_them(shared: Card) -> None:
+    other = f"Other **words** {marker(1, GOOD)}\n\n" * 500
+    frame = shared.show(result("x", alternatives=[other] * 20, citations=[citation(1, GOOD, "t")]))
+    assert assert_harmless(shared)["elements"] < 300
+    frame.locator("summary", has_text="Another answer (20)").click()
+    shared.settle()
+    assert frame.locator("details[open] strong").count() == 500
 
 
 TITLES: Mapping[str, tuple[Any, str]] = {

@@ -3,6 +3,7 @@
 The host is made of the extension's own library, which checks each message against its schemas.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,56 @@ def test_after_its_teardown_it_draws_nothing_more(hosts: Hosts) -> None:
         assert card.tell("teardown") == {}
         card.show(SEARCH)
         assert "Europa" not in card.frame.locator("main").inner_text()
+
+
+BARE = """([html, answers, result]) => new Promise((drawn) => {
+    const frame = document.createElement("iframe");
+    const send = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
+    window.got = [];
+    window.addEventListener("message", ({ data }) => {
+        got.push(data.method ?? data.id);
+        if (data.method === "ui/initialize") {
+            send({ method: "ui/notifications/tool-result", params: result });
+            for (const answer of answers) send({ id: data.id, ...answer });
+            send({ id: "last", method: "ping" });
+        }
+        if (data.id === "last") setTimeout(drawn, 50);
+    });
+    frame.sandbox = "allow-scripts";
+    frame.srcdoc = html;
+    document.body.append(frame);
+})"""
+
+
+def drawn_by(hosts: Hosts, *answers: Mapping[str, Any], html: str = "") -> tuple[str, list[Any]]:
+    """The text of the card in a host that answers `ui/initialize` so, and what the card has sent."""
+    page = hosts.browser.new_page()
+    try:
+        page.evaluate(BARE, [html or hosts.html, answers, SEARCH])
+        sent: list[Any] = page.evaluate("window.got")
+        return page.frames[1].locator("main").inner_text(), sent
+    finally:
+        page.close()
+
+
+READY = "ui/notifications/initialized"
+
+
+@pytest.mark.parametrize("result", [None, "text", [], {"hostContext": 5}], ids=str)
+def test_a_host_that_says_nothing_of_itself_is_a_host(hosts: Hosts, result: Any) -> None:
+    text, sent = drawn_by(hosts, {"result": result}, {"result": {}})
+    assert "Europa" in text and sent.count(READY) == 1
+
+
+def test_an_answer_stays_where_the_host_refuses_to_introduce_itself(hosts: Hosts) -> None:
+    text, sent = drawn_by(hosts, {"error": {"code": -32601, "message": "no"}})
+    assert "Europa" in text and "No host" not in text and READY not in sent
+
+
+def test_a_host_that_takes_the_policy_out_of_the_page_gets_the_card(hosts: Hosts) -> None:
+    html = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", hosts.html)
+    assert html != hosts.html
+    assert "Europa" in drawn_by(hosts, {"result": {}}, html=html)[0]
 
 
 MALFORMED: Mapping[str, Any] = {
