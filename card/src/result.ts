@@ -36,7 +36,6 @@ export interface CodeRun {
 export interface Evidence {
   readonly metOnly: ReadonlySet<number>;
   readonly unseen: ReadonlySet<number>;
-  readonly broken: readonly { readonly marker: number | undefined; readonly why: string }[];
 }
 
 export interface Usage {
@@ -61,7 +60,6 @@ export interface Answer {
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
   readonly toolCalls: readonly { readonly name: string; readonly arguments: string }[];
-  readonly finish: string;
   readonly model: string;
   readonly usage: Usage | undefined;
 }
@@ -125,7 +123,6 @@ function readAnswer(answer: unknown, shown: string): Answer {
     evidence: readEvidence(of("evidence")),
     warnings: list(of("warnings"), FEW, (one) => text(one)),
     toolCalls: list(of("tool_calls"), FEW, readToolCall),
-    finish: text(of("finish_reason"), 40),
     model: text(of("model"), 100),
     usage: readCounts(of("usage")),
   };
@@ -202,14 +199,7 @@ function readCodeRun(value: unknown): CodeRun | undefined {
 
 function readEvidence(value: unknown): Evidence {
   const numbers = (name: string): Set<number> => new Set(list(field(value, name), MANY_SOURCES, index));
-  return {
-    metOnly: numbers("met_only"),
-    unseen: numbers("unseen"),
-    broken: list(field(value, "broken"), MANY, (one) => {
-      const why = text(field(one, "why"), 100);
-      return why ? { marker: index(field(one, "marker")), why } : undefined;
-    }),
-  };
+  return { metOnly: numbers("met_only"), unseen: numbers("unseen") };
 }
 
 function readToolCall(value: unknown): { name: string; arguments: string } | undefined {

@@ -106,7 +106,7 @@ SEARCH: Mapping[str, Any] = result(
     },
 )
 FAILED = error(
-    "[rate_limit] The endpoint takes no more calls for now (429).\n\nWait 20 seconds, then try again; or set "
+    "[rate_limited] The endpoint takes no more calls for now (429).\n\nWait 20 seconds, then try again; or set "
     "`GROK_MCP_MAX_RETRIES` higher."
 )
 
