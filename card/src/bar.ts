@@ -33,7 +33,7 @@ export function usageBar(usage: Usage | undefined, model: string): HTMLElement {
     part.style.flexGrow = `${tokens / sum}`;
     bar.append(part);
     const share = percent(tokens / sum);
-    legend.append(h("li", { title: `${whole(tokens)} tokens, ${share}` }, h("span", { class: `dot ${kind}` }), `${short(tokens)} ${label}`, h("span", { class: "unseen" }, ` tokens, ${share}`)));
+    legend.append(h("li", { title: `${whole(tokens)} tokens, ${share}` }, h("span", { class: `dot ${kind}` }), `${short(tokens)} ${label}`, h("span", { class: "spoken" }, ` tokens, ${share}`)));
   }
   const { cost, estimated, duration, firstToken } = usage ?? {};
   return h(

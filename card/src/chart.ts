@@ -145,7 +145,7 @@ export function usageView(report: UsageReport, back: Child): HTMLElement {
       folded(
         {},
         h("span", { class: "name" }, "As tables"),
-        days.length > 0 && table("By day, in UTC", "Day", days, (key) => day(key, true)),
+        days.length > 0 && table("By day, in UTC", "Day", days, (key) => day(key).replaceAll(" ", "\u00a0")),
         models.length > 0 && table("By model", "Model", models, (key) => key || "unknown"),
       ),
   );

@@ -25,16 +25,17 @@ export const whole = (value: number): string => format(value, { maximumFractionD
 export const short = (value: number): string =>
   value < 10_000 ? whole(value) : format(value, { notation: "compact", maximumFractionDigits: 1 });
 
-export const money = (value: number): string =>
-  format(value, {
-    style: "currency",
-    currency: "USD",
-    minimumFractionDigits: 2,
-    maximumFractionDigits: value > 0 && value < 1 ? 4 : 2,
-  });
+const LEAST_USD = 0.0001;
+
+/** US dollars; an amount that there is never looks like none. */
+export function money(value: number): string {
+  if (value > 0 && value < LEAST_USD) return `<${money(LEAST_USD)}`;
+  const digits = value < 1 && Math.round(value / LEAST_USD) % 100 ? 4 : 2;
+  return format(value, { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
 
 export const percent = (share: number): string =>
-  share > 0 && share < 0.01 ? "<1 %" : format(share, { style: "percent", maximumFractionDigits: 0 });
+  share > 0 && share < 0.01 ? `<${percent(0.01)}` : format(share, { style: "percent", maximumFractionDigits: 0 });
 
 export const seconds = (value: number): string =>
   value < 60

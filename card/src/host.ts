@@ -36,11 +36,11 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-export type Answer = (params: unknown) => void;
+type Listener = (params: unknown) => void;
 
 /** The host of this page. `on` hears its notifications, `answers` its requests; both by their method. */
 export class Host {
-  readonly on = new Map<string, Answer>();
+  readonly on = new Map<string, Listener>();
   readonly answers = new Map<string, () => void>();
   #waiting = new Map<number, Waiting>();
   #id = 0;

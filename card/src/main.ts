@@ -37,11 +37,6 @@ type Method =
   | McpUiToolInputPartialNotification["method"]
   | McpUiToolResultNotification["method"];
 
-const ENDINGS: ReadonlyMap<string, string> = new Map([
-  ["length", "The answer was cut at its longest."],
-  ["interrupted", "The answer was interrupted."],
-  ["content_filter", "A content filter ended the answer."],
-]);
 
 /** Some hosts wrap the page in one of theirs, and a policy counts only in the head; others take it out. */
 const policy = document.querySelector("meta[content*=sha256]");
@@ -70,7 +65,7 @@ function showWorking(input: unknown): void {
 function showText(words: string, failed: boolean): void {
   lighting = new Lighting([], () => undefined);
   const body = markdown(words || (failed ? "The call failed without a word." : "The result is empty."), [], lighting);
-  const title = h("h2", { id: "answer-title", class: !failed && "unseen" }, failed ? "The call failed" : "Answer");
+  const title = h("h2", { id: "answer-title", class: !failed && "spoken" }, failed ? "The call failed" : "Answer");
   const press = usageButton();
   show(
     failed ? "The call failed." : "Grok has answered.",
@@ -93,7 +88,7 @@ function showAnswer(answer: Answer): void {
   const view = h(
     "div",
     { class: aside.length ? "view with-aside" : "view" },
-    h("div", { class: "text" }, h("section", { class: "answer", "aria-labelledby": "answer-title" }, h("h2", { id: "answer-title", class: "unseen" }, "Answer"), body), ...alternatives(answer, light), notes(answer), codeRuns(answer), toolCalls(answer)),
+    h("div", { class: "text" }, h("section", { class: "answer", "aria-labelledby": "answer-title" }, h("h2", { id: "answer-title", class: "spoken" }, "Answer"), body), ...alternatives(answer, light), notes(answer), codeRuns(answer), toolCalls(answer)),
     aside.length > 0 && h("aside", { "aria-label": "Where it is from" }, ...aside),
     h("footer", {}, usageBar(answer.usage, answer.model), usageButton()),
   );
@@ -110,11 +105,9 @@ function alternatives(answer: Answer, light: Lighting): HTMLElement[] {
   });
 }
 
-/** What is to be known about an answer: why it ended early, and its warnings, which say what sources do not hold. */
-function notes({ warnings, finish }: Answer): HTMLElement | undefined {
-  const all = [ENDINGS.get(finish) ?? "", ...warnings].filter(Boolean);
-  return all.length ? section("notes", "Notes", h("ul", {}, ...all.map((note) => foreign("li", note)))) : undefined;
-}
+/** What the server warns of, which includes why an answer ended early and what does not hold of its markers. */
+const notes = ({ warnings }: Answer): HTMLElement | undefined =>
+  warnings.length ? section("notes", "Notes", h("ul", {}, ...warnings.map((note) => foreign("li", note)))) : undefined;
 
 function usageButton(): HTMLElement | undefined {
   if (!canRead) return undefined;

@@ -60,7 +60,6 @@ export interface Answer {
   readonly evidence: Evidence;
   readonly warnings: readonly string[];
   readonly toolCalls: readonly { readonly name: string; readonly arguments: string }[];
-  readonly finish: string;
   readonly model: string;
   readonly usage: Usage | undefined;
 }
@@ -124,7 +123,6 @@ function readAnswer(answer: unknown, shown: string): Answer {
     evidence: readEvidence(of("evidence")),
     warnings: list(of("warnings"), FEW, (one) => text(one)),
     toolCalls: list(of("tool_calls"), FEW, readToolCall),
-    finish: text(of("finish_reason"), 40),
     model: text(of("model"), 100),
     usage: readCounts(of("usage")),
   };
@@ -201,10 +199,7 @@ function readCodeRun(value: unknown): CodeRun | undefined {
 
 function readEvidence(value: unknown): Evidence {
   const numbers = (name: string): Set<number> => new Set(list(field(value, name), MANY_SOURCES, index));
-  return {
-    metOnly: numbers("met_only"),
-    unseen: numbers("unseen"),
-  };
+  return { metOnly: numbers("met_only"), unseen: numbers("unseen") };
 }
 
 function readToolCall(value: unknown): { name: string; arguments: string } | undefined {

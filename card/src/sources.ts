@@ -8,9 +8,10 @@ import type { Citation, Evidence } from "./result.js";
 
 const FIRST = 8;
 /** What the chips mean; those that occur are said below the list. */
-const UNSEEN = "Unseen: neither a step of the run nor a list of the endpoint showed this address.";
-const ONLY_MET = "Only met: the run met this page, and the text does not cite it.";
+const UNSEEN = "Unseen: the text cites this address, and no step or list of the run has shown it.";
+const NOT_CITED = "Not cited: the run found this page, and the text does not cite it.";
 const FROM_TEXT = "From the text: only the text names this address, not the endpoint.";
+const NO_JUDGEMENT = "None of this says whether a claim is true.";
 const KINDS: ReadonlyMap<string, string> = new Map([
   ["web", "Web"],
   ["x", "X"],
@@ -36,9 +37,10 @@ export class Sources {
     }
     const meanings = [
       citations.some(({ index }) => evidence.unseen.has(index)) && UNSEEN,
-      citations.some(({ index }) => evidence.metOnly.has(index)) && ONLY_MET,
-      citations.some(({ fromText }) => fromText) && FROM_TEXT,
-    ];
+      citations.some(({ index }) => evidence.metOnly.has(index)) && NOT_CITED,
+      citations.some((citation) => isFromText(citation, evidence)) && FROM_TEXT,
+    ].filter(Boolean);
+    if (meanings.length) meanings.push(NO_JUDGEMENT);
     const legend = meanings.map((meaning) => meaning && h("p", { class: "facts" }, meaning));
     return section("sources", "Sources", h("ol", {}, ...items), this.#more, ...legend);
   }
@@ -78,8 +80,8 @@ export class Sources {
           url ? h("span", { class: "host", dir: "ltr" }, hostOf(url)) : citation.url && addressLink(citation.url),
           chip(KINDS.get(citation.source) ?? ""),
           evidence.unseen.has(index) && chip("Unseen", UNSEEN, "doubt"),
-          evidence.metOnly.has(index) && chip("Only met", ONLY_MET),
-          citation.fromText && chip("From the text", FROM_TEXT),
+          evidence.metOnly.has(index) && chip("Not cited", NOT_CITED),
+          isFromText(citation, evidence) && chip("From the text", FROM_TEXT),
           places > 0 && go,
         ),
       ),
@@ -89,6 +91,9 @@ export class Sources {
     return item;
   }
 }
+
+/** Where only the text names a source, and there is no doubt: the conversation named it before, or lists are missing. */
+const isFromText = ({ fromText, index }: Citation, { unseen }: Evidence): boolean => fromText && !unseen.has(index);
 
 const chip = (label: string, title?: string, kind = ""): HTMLElement | undefined =>
   label ? h("span", { class: `chip ${kind}`, title }, label) : undefined;

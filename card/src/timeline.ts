@@ -54,7 +54,7 @@ function item(step: Step, known: ReadonlySet<number>, lighting: Lighting): HTMLE
       h(
         "div",
         { class: "met" },
-        "Met ",
+        "Found ",
         ...met.slice(0, MANY_MET).map((source) => lighting.marker(source)),
         more > 0 && ` and ${many(more, "more", "more")}`,
       ),

@@ -77,7 +77,7 @@ function failed(reading, error) {
 /** Read a stream part by part: an error is one of them. */
 async function stream(given, request, reading) {
   const result = streamText({ ...given, onError() {} });
-  for await (const part of result.fullStream) {
+  for await (const part of result.stream) {
     if (part.type === 'text-delta') reading.text += part.text;
     else if (part.type === 'reasoning-delta') reading.reasoning_text += part.text;
     else if (part.type === 'tool-call' && !part.providerExecuted) reading.tool_calls.push(called(part));

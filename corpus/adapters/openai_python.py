@@ -159,12 +159,14 @@ def listen(events: Iterable[Any], reading: Reading) -> Any:
         elif event.type == "error":
             reading["error"] = {"status": None, "message": event.message}
         elif event.type in ("response.completed", "response.incomplete", "response.failed"):
+            reading["is_cut"] = event.type == "response.incomplete"
             return event.response
     return None
 
 
 def response(whole: Any, reading: Reading) -> None:
-    """Read a whole response."""
+    """Read a whole response. Behind a stream its last event, too, may say that it is incomplete."""
+    is_cut = reading.pop("is_cut", False) or whole.status == "incomplete"
     output = whole.output or ()
     parts = [part for item in output if item.type == "message" for part in item.content]
     notes = [note for part in parts if part.type == "output_text" for note in part.annotations or ()]
@@ -187,7 +189,7 @@ def response(whole: Any, reading: Reading) -> None:
         reading["error"] = {"status": None, "message": whole.error.message}
     reason = whole.incomplete_details.reason if whole.incomplete_details else None
     meant = {None: "tool_calls" if reading["tool_calls"] else "stop", "max_output_tokens": "length"}
-    reading["finish_reason"] = meant.get(reason, reason) if whole.status != "incomplete" or reason else None
+    reading["finish_reason"] = meant.get(reason, reason) if reason or not is_cut else None
     reading["complete"] = whole.status in ("completed", "incomplete") and reading["error"] is None
 
 

@@ -106,8 +106,8 @@ SEARCH: Mapping[str, Any] = result(
     },
 )
 FAILED = error(
-    "[rate_limit] The endpoint takes no more calls for now (429).\n\nWait 20 seconds, then try again; or set "
-    "`GROK_MCP_MAX_RETRIES` higher."
+    "[rate_limited] The endpoint takes no more calls for now (429).\n\n"
+    "Wait 20 seconds, then try again; or set `GROK_MCP_MAX_RETRIES` higher."
 )
 
 

@@ -177,11 +177,16 @@ def test_a_marker_finds_its_source_by_the_address_and_one_without_a_source_is_se
     answer = result(
         text,
         citations=[citation(1, A, "A"), citation(2, "https://b.example/y", "B")],
+        evidence={"broken": [{"marker": 2, "why": "no_source"}, {"marker": 7, "why": "two_numbers"}]},
+        warnings=["The answer points to [2], which is not the address of a page."],
     )
     frame = shared.show(answer)
     assert frame.locator(".markdown").inner_text() == f"a 1 b 2 c 1 d 1999 c.example {marker(1, A)}"
     assert frame.locator(".markdown button").count() == 2
     assert frame.locator(".lost").get_attribute("aria-label") == "Marker 2, without a source"
+    assert frame.locator("#notes li").all_inner_texts() == [
+        "The answer points to [2], which is not the address of a page.",
+    ], "the server's note says it once"
 
 
 def test_sources_say_where_they_are_from_and_what_the_run_knows_of_them(hosts: Hosts) -> None:
@@ -190,14 +195,14 @@ def test_sources_say_where_they_are_from_and_what_the_run_knows_of_them(hosts: H
         items = [" ".join(text.split()) for text in frame.locator("#sources li").all_inner_texts()]
         assert items[2:] == [
             "3 Europa Clipper on X: We felt the pull of Mars x.com X in the text",
-            "4 ESA – Juice: JUpiter ICy moons Explorer esa.int Web Unseen From the text in the text",
+            "4 ESA – Juice: JUpiter ICy moons Explorer esa.int Web Unseen in the text",
             "5 Spacecraft passes Mars on its way to Jupiter news.example.co.uk News in the text",
-            "6 Europa Clipper - Wikipedia en.wikipedia.org Web Only met",
+            "6 Europa Clipper - Wikipedia en.wikipedia.org Web Not cited",
         ]
         assert frame.locator("#sources > .facts").all_inner_texts() == [
-            "Unseen: neither a step of the run nor a list of the endpoint showed this address.",
-            "Only met: the run met this page, and the text does not cite it.",
-            "From the text: only the text names this address, not the endpoint.",
+            "Unseen: the text cites this address, and no step or list of the run has shown it.",
+            "Not cited: the run found this page, and the text does not cite it.",
+            "None of this says whether a claim is true.",
         ]
 
 
@@ -222,11 +227,11 @@ def test_steps_stand_in_their_order_with_what_they_asked_and_met(hosts: Hosts) -
         assert " ".join(summary.inner_text().split()) == "Steps 2 searches, 2 pages, 1 code run"
         summary.click()
         assert [" ".join(text.split()) for text in frame.locator("#steps li").all_inner_texts()] == [
-            "Searched the web Europa Clipper status 2026 Europa Clipper Jupiter arrival Met 126",
-            "Searched X from:EuropaClipper Mars flyby Met 3",
+            "Searched the web Europa Clipper status 2026 Europa Clipper Jupiter arrival Found 126",
+            "Searched X from:EuropaClipper Mars flyby Found 3",
             "Read a page science.nasa.gov/jupiter/moons/europa/facts/?ref=overview&lang=en "
-            "Looked for magnetometer Met 2",
-            "Read a page news.example.co.uk/space/europa-clipper-passes-mars Met 5",
+            "Looked for magnetometer Found 2",
+            "Read a page news.example.co.uk/space/europa-clipper-passes-mars Found 5",
             "Ran code",
         ]
 
@@ -283,6 +288,8 @@ BARS: Mapping[str, tuple[Any, str]] = {
         {"output_tokens": 12345, "cost_usd": 1.234, "cost_source": "estimated", "duration_s": 95.2},
         "12.3K output tokens, 100% $1.23 estimated 1 min 35 s m",
     ),
+    "cents": ({"cost_usd": 0.287, "duration_s": 1}, "Tokens unknown $0.2870 1 s m"),
+    "hardly_anything": ({"cost_usd": 0.00003, "duration_s": 1}, "Tokens unknown <$0.0001 1 s m"),
     "parts_beyond_their_whole": (
         {"input_tokens": 5, "cached_tokens": 99, "duration_s": 0.04},
         "5 cached input tokens, 100% Cost unknown 0 s m",
@@ -310,7 +317,7 @@ def test_without_sources_there_is_the_answer_and_the_bar_alone(shared: Card) -> 
 
 
 PLAIN: Mapping[str, tuple[Mapping[str, Any], str, str]] = {
-    "error": (FAILED, "The call failed.", "[rate_limit] The endpoint takes no more calls for now (429)."),
+    "error": (FAILED, "The call failed.", "[rate_limited] The endpoint takes no more calls for now (429)."),
     "running": (
         {"content": [{"type": "text", "text": "Grok is still **working**."}]},
         "Grok has answered.",
@@ -339,13 +346,18 @@ def test_a_result_without_an_answer_shows_its_text(
     assert shared.status == status
 
 
-@pytest.mark.parametrize(
-    ("finish", "note"),
-    [("length", "The answer was cut at its longest."), ("interrupted", "The answer was interrupted.")],
-)
-def test_an_answer_that_did_not_end_by_itself_says_so(shared: Card, finish: str, note: str) -> None:
-    frame = shared.show(result("x", finish_reason=finish, warnings=["Careful."]))
+def test_what_the_server_warns_of_is_shown_once(shared: Card) -> None:
+    note = "The answer was cut at the token limit; raise max_output_tokens for more."
+    frame = shared.show(result("x", finish_reason="length", warnings=[note, "Careful."]))
     assert frame.locator("#notes li").all_inner_texts() == [note, "Careful."]
+
+
+def test_an_address_that_the_conversation_named_is_from_the_text_and_not_unseen(shared: Card) -> None:
+    named = citation(1, A, "A", from_text=True)
+    frame = shared.show(result(f"x {marker(1, A)}", citations=[named], evidence={"unseen": []}))
+    assert frame.locator("#sources .chip").all_inner_texts() == ["Web", "From the text"]
+    frame = shared.show(result(f"x {marker(1, A)}", citations=[named], evidence={"unseen": [1]}))
+    assert frame.locator("#sources .chip").all_inner_texts() == ["Web", "Unseen"]
 
 
 def test_the_usage_is_asked_of_the_host_and_left_again(hosts: Hosts) -> None:

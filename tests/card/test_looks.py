@@ -64,7 +64,7 @@ def test_a_width_of_320_pixels_is_enough(hosts: Hosts, view: str) -> None:
         open_all(frame)
         assert frame.evaluate("document.scrollingElement.scrollWidth") == 320
         beyond = """() => [...document.querySelectorAll("main *")]
-            .filter((one) => !one.closest(".scroll, pre, .unseen"))
+            .filter((one) => !one.closest(".scroll, pre, .spoken"))
             .filter((one) => one.getBoundingClientRect().right > 320.5).map((one) => one.outerHTML)"""
         assert frame.evaluate(beyond) == []
 
