@@ -727,9 +727,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(options: argparse.Namespace) -> int:
     patterns = options.only or ["*"]
+    every = load_cases()
     cases = [
         case
-        for case in load_cases()
+        for case in every
         if any(fnmatch.fnmatchcase(case.name, pattern) for pattern in patterns)
         and (not options.kind or case.kind in options.kind)
     ]
@@ -741,6 +742,8 @@ def _main(options: argparse.Namespace) -> int:
     if not options.adapter:
         raise UnusableError("Name an adapter: --adapter 'python adapters/raw.py'")
     known = read_known(options.known)
+    if gone := set(known) - {case.name for case in every}:
+        raise UnusableError(f"The file of known differences names no case by {', '.join(sorted(gone)[:5])}.")
     adapter = Adapter(options.adapter, options.timeout)
     outcomes = run(cases, adapter)
     if options.json:

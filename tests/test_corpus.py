@@ -446,6 +446,15 @@ def test_a_file_of_known_differences_that_is_no_text_is_refused(
     assert "can't be read" in capsys.readouterr().err
 
 
+def test_a_name_among_the_known_differences_that_no_case_has_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known"
+    known.write_text("chat/crlf\nchat/renamed  # once\n")
+    assert main(["--adapter", "x", "--known", str(known)]) == 2
+    assert "names no case by chat/renamed." in capsys.readouterr().err
+
+
 def test_the_command_fails_for_what_is_wrong_unless_it_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

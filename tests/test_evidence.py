@@ -428,7 +428,7 @@ async def test_a_page_of_a_long_answer_has_the_evidence_of_its_own_sources() -> 
 
 
 @pytest.mark.parametrize(("encoding", "size"), [("utf-16-le", 2), ("utf-8", 1)])
-def test_an_endpoint_that_counts_places_in_other_units_is_not_held_against_them(
+def test_places_that_an_endpoint_counts_in_other_units_are_read_in_code_points(
     encoding: str, size: int
 ) -> None:
     text = f"So \U0001f600[[1]]({A}), \U0001f600 na\u00efve[[2]]({B})."
@@ -448,7 +448,12 @@ def test_an_endpoint_that_counts_places_in_other_units_is_not_held_against_them(
         whole = {"model": "grok-4.7", "output": [{"type": "message", "id": "m", "content": content}]}
         return folded({"type": "response.completed", "response": whole})
 
-    assert answered(0).evidence == Evidence((1, 2)) and answered(0).warnings == ()
+    answer = answered(0)
+    assert answer.evidence == Evidence((1, 2)) and answer.warnings == ()
+    assert [text[slice(*span)] for cited in answer.citations for span in cited.spans] == [
+        f"[[1]]({A})",
+        f"[[2]]({B})",
+    ]
     moved = answered(6).evidence
     assert moved and {one.why for one in moved.broken} == {"span_outside"}
 

@@ -88,6 +88,7 @@ def weigh(
     """
     if not (found.citations or found.markers):
         return (), None
+    found = _in_code_points(found, key) if is_whole else found
     met = {key(url) for url in (*fold.sources, *(request.met or ()))}
     met.update(key(cited.url) for cited in fold.citations.values())
     met.update(key(step.url) for step in fold.steps_of(events.PageStep))
@@ -145,10 +146,6 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
     places hold.
     """
     markers = _Markers(found, key)
-    if any(markers.fault_of(placed)[0] == "misplaced" for placed in found.placed) and _counts_otherwise(
-        found
-    ):
-        return {key(placed.url) for placed in found.placed}
     held = set()
     for placed in found.placed:
         if placed.url not in numbers:
@@ -165,20 +162,37 @@ def _compare_places(found: Sources, numbers: dict[str, int], key: Key, faults: _
     return held
 
 
-def _counts_otherwise(found: Sources) -> bool:
-    """Whether all places are those of markers of their source, counted in UTF-16 units or in bytes."""
-    if found.text.isascii():
-        return False
+def _in_code_points(found: Sources, key: Key) -> Sources:
+    """The sources with their places in code points, where the endpoint counts UTF-16 units or bytes.
+
+    It does where a place would be wrong, and all are those of markers of their source in one such unit.
+    """
+    markers = None if found.text.isascii() else _Markers(found, key)
+    if markers is None or all(markers.fault_of(placed)[0] != "misplaced" for placed in found.placed):
+        return found
     for encoding, size in (("utf-16-le", 2), ("utf-8", 1)):
-        spans, at, counted = set[tuple[str, int, int]](), 0, 0
+        spans, at, counted = dict[tuple[str, int, int], tuple[int, int]](), 0, 0
         for marker in found.markers:
             counted += len(found.text[at : marker.start].encode(encoding, "surrogatepass")) // size
             length = len(found.text[marker.start : marker.end].encode(encoding, "surrogatepass")) // size
-            spans.add((marker.url, counted, counted + length))
+            spans[marker.url, counted, counted + length] = marker.start, marker.end
             counted, at = counted + length, marker.end
         if all((placed.url, *placed.told) in spans for placed in found.placed):
-            return True
-    return False
+            return _placed_at(found, [spans[placed.url, *placed.told] for placed in found.placed])
+    return found
+
+
+def _placed_at(found: Sources, spans: Iterable[tuple[int, int]]) -> Sources:
+    """The sources, placed where they are by other spans."""
+    placed, spans_of = list[Placed](), dict[str, set[tuple[int, int]]]()
+    for one, span in zip(found.placed, spans, strict=True):
+        placed.append(one._replace(span=span))
+        spans_of.setdefault(one.url, set()).add(span)
+    citations = (
+        replace(cited, spans=tuple(sorted(spans_of[url]))) if url in spans_of else cited
+        for cited, url in zip(found.citations, found.urls, strict=True)
+    )
+    return found._replace(placed=tuple(placed), citations=tuple(citations))
 
 
 class _Markers:
