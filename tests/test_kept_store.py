@@ -61,6 +61,21 @@ async def test_what_one_process_stores_another_one_reads(tmp_path: Path) -> None
         assert await two.look(name, "somebody else") is None
 
 
+async def test_stores_that_begin_the_file_at_once_all_use_it(tmp_path: Path) -> None:
+    for turn in range(15):  # each begins it anew
+        kept: list[bool] = []
+        async with stores(tmp_path / str(turn), 16) as made:
+
+            async def put(store: KeptAnswers, kept: list[bool] = kept) -> None:
+                await store.put(new_answer_id(), ME, Answer("Text."))
+                kept.append(store.lasts)
+
+            async with anyio.create_task_group() as group:
+                for store in made:
+                    group.start_soon(put, store)
+        assert kept == [True] * 16
+
+
 async def test_who_waits_for_a_call_of_another_process_sees_how_far_it_is_and_gets_its_end(
     tmp_path: Path,
 ) -> None:

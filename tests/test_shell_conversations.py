@@ -163,15 +163,16 @@ async def test_what_is_kept_has_a_bound(tmp_path: Path, limits: Limits, left: li
     assert await store.last() == (handles[-1] if left else None)
 
 
-async def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
-    made: list[Any] = []
+async def test_processes_that_begin_the_file_at_once_lose_nothing(tmp_path: Path) -> None:
+    for turn in range(15):  # each begins it anew
+        folder, made = tmp_path / str(turn), list[Any]()
 
-    async def call(number: int) -> None:
-        made.append(await ShellConversations(tmp_path).keep(conversation(str(number)), "local"))
+        async def call(number: int, folder: Path = folder, made: list[Any] = made) -> None:
+            made.append(await ShellConversations(folder).keep(conversation(str(number)), "local"))
 
-    async with anyio.create_task_group() as group:
-        for number in range(20):
-            group.start_soon(call, number)
-    assert len(set(made)) == 20 and None not in made
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(call, number)
+        assert len(set(made)) == 20 and None not in made
     for handle in made:
-        assert (await ShellConversations(tmp_path).open(handle, "local")).messages
+        assert (await ShellConversations(folder).open(handle, "local")).messages

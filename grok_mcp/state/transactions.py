@@ -1,4 +1,4 @@
-"""One transaction on a SQLite file that several processes write."""
+"""Transactions on a SQLite file that several processes write."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,3 +19,14 @@ def transaction(db: "sqlite3.Connection") -> "Iterator[sqlite3.Connection]":
         with suppress(Exception):  # it has failed already
             db.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def one_moment(db: "sqlite3.Connection") -> "Iterator[sqlite3.Connection]":
+    """All that the block reads is from one moment, whoever writes meanwhile; `db` begins none by itself."""
+    db.execute("BEGIN")
+    try:
+        yield db
+    finally:
+        with suppress(Exception):  # there is nothing to keep
+            db.execute("ROLLBACK")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from grok_mcp.messages import Outcome, Running
-from grok_mcp.state import is_gone, is_visible, make_private, transaction
+from grok_mcp.state import is_gone, is_visible, make_private, one_moment, transaction
 from grok_mcp.stores.answers import Name
 from grok_mcp.stores.documents import UNREADABLE, Row, unpack_outcome
 
@@ -89,7 +89,8 @@ class KeptFile:
     def _prepare(self) -> None:
         db = self._db
         try:
-            mark, version, tables = self._kind()
+            with one_moment(db):  # another process may make the file just now
+                mark, version, tables = self._kind()
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
                 raise NotOursError("another program wrote it") from None

@@ -19,7 +19,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import anyio
 
 from grok_mcp.errors import ConfigurationError, ConversationNotFoundError
-from grok_mcp.state import make_private, state_folder, transaction
+from grok_mcp.state import make_private, one_moment, state_folder, transaction
 from grok_mcp.stores.conversations import Conversation, new_conversation, new_handle
 from grok_mcp.stores.documents import UNREADABLE, pack_conversation, unpack_conversation
 
@@ -177,9 +177,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise _UnusableError("it belongs to another user")
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
-        mark, version = (
-            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
+        with one_moment(db):  # another process may make the file just now
+            mark, version = (
+                db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
         if (mark, version) not in ((0, 0), (_MARK, _VERSION)):
             raise _UnusableError("another program wrote it, or a newer version of this one")
         db.execute("PRAGMA secure_delete = ON")  # nothing of an answer is left in the file
