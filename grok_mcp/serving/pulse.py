@@ -54,7 +54,8 @@ class _Pulse:
         self._step: FrameType | None = None
         self._told: FrameType | None = None
         self._since = 0.0
-        self._doing = ""
+        self._seen: dict[str, int] = {}
+        """How many ticks met the present step at which place."""
         self._told_at = float("-inf")
         self._untold = 0
 
@@ -75,7 +76,7 @@ class _Pulse:
         self._extend()
         step = self._step_of(frame)
         if step is None or step is not self._step:
-            self._step, self._since, self._doing = step, time.thread_time(), ""
+            self._step, self._since, self._seen = step, time.thread_time(), {}
             if step is not None:
                 try:  # comes when the step has ended, in the context of its call, whose id the log shows
                     self._loop.call_soon_threadsafe(self._turned, step)
@@ -84,7 +85,8 @@ class _Pulse:
         elif any(one.f_code.co_filename.startswith("<frozen importlib") for one in _outwards(frame)):
             self._since = time.thread_time()  # a module that loads for the first call that needs it
         else:
-            self._doing = _described(frame)
+            place = _described(frame)
+            self._seen[place] = self._seen.get(place, 0) + 1
             busy_s = time.thread_time() - self._since
             if busy_s >= ENDLESS_S and step is not self._told:  # it may never end
                 self._told = step
@@ -104,7 +106,7 @@ class _Pulse:
         busy_s = time.thread_time() - self._since
         if step is self._step:
             self._step = None
-            if self._doing and busy_s >= SLOW_S and step is not self._told:
+            if self._seen and busy_s >= SLOW_S and step is not self._told:
                 self._tell(busy_s)
             self._told = None
 
@@ -115,7 +117,10 @@ class _Pulse:
             return
         more = f", and {self._untold} times since the last such line" if self._untold else ""
         self._told_at, self._untold = now, 0
-        logger.warning("the event loop was busy for %.0f ms: %s%s", 1000 * busy_s, self._doing, more)
+        doing = max(
+            self._seen, key=self._seen.__getitem__
+        )  # where it was longest, not where it came to an end
+        logger.warning("the event loop was busy for %.0f ms: %s%s", 1000 * busy_s, doing, more)
 
 
 def _stop() -> None:
