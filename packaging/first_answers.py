@@ -16,6 +16,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from grok_mcp.environment import variables_of
 from grok_mcp.gateways import GATEWAYS
 from grok_mcp.instant import ANSWERS, MAY_CHANGE, PLAIN, WITH_CARDS
+from grok_mcp.server.connection import APPS_EXTENSION, CARD_TYPE
 from grok_mcp.settings import Settings
 
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
@@ -47,7 +48,7 @@ NOT_PLAIN = (
 
 def asked(version: str) -> dict[str, Any]:
     """The results of a server on stdio for that version, by method."""
-    shows = {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}}
+    shows = {"extensions": {APPS_EXTENSION: {"mimeTypes": [CARD_TYPE]}}}
     return _asked(version, {}) | {WITH_CARDS: _asked(version, shows)["tools/list"]}
 
 

@@ -37,23 +37,22 @@ def begun(kind: str, key: str, item: str = "") -> Event:
 
 def steps(item: Mapping[str, Any], kind: str, key: str, *, done: bool) -> _Steps:
     """What one output item says of a tool at the endpoint; nothing for items of other kinds."""
-    name = text_of(item.get("id"))
+    item_id = text_of(item.get("id"))
     if kind in ("web_search_call", "x_search_call", "custom_tool_call"):
-        yield from _search(item, key, kind)
+        yield from _search(item, key, kind, item_id)
     elif kind in ("code_interpreter_call", "code_execution_call"):
         yield _code(item, key, "completed" if done else "")
     elif kind == "file_search_call":
-        yield events.FileStep(key, _queries(item), tuple(map(_found, _some(item.get("results")))), name)
+        yield events.FileStep(key, _queries(item), tuple(map(_found, _some(item.get("results")))), item_id)
     elif kind == "mcp_call":
-        yield events.McpStep(key, text_of(item.get("server_label")), text_of(item.get("name")), name)
+        yield events.McpStep(key, text_of(item.get("server_label")), text_of(item.get("name")), item_id)
     elif kind in PHASES:  # its result may be megabytes of base64: nobody reads it
-        yield begun(kind, key, name)
+        yield begun(kind, key, item_id)
 
 
-def _search(item: Mapping[str, Any], key: str, kind: str) -> _Steps:
+def _search(item: Mapping[str, Any], key: str, kind: str, item_id: str) -> _Steps:
     """A search, or a page that it opens; x_search comes as a custom tool call whose input is JSON text."""
     name, action = text_of(item.get("name")), mapping(item.get("action"))
-    item_id = text_of(item.get("id"))
     on_x = kind == "x_search_call" or name.startswith(("x_", "view_x"))
     if kind == "custom_tool_call" and not on_x:
         return

@@ -117,9 +117,8 @@ class _Pulse:
             return
         more = f", and {self._untold} times since the last such line" if self._untold else ""
         self._told_at, self._untold = now, 0
-        doing = max(
-            self._seen, key=self._seen.__getitem__
-        )  # where it was longest, not where it came to an end
+        # Where it was longest, and not where it came to its end.
+        doing = max(self._seen, key=self._seen.__getitem__)
         logger.warning("the event loop was busy for %.0f ms: %s%s", 1000 * busy_s, doing, more)
 
 
